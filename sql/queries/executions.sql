@@ -1,0 +1,83 @@
+-- name: start_execution(reference_id, reference_name, id, process_id, input, now)^
+-- One statement checks that the function is READY, says which module to run and records RUNNING. Nothing comes back
+-- when there is no such function or it is not READY.
+WITH called AS (
+    SELECT id, revision, wasm_digest
+    FROM executable_functions
+    WHERE status = 'READY' AND (id = :reference_id::uuid OR name = :reference_name::text)
+), started AS (
+    INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
+    SELECT :id::uuid, called.id, called.revision, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
+    FROM called
+)
+SELECT id AS function_id, revision, wasm_digest FROM called;
+
+-- name: find_function(reference_id, reference_name)^
+-- What a name or an id stands for, and why it cannot run when it cannot.
+SELECT id, name, status, compile_error
+FROM executable_functions
+WHERE id = :reference_id::uuid OR name = :reference_name::text;
+
+-- name: get_module(function_id, wasm_digest)^
+-- The digest guards against a function that was revised between the two statements: its new module is not this one.
+SELECT wasm_binary
+FROM executable_functions
+WHERE id = :function_id AND wasm_digest = :wasm_digest;
+
+-- name: complete_execution(output, logs, now, id)$
+-- Guarded: an execution that was closed as interrupted stays so.
+UPDATE executions
+SET status = 'COMPLETED', output = :output::json, logs = :logs, completed_at = :now::timestamptz
+WHERE id = :id AND status = 'RUNNING'
+RETURNING id;
+
+-- name: fail_execution(error_message, logs, now, id)$
+UPDATE executions
+SET status = 'FAILED', error_message = :error_message, logs = :logs, completed_at = :now::timestamptz
+WHERE id = :id AND status = 'RUNNING'
+RETURNING id;
+
+-- name: get_execution(id)^
+SELECT id, function_id, revision, status, input, output, error_message, logs, created_at, started_at, completed_at
+FROM executions
+WHERE id = :id;
+
+-- name: list_executions(function_id, cursor, status, limit)
+-- Newest first. Inputs and logs stay where they are.
+SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at
+FROM executions
+WHERE function_id = :function_id
+  AND (:cursor::uuid IS NULL OR id < :cursor::uuid)
+  AND (:status::text IS NULL OR status = :status::text)
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: beat(id)!
+-- "I am alive", as a number that only grows: nobody compares clocks.
+INSERT INTO processes (id, beat) VALUES (:id, 1)
+ON CONFLICT (id) DO UPDATE SET beat = processes.beat + 1;
+
+-- name: list_processes()
+-- Every process that beats, and every one that has executions RUNNING but no beat (-1).
+SELECT id, beat FROM processes
+UNION ALL
+SELECT DISTINCT process_id, -1::bigint
+FROM executions
+WHERE status = 'RUNNING' AND NOT EXISTS (SELECT FROM processes WHERE processes.id = executions.process_id);
+
+-- name: close_interrupted(process_id, beat)
+-- For processes whose beat has stopped. The beat is checked again: one that came back in between is left alone.
+WITH dead AS (
+    DELETE FROM processes
+    WHERE id = :process_id AND beat = :beat
+    RETURNING id
+)
+UPDATE executions
+SET status = 'FAILED', error_message = 'interrupted', completed_at = clock_timestamp()
+WHERE status = 'RUNNING' AND process_id = :process_id
+  AND (:beat = -1 OR EXISTS (SELECT FROM dead))
+RETURNING id, function_id;
+
+-- name: leave(id)!
+-- A clean end: nothing of this process runs any more.
+DELETE FROM processes WHERE id = :id;

@@ -1,0 +1,69 @@
+"""The `faas` command line: one file per group of commands, loaded when used, so that `faas --help` is quick.
+
+Exit codes: 0 done; 1 the work failed (a compile error, a failed execution, a server that answers with an error);
+2 a setting, a flag, a file that they name, or the machine does not allow it.
+"""
+
+import sys
+from importlib import import_module
+
+import click
+
+from faas import __version__
+from faas.errors import ConfigurationError, FaasError
+
+# command → (module, one line of help). The line stands here so that listing the commands imports none of them.
+_COMMANDS = {
+    "serve": ("faas.cli.serve", "Serve the platform over HTTP."),
+    "migrate": ("faas.cli.serve", "Bring the database's schema up to date."),
+    "deploy": ("faas.cli.functions", "Create or update a function from a source file."),
+    "invoke": ("faas.cli.functions", "Execute a function."),
+    "list": ("faas.cli.functions", "List the functions."),
+    "get": ("faas.cli.functions", "Show a function."),
+    "delete": ("faas.cli.functions", "Delete a function and its executions."),
+    "executions": ("faas.cli.functions", "List a function's executions."),
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when one is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        commands: dict[str, click.Command] = import_module(_COMMANDS[cmd_name][0]).COMMANDS
+        return commands[cmd_name]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="faas")
+def cli() -> None:
+    """Functions as a service in one process: source in, WebAssembly out, every execution on record in Postgres."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        code = cli.main(prog_name="faas", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except ConfigurationError as error:
+        click.secho(f"faas: {error}", fg="red", err=True)
+        sys.exit(2)
+    except FaasError as error:
+        click.secho(f"faas: {error}", fg="red", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone; say nothing more
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

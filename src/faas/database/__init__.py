@@ -1,0 +1,1 @@
+"""Postgres: the embedded server, the connection pool, the migrations and the named statements."""

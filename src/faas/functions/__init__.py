@@ -1,0 +1,1 @@
+"""Functions: registering, changing and finding them, and what becomes of their compilation."""

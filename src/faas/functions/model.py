@@ -1,0 +1,49 @@
+"""What a function is."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from faas.messages import Language
+
+Status = Literal["PENDING", "COMPILING", "READY", "FAILED"]
+
+
+class FunctionSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function without its source, as lists show it."""
+
+    id: UUID
+    name: str
+    description: str | None
+    language: Language
+    status: Status
+    compile_error: str | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function. READY has a module, FAILED a compile error; `revision` counts the changes of source or language."""
+
+    id: UUID
+    name: str
+    description: str | None
+    language: Language
+    source: str
+    status: Status
+    compile_error: str | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class FunctionDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client gives to make or change a function, checked by `validation.check_draft`."""
+
+    name: str
+    language: Language
+    source: str
+    description: str | None = None

@@ -1,0 +1,1 @@
+"""pgmq: a client for the calls we make, and the one consumer loop."""

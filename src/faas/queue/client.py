@@ -1,0 +1,56 @@
+"""pgmq's calls, one function each. All take the connection, so that a caller's transaction covers them."""
+
+from datetime import datetime
+
+import msgspec
+
+from faas.database import statements
+from faas.database.pool import Connection
+
+_sql = statements.load("queue")
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One delivery. `read_count` counts this one; `body` is JSON, UTF-8."""
+
+    id: int
+    read_count: int
+    enqueued_at: datetime
+    body: bytes
+
+
+def channel(queue: str) -> str:
+    """The NOTIFY channel that says something was sent to `queue`."""
+    return f"pgmq.q_{queue}.INSERT"
+
+
+async def send(connection: Connection, queue: str, body: bytes) -> int:
+    """Put a message into `queue` when the connection's transaction commits; its id."""
+    message_id: int = await _sql.send(connection, queue=queue, message=body.decode())
+    return message_id
+
+
+async def read(connection: Connection, queue: str, *, limit: int, visibility: int) -> list[Message]:
+    """Up to `limit` messages, hidden from other readers for `visibility` seconds."""
+    rows = await _sql.read(connection, queue=queue, limit=limit, visibility=visibility)
+    return [
+        Message(id=row["msg_id"], read_count=row["read_ct"], enqueued_at=row["enqueued_at"], body=row["message"].encode())
+        for row in rows
+    ]
+
+
+async def set_visibility(connection: Connection, queue: str, message_id: int, seconds: int) -> None:
+    """Hide the message for `seconds` from now; 0 gives it back at once."""
+    await _sql.set_visibility(connection, queue=queue, msg_id=message_id, visibility=seconds)
+
+
+async def archive(connection: Connection, queue: str, message_id: int) -> bool:
+    """Take a finished message out of the queue. False when another reader did so first."""
+    archived: bool = await _sql.archive(connection, queue=queue, msg_id=message_id)
+    return archived
+
+
+async def archive_rejected(connection: Connection, queue: str, message_id: int, reason: str) -> bool:
+    """Take a message out that cannot be worked on; `reason` stands in the archived row's headers."""
+    archived: bool = await _sql.archive_rejected(connection, queue=queue, msg_id=message_id, reason=reason)
+    return archived

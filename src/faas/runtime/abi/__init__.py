@@ -1,0 +1,33 @@
+"""The calling conventions. What a module exports decides which one it is called by."""
+
+from collections.abc import Sequence
+
+import wasmtime
+
+from faas.runtime.abi import assemblyscript, core
+from faas.runtime.abi.convention import ABI
+
+CONVENTIONS: Sequence[ABI] = (assemblyscript.CONVENTION, core.CONVENTION)
+
+
+def choose(module: wasmtime.Module) -> tuple[ABI | None, str]:
+    """The convention that `module` follows, or None and what it lacks of the one that it comes closest to."""
+    exports = {export.name: describe(export.type) for export in module.exports}
+    for abi in CONVENTIONS:
+        if not (faults := abi.missing(exports)):
+            faults = abi.refused_imports(module)
+            return (None, "; ".join(faults)) if faults else (abi, "")
+    nearest = next((abi for abi in CONVENTIONS if abi.marker in exports), None)
+    if nearest is None:
+        both = " or ".join(f"{abi.name} ({', '.join(abi.exports)})" for abi in CONVENTIONS)
+        return None, f"the module follows no known calling convention: {both}"
+    return None, f"the module does not follow the {nearest.name} convention: {'; '.join(nearest.missing(exports))}"
+
+
+def describe(kind: object) -> str:
+    """An export's or import's type as text: `(i32, i32) -> i64`, `memory`, …"""
+    if isinstance(kind, wasmtime.FuncType):
+        parameters = ", ".join(str(value) for value in kind.params)
+        results = ", ".join(str(value) for value in kind.results)
+        return f"({parameters}) -> {results or '()'}"
+    return type(kind).__name__.removesuffix("Type").lower()

@@ -1,0 +1,138 @@
+"""The AssemblyScript convention: `handle(input: string): string` on managed UTF-16 strings (`asc --exportRuntime`).
+
+A managed object is a pointer with a header before it: its class id at -8, its size in bytes at -4. Strings have class
+id 2 (https://www.assemblyscript.org/runtime.html#memory-layout).
+"""
+
+import struct
+import time
+from random import SystemRandom
+from typing import Any
+
+from faas.quantities import format_size
+from faas.runtime import session
+from faas.runtime.abi.convention import ABI, Guest, Host
+from faas.runtime.outcome import GuestFault
+
+_STRING_CLASS = 2
+_U32 = 0xFFFF_FFFF
+_random = SystemRandom()
+
+
+def encode(text: str) -> bytes:
+    """The bytes of an AssemblyScript string: UTF-16, little-endian, no mark."""
+    return text.encode("utf-16-le")
+
+
+def decode(data: bytes) -> str:
+    """The text of an AssemblyScript string. Raises UnicodeDecodeError where surrogates do not pair."""
+    return data.decode("utf-16-le")
+
+
+def _invoke(guest: Guest, document: bytes, output_limit: int) -> bytes:
+    text = encode(document.decode())
+    pointer = guest.call("__new", len(text), _STRING_CLASS) & _U32
+    if not guest.write(pointer, text):
+        raise GuestFault(f"__new returned {pointer}, which leaves no room for the input of {len(text)} bytes")
+    guest.call("__pin", pointer)
+    pointer = guest.call("handle", pointer) & _U32
+    data = _read_string(guest, pointer, 2 * output_limit, output_limit)
+    try:
+        output = decode(data).encode()
+    except UnicodeDecodeError as error:
+        raise GuestFault(
+            f"handle returned a string that is not valid UTF-16 (character {error.start // 2}): "
+            "a surrogate stands without its pair"
+        ) from None
+    if len(output) > output_limit:
+        raise GuestFault(_too_large(output_limit))
+    return output
+
+
+def _read_string(guest: Guest, pointer: int, size_limit: int, output_limit: int) -> bytes:
+    header = guest.read(pointer - 8, 8)
+    if pointer == 0 or header is None:
+        raise GuestFault(f"handle returned {pointer or 'null'}, which is no string: it must be (input: string): string")
+    class_id, size = struct.unpack("<II", header)
+    data = guest.read(pointer, size)
+    if class_id != _STRING_CLASS or size % 2 or data is None:
+        raise GuestFault("handle returned something that is no string: it must be (input: string): string")
+    if size > size_limit:
+        raise GuestFault(_too_large(output_limit))
+    return data
+
+
+def _too_large(output_limit: int) -> str:
+    return f"output limit of {format_size(output_limit)} exceeded"
+
+
+# -- imports: called by the guest, on its thread. None may raise (see session.guarded) ---------------------------------
+
+
+def _text(caller: Any, pointer: int, limit: int = 8192) -> str:
+    """The string at `pointer` in the caller's memory, cut after `limit` bytes; unpaired surrogates are replaced."""
+    memory = caller["memory"]
+    pointer &= _U32
+    length = memory.data_len(caller)
+    if not 8 <= pointer <= length:
+        return ""
+    (size,) = struct.unpack("<I", memory.read(caller, pointer - 4, pointer))
+    end = min(pointer + min(size, limit) // 2 * 2, length)
+    return bytes(memory.read(caller, pointer, end)).decode("utf-16-le", "replace") if end > pointer else ""
+
+
+def _abort(caller: Any, message: int, file: int, line: int, column: int) -> None:
+    where = f" in {_text(caller, file)}({line & _U32},{column & _U32})" if file else ""
+    # The compiler puts `unreachable` behind every call of abort: the guest traps by itself when this returns.
+    session.current().aborted = f"abort: {_text(caller, message) or 'no message'}{where}"
+
+
+def _print(level: str) -> Any:
+    def write(caller: Any, pointer: int) -> None:
+        session.current().log(level, _text(caller, pointer, session.current().log_room * 2))
+
+    return write
+
+
+def _assert(caller: Any, condition: int, pointer: int) -> None:
+    if not condition:
+        session.current().log("error", f"Assertion failed: {_text(caller, pointer)}")
+
+
+def _trace(caller: Any, pointer: int, count: int, *numbers: float) -> None:
+    shown = "".join(f" {number:g}" for number in numbers[: max(count, 0)])
+    session.current().log("trace", f"{_text(caller, pointer)}{shown}")
+
+
+def _timer(caller: Any, pointer: int) -> None:
+    session.current().time_label(_text(caller, pointer, 200))
+
+
+_IMPORTS = {
+    "abort": Host(("i32", "i32", "i32", "i32"), (), _abort),
+    "trace": Host(("i32", "i32", "f64", "f64", "f64", "f64", "f64"), (), _trace),
+    "seed": Host((), ("f64",), lambda _caller: _random.random() * 2**53),
+    "Date.now": Host((), ("f64",), lambda _caller: float(time.time_ns() // 1_000_000)),
+    "performance.now": Host((), ("f64",), lambda _caller: session.current().elapsed_ms()),
+    "console.assert": Host(("i32", "i32"), (), _assert),
+    "console.time": Host(("i32",), (), _timer),
+    "console.timeLog": Host(("i32",), (), _timer),
+    "console.timeEnd": Host(("i32",), (), _timer),
+    **{
+        f"console.{level}": Host(("i32",), (), _print(level)) for level in ("log", "debug", "info", "warn", "error")
+    },
+}
+
+CONVENTION = ABI(
+    name="AssemblyScript",
+    marker="__new",
+    exports={
+        "memory": "memory",
+        "handle": "(i32) -> i32",
+        "__new": "(i32, i32) -> i32",
+        "__pin": "(i32) -> i32",
+        "__unpin": "(i32) -> ()",
+    },
+    imports=_IMPORTS,
+    invoke=_invoke,
+)

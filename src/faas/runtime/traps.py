@@ -1,0 +1,54 @@
+"""What a trap means, in words that tell the function's author what to do."""
+
+import wasmtime
+
+from faas.quantities import format_duration, format_size
+from faas.runtime.limits import Limits
+
+_CODES = {
+    wasmtime.TrapCode.UNREACHABLE: "unreachable code was reached",
+    wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS: "memory access out of bounds",
+    wasmtime.TrapCode.TABLE_OUT_OF_BOUNDS: "table access out of bounds",
+    wasmtime.TrapCode.INDIRECT_CALL_TO_NULL: "call of a null function",
+    wasmtime.TrapCode.BAD_SIGNATURE: "indirect call of a function with another type",
+    wasmtime.TrapCode.INTEGER_OVERFLOW: "integer overflow",
+    wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer division by zero",
+    wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "a number that does not fit was converted to an integer",
+}
+_FRAMES_SHOWN = 5
+
+
+def explain(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memory_size: int) -> str:
+    """One message for `error`. `memory_size` is the guest's memory in bytes when it ended."""
+    if not isinstance(error, wasmtime.Trap):
+        return _explain_instantiation(str(error), limits)
+    code = error.trap_code
+    if code == wasmtime.TrapCode.INTERRUPT:
+        return f"time limit of {format_duration(limits.time)} exceeded"
+    if code == wasmtime.TrapCode.STACK_OVERFLOW:
+        return f"stack limit of {format_size(limits.stack)} exceeded{_where(error)}"
+    if code == wasmtime.TrapCode.UNREACHABLE and _ran_out_of_memory(error, limits, memory_size):
+        return f"memory limit of {format_size(limits.memory)} exceeded{_where(error)}"
+    return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_where(error)}"
+
+
+def _ran_out_of_memory(trap: wasmtime.Trap, limits: Limits, memory_size: int) -> bool:
+    """A refused memory.grow does not trap; the guest's runtime does, with `unreachable`, when it cannot allocate.
+
+    Told by the trap's place, AssemblyScript's allocator, or by a memory that could not double any more.
+    """
+    frames = trap.frames
+    inside_allocator = bool(frames) and (frames[0].func_name or "").startswith("~lib/rt/")
+    return inside_allocator or memory_size * 2 > limits.memory
+
+
+def _explain_instantiation(message: str, limits: Limits) -> str:
+    first = message.strip().splitlines()[-1].strip()
+    if "memory minimum size" in message or "exceeds memory limits" in message:
+        return f"memory limit of {format_size(limits.memory)} exceeded: the module asks for more to begin with"
+    return f"the module cannot be started: {first}"
+
+
+def _where(trap: wasmtime.Trap) -> str:
+    names = [frame.func_name or f"function {frame.func_index}" for frame in trap.frames[:_FRAMES_SHOWN]]
+    return f" in {', called by '.join(names)}" if names else ""
