@@ -4,6 +4,7 @@ Input and output are kept exactly as sent (key order, `\\u0000` escapes, numbers
 to Python values: msgspec's `Raw` walks the syntax, and the two things that it lets through are checked here.
 """
 
+import re
 from itertools import accumulate
 
 import msgspec
@@ -17,6 +18,9 @@ for _byte in _OPENING:
     _STEP[_byte] = 1
 for _byte in _CLOSING:
     _STEP[_byte] = -1
+
+_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 _raw = msgspec.json.Decoder(msgspec.Raw)
 
@@ -35,9 +39,17 @@ def check(document: bytes) -> None:
     try:
         _raw.decode(document)
     except msgspec.DecodeError as error:
-        raise NotJSON(str(error)) from None
+        raise NotJSON(explain(document, error)) from None
     except RecursionError:
         raise NotJSON(f"nested deeper than {DEPTH_LIMIT} levels") from None
+
+
+def explain(document: bytes, error: msgspec.DecodeError) -> str:
+    """What is wrong with `document`: msgspec calls an unpaired surrogate escape at a string's end a truncation."""
+    unescaped = _PAIR.sub(b"", document.replace(b"\\\\", b""))
+    if lone := _SURROGATE.search(unescaped):
+        return f"unpaired surrogate escape {lone[0].decode()}"
+    return str(error).replace("Input data was truncated", "JSON is malformed: it ends too early")
 
 
 def check_depth(document: bytes) -> None:

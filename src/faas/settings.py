@@ -127,7 +127,7 @@ def _parse(field: Field, text: str) -> object:
         if text.lower() not in _BOOLEANS:
             raise ValueError(field.accepted)
         return _BOOLEANS[text.lower()]
-    return text
+    return Path(text).expanduser() if field.type is Path else text
 
 
 def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> Settings:

@@ -150,9 +150,7 @@ class EmbeddedPostgres:
 
     def _spawn_arguments(self) -> dict[str, object]:
         owner = _server_owner()
-        identity: dict[str, object] = (
-            {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
-        )
+        identity: dict[str, object] = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
         return {
             "cwd": "/",
             "env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"},

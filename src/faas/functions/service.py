@@ -48,8 +48,8 @@ class Functions:
     ) -> list[FunctionSummary]:
         """Up to `limit` functions, newest first, those made before `cursor` when it is given."""
         async with acquire(self._pool) as connection:
-            rows = await _sql.list_functions(connection, limit=limit, cursor=cursor, status=status, language=language)
-        return [FunctionSummary(**row) for row in rows]
+            rows = _sql.list_functions(connection, limit=limit, cursor=cursor, status=status, language=language)
+            return [FunctionSummary(**row) async for row in rows]
 
     async def update(self, reference: str, draft: FunctionDraft) -> Function:
         """Replace what a client may say of a function. Another source or language starts a new revision, PENDING."""

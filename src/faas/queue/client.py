@@ -32,10 +32,11 @@ async def send(connection: Connection, queue: str, body: bytes) -> int:
 
 async def read(connection: Connection, queue: str, *, limit: int, visibility: int) -> list[Message]:
     """Up to `limit` messages, hidden from other readers for `visibility` seconds."""
-    rows = await _sql.read(connection, queue=queue, limit=limit, visibility=visibility)
     return [
-        Message(id=row["msg_id"], read_count=row["read_ct"], enqueued_at=row["enqueued_at"], body=row["message"].encode())
-        for row in rows
+        Message(
+            id=row["msg_id"], read_count=row["read_ct"], enqueued_at=row["enqueued_at"], body=row["message"].encode()
+        )
+        async for row in _sql.read(connection, queue=queue, limit=limit, visibility=visibility)
     ]
 
 

@@ -42,9 +42,7 @@ class Listener:
             pause = min(pause * 2, 5)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(
-            self._url, timeout=10, server_settings={"application_name": "faas listener"}
-        )
+        connection = await asyncpg.connect(self._url, timeout=10, server_settings={"application_name": "faas listener"})
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())

@@ -29,6 +29,8 @@ def explain(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memor
         return f"stack limit of {format_size(limits.stack)} exceeded{_where(error)}"
     if code == wasmtime.TrapCode.UNREACHABLE and _ran_out_of_memory(error, limits, memory_size):
         return f"memory limit of {format_size(limits.memory)} exceeded{_where(error)}"
+    if code == wasmtime.TrapCode.UNREACHABLE and _innermost(error).startswith("~lib/json-as/assembly/deserialize/"):
+        return f"trap: JSON.parse met a document that does not fit the type it was given{_where(error)}"
     return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_where(error)}"
 
 
@@ -37,9 +39,13 @@ def _ran_out_of_memory(trap: wasmtime.Trap, limits: Limits, memory_size: int) ->
 
     Told by the trap's place, AssemblyScript's allocator, or by a memory that could not double any more.
     """
+    return _innermost(trap).startswith("~lib/rt/") or memory_size * 2 > limits.memory
+
+
+def _innermost(trap: wasmtime.Trap) -> str:
+    """The name of the function that trapped; empty where the module keeps no names."""
     frames = trap.frames
-    inside_allocator = bool(frames) and (frames[0].func_name or "").startswith("~lib/rt/")
-    return inside_allocator or memory_size * 2 > limits.memory
+    return (frames[0].func_name or "") if frames else ""
 
 
 def _explain_instantiation(message: str, limits: Limits) -> str:
@@ -50,5 +56,9 @@ def _explain_instantiation(message: str, limits: Limits) -> str:
 
 
 def _where(trap: wasmtime.Trap) -> str:
-    names = [frame.func_name or f"function {frame.func_index}" for frame in trap.frames[:_FRAMES_SHOWN]]
-    return f" in {', called by '.join(names)}" if names else ""
+    names: list[str] = []
+    for frame in trap.frames:
+        name = (frame.func_name or f"function {frame.func_index}").removeprefix("export:")
+        if not names or names[-1] != name:  # a recursion is one line
+            names.append(name)
+    return f" in {', called by '.join(names[:_FRAMES_SHOWN])}" if names else ""

@@ -118,9 +118,7 @@ _IMPORTS = {
     "console.time": Host(("i32",), (), _timer),
     "console.timeLog": Host(("i32",), (), _timer),
     "console.timeEnd": Host(("i32",), (), _timer),
-    **{
-        f"console.{level}": Host(("i32",), (), _print(level)) for level in ("log", "debug", "info", "warn", "error")
-    },
+    **{f"console.{level}": Host(("i32",), (), _print(level)) for level in ("log", "debug", "info", "warn", "error")},
 }
 
 CONVENTION = ABI(

@@ -1,0 +1,1 @@
+"""HTTP: routes and wire structs by resource, and the only table from errors to status codes."""

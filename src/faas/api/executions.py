@@ -1,0 +1,46 @@
+"""Routes of executions: execute, list, get."""
+
+from typing import Any, get_args
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+
+from faas.api import bodies, pagination
+from faas.api.responses import json_response
+from faas.api.wire import execution_record_response, execution_response
+from faas.errors import InvalidRequest
+from faas.executions.model import Status
+from faas.executions.service import Executions
+from faas.functions.validation import parse_reference
+
+_FILTERS = {"status": get_args(Status)}
+
+
+@post("/functions/{reference:str}/execute", status_code=200)
+async def execute_function(
+    request: Request[Any, Any, Any], reference: str, body: bytes, executions: Executions
+) -> Response[bytes]:
+    """Execute a function. What the function does wrong is a 200 with status FAILED."""
+    function_id, name = parse_reference(reference)
+    execution = await executions.execute(function_id, name, bodies.execution_input(body, request.headers))
+    return json_response(execution_response(execution))
+
+
+@get("/functions/{reference:str}/executions")
+async def list_executions(request: Request[Any, Any, Any], reference: str, executions: Executions) -> Response[bytes]:
+    """List a function's executions, newest first."""
+    function_id, name = parse_reference(reference)
+    page = pagination.parse(f"/functions/{reference}/executions", request.query_params, _FILTERS)
+    items = await executions.list(function_id, name, limit=page.limit + 1, cursor=page.cursor, **page.filters)
+    shown, headers = pagination.link(page, items)
+    return json_response([execution_response(execution) for execution in shown], headers=headers)
+
+
+@get("/executions/{execution_id:str}")
+async def get_execution(execution_id: str, executions: Executions) -> Response[bytes]:
+    """Get an execution with its input and what it printed."""
+    try:
+        parsed = UUID(execution_id)
+    except ValueError:
+        raise InvalidRequest("id", f"{execution_id[:100]!r} is not a UUID") from None
+    return json_response(execution_record_response(await executions.get(parsed)))

@@ -1,0 +1,58 @@
+"""Routes of functions: register, list, get, change, delete."""
+
+from typing import Any, get_args
+
+import msgspec
+from litestar import Request, Response, delete, get, post, put
+
+from faas.api import bodies, pagination
+from faas.api.responses import json_response
+from faas.functions.model import FunctionDraft, Status
+from faas.functions.service import Functions
+from faas.functions.validation import WASM_LIMIT
+from faas.messages import Language
+
+# The largest body that can be valid: a module in base64, and room for the other fields in any escaping.
+BODY_LIMIT = (WASM_LIMIT + 2) // 3 * 4 + (256 << 10)
+_FILTERS = {"status": get_args(Status), "language": get_args(Language)}
+
+
+@post("/functions", request_max_body_size=BODY_LIMIT)
+async def register_function(request: Request[Any, Any, Any], body: bytes, functions: Functions) -> Response[bytes]:
+    """Register a function; it is compiled in the background."""
+    function = await functions.register(_draft(request, body))
+    return json_response(function, status=201, headers={"Location": f"/functions/{function.id}"})
+
+
+@get("/functions")
+async def list_functions(request: Request[Any, Any, Any], functions: Functions) -> Response[bytes]:
+    """List functions, newest first, without their sources."""
+    page = pagination.parse("/functions", request.query_params, _FILTERS)
+    items = await functions.list(limit=page.limit + 1, cursor=page.cursor, **page.filters)
+    items, headers = pagination.link(page, items)  # type: ignore[assignment]
+    return json_response(items, headers=headers)
+
+
+@get("/functions/{reference:str}")
+async def get_function(reference: str, functions: Functions) -> Response[bytes]:
+    """Get a function by id or name."""
+    return json_response(await functions.get(reference))
+
+
+@put("/functions/{reference:str}", request_max_body_size=BODY_LIMIT)
+async def update_function(
+    request: Request[Any, Any, Any], reference: str, body: bytes, functions: Functions
+) -> Response[bytes]:
+    """Replace a function's name, description, language and source."""
+    return json_response(await functions.update(reference, _draft(request, body)))
+
+
+@delete("/functions/{reference:str}", status_code=204)
+async def delete_function(reference: str, functions: Functions) -> None:
+    """Delete a function and its executions."""
+    await functions.delete(reference)
+
+
+def _draft(request: Request[Any, Any, Any], body: bytes) -> FunctionDraft:
+    asked = bodies.decode(body, request.headers, bodies.function_request)
+    return FunctionDraft(**msgspec.structs.asdict(asked))

@@ -1,0 +1,336 @@
+"""The API's description, OpenAPI 3.1. Schemas come from the wire structs; what they cannot say stands here.
+
+Written out rather than generated from the handlers: those take bodies as bytes, answer problems and page by `Link`, of
+which a generator sees nothing. A test holds the routes and this document together.
+"""
+
+from functools import cache
+from typing import Any, get_args
+
+import msgspec
+
+from faas import __version__
+from faas.api.pagination import LIMIT_DEFAULT, LIMIT_MOST
+from faas.api.wire import (
+    ExecutionRecordResponse,
+    ExecutionRequest,
+    ExecutionResponse,
+    FunctionRequest,
+    Health,
+    Problem,
+)
+from faas.executions.model import Status as ExecutionStatus
+from faas.functions.model import Function, FunctionSummary
+from faas.functions.model import Status as FunctionStatus
+from faas.functions.validation import DESCRIPTION_LIMIT
+from faas.messages import Language
+
+_Schema = dict[str, Any]
+
+_ECHO = {
+    "name": "echo",
+    "language": "assemblyscript",
+    "source": "export function handle(input: string): string { return input; }",
+}
+_REQUEST_ID = {"$ref": "#/components/headers/RequestId"}
+
+
+def _ref(kind: type) -> _Schema:
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
+def _json(schema: _Schema, description: str, headers: _Schema | None = None) -> _Schema:
+    return {
+        "description": description,
+        "headers": {"X-Request-Id": _REQUEST_ID, **(headers or {})},
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _problems(**descriptions: str) -> _Schema:
+    """Problem responses: `s404="…"` is the status and when it is answered."""
+    return {
+        key[1:]: {
+            "description": text,
+            "headers": {
+                "X-Request-Id": _REQUEST_ID,
+                **({"Retry-After": {"schema": {"type": "integer"}}} if key in {"s429", "s503"} else {}),
+            },
+            "content": {"application/problem+json": {"schema": _ref(Problem)}},
+        }
+        for key, text in descriptions.items()
+    }
+
+
+_UNAVAILABLE = {"s503": "The database is unavailable; nothing was done."}
+_INVALID = {"s400": "A field, named in the detail, is not what is accepted."}
+_UNKNOWN = {"s404": "There is no such function."}
+_REFERENCE = {"$ref": "#/components/parameters/reference"}
+_LINK = {"Link": {"description": 'The next page, rel="next"; none on the last.', "schema": {"type": "string"}}}
+
+
+def _query(name: str, schema: _Schema, description: str) -> _Schema:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _page_parameters(**filters: tuple[str, ...]) -> list[_Schema]:
+    return [
+        _query(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT_DEFAULT},
+            "Items on a page.",
+        ),
+        _query("cursor", {"type": "string", "format": "uuid"}, "From a Link header: where the page begins."),
+        *(_query(name, {"enum": list(values)}, f"Only those with this {name}.") for name, values in filters.items()),
+    ]
+
+
+def _body(kind: type, required: bool, examples: dict[str, Any]) -> _Schema:
+    shown = {name: {"value": value} for name, value in examples.items()}
+    return {"required": required, "content": {"application/json": {"schema": _ref(kind), "examples": shown}}}
+
+
+def _functions() -> _Schema:
+    request = _body(FunctionRequest, True, {"echo": _ECHO})
+    too_large = {"s413": "The source is larger than its limit."}
+    taken = {"s409": "Another function has this name."}
+    return {
+        "/functions": {
+            "post": {
+                "operationId": "registerFunction",
+                "summary": "Register a function",
+                "description": "The function is PENDING; it is compiled in the background and ends READY or FAILED.",
+                "tags": ["functions"],
+                "requestBody": request,
+                "responses": {
+                    "201": {
+                        **_json(
+                            _ref(Function),
+                            "Registered.",
+                            {"Location": {"schema": {"type": "string"}, "description": "The function's address."}},
+                        ),
+                        "links": {
+                            "get": {"operationId": "getFunction", "parameters": {"id": "$response.body#/id"}},
+                            "update": {"operationId": "updateFunction", "parameters": {"id": "$response.body#/id"}},
+                            "delete": {"operationId": "deleteFunction", "parameters": {"id": "$response.body#/id"}},
+                            "execute": {"operationId": "executeFunction", "parameters": {"id": "$response.body#/id"}},
+                            "executions": {
+                                "operationId": "listExecutions",
+                                "parameters": {"id": "$response.body#/id"},
+                            },
+                        },
+                    },
+                    **_problems(**_INVALID, **taken, **too_large, **_UNAVAILABLE),
+                },
+            },
+            "get": {
+                "operationId": "listFunctions",
+                "summary": "List functions",
+                "description": "Newest first, without their sources.",
+                "tags": ["functions"],
+                "parameters": _page_parameters(status=get_args(FunctionStatus), language=get_args(Language)),
+                "responses": {
+                    "200": _json({"type": "array", "items": _ref(FunctionSummary)}, "A page.", _LINK),
+                    **_problems(**_INVALID, **_UNAVAILABLE),
+                },
+            },
+        },
+        "/functions/{id}": {
+            "parameters": [_REFERENCE],
+            "get": {
+                "operationId": "getFunction",
+                "summary": "Get a function",
+                "tags": ["functions"],
+                "responses": {
+                    "200": _json(_ref(Function), "The function."),
+                    **_problems(**_INVALID, **_UNKNOWN, **_UNAVAILABLE),
+                },
+            },
+            "put": {
+                "operationId": "updateFunction",
+                "summary": "Change a function",
+                "description": "Another source or language makes it PENDING, revision + 1; else the status stays.",
+                "tags": ["functions"],
+                "requestBody": request,
+                "responses": {
+                    "200": _json(_ref(Function), "The function as it is now."),
+                    **_problems(**_INVALID, **_UNKNOWN, **taken, **too_large, **_UNAVAILABLE),
+                },
+            },
+            "delete": {
+                "operationId": "deleteFunction",
+                "summary": "Delete a function",
+                "description": "Its executions go with it.",
+                "tags": ["functions"],
+                "responses": {
+                    "204": {"description": "Deleted.", "headers": {"X-Request-Id": _REQUEST_ID}},
+                    **_problems(**_INVALID, **_UNKNOWN, **_UNAVAILABLE),
+                },
+            },
+        },
+    }
+
+
+def _executions() -> _Schema:
+    return {
+        "/functions/{id}/execute": {
+            "parameters": [_REFERENCE],
+            "post": {
+                "operationId": "executeFunction",
+                "summary": "Execute a function",
+                "description": "A function that traps, runs out of time or memory, or returns something that is no "
+                "JSON is a 200 with status FAILED: the platform worked, and the execution is on record.",
+                "tags": ["executions"],
+                "requestBody": _body(ExecutionRequest, False, {"numbers": {"input": {"a": 1, "b": 2}}}),
+                "responses": {
+                    "200": {
+                        **_json(_ref(ExecutionResponse), "Executed: COMPLETED or FAILED."),
+                        "links": {"get": {"operationId": "getExecution", "parameters": {"id": "$response.body#/id"}}},
+                    },
+                    **_problems(
+                        s400="The input is not valid, or the function is not READY (the detail says its status).",
+                        **_UNKNOWN,
+                        s413="The input is larger than its limit.",
+                        s429="As many executions are in flight as this process may run.",
+                        s503="The database is unavailable; the outcome could not be recorded.",
+                    ),
+                },
+            },
+        },
+        "/functions/{id}/executions": {
+            "parameters": [_REFERENCE],
+            "get": {
+                "operationId": "listExecutions",
+                "summary": "List a function's executions",
+                "description": "Newest first.",
+                "tags": ["executions"],
+                "parameters": _page_parameters(status=get_args(ExecutionStatus)),
+                "responses": {
+                    "200": _json({"type": "array", "items": _ref(ExecutionResponse)}, "A page.", _LINK),
+                    **_problems(**_INVALID, **_UNKNOWN, **_UNAVAILABLE),
+                },
+            },
+        },
+        "/executions/{id}": {
+            "parameters": [
+                {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+            ],
+            "get": {
+                "operationId": "getExecution",
+                "summary": "Get an execution",
+                "description": "With its input and what it printed.",
+                "tags": ["executions"],
+                "responses": {
+                    "200": _json(_ref(ExecutionRecordResponse), "The execution."),
+                    **_problems(**_INVALID, s404="There is no such execution.", **_UNAVAILABLE),
+                },
+            },
+        },
+    }
+
+
+def _system() -> _Schema:
+    def text(media_type: str, description: str) -> _Schema:
+        return {
+            "description": description,
+            "headers": {"X-Request-Id": _REQUEST_ID},
+            "content": {media_type: {"schema": {"type": "string"}}},
+        }
+
+    return {
+        "/health": {
+            "get": {
+                "operationId": "getHealth",
+                "summary": "Is the service up",
+                "tags": ["system"],
+                "responses": {
+                    "200": _json(_ref(Health), "Every part that matters is up."),
+                    "503": _json(_ref(Health), "A part that matters is down."),
+                },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "operationId": "getMetrics",
+                "summary": "Metrics for Prometheus",
+                "tags": ["system"],
+                "responses": {"200": text("text/plain", "Prometheus' text format.")},
+            }
+        },
+        "/schema": {
+            "get": {
+                "operationId": "getSchema",
+                "summary": "This description",
+                "description": "As JSON, or as a page for whoever accepts text/html.",
+                "tags": ["system"],
+                "responses": {
+                    "200": {
+                        "description": "The description.",
+                        "headers": {"X-Request-Id": _REQUEST_ID},
+                        "content": {
+                            "application/json": {"schema": {"type": "object"}},
+                            "text/html": {"schema": {"type": "string"}},
+                        },
+                    }
+                },
+            }
+        },
+    }
+
+
+@cache
+def document() -> _Schema:
+    """The whole document, ready to be encoded."""
+    kinds = [
+        Function,
+        FunctionSummary,
+        FunctionRequest,
+        ExecutionRequest,
+        ExecutionResponse,
+        ExecutionRecordResponse,
+        Problem,
+        Health,
+    ]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    request = schemas["FunctionRequest"]["properties"]
+    request["name"] |= {"pattern": "^[a-zA-Z][a-zA-Z0-9._-]{0,63}$", "description": "Unique among all functions."}
+    request["description"] |= {"maxLength": DESCRIPTION_LIMIT}
+    request["source"] |= {
+        "minLength": 1,
+        "description": "At most 1 MiB; for the language wasm a module of at most 8 MiB in base64.",
+    }
+    schemas["ExecutionRequest"]["properties"]["input"] = {
+        "type": ["object", "null"],
+        "description": "Kept and passed on exactly as sent. Null, or left out, means {}.",
+        "default": {},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "faas",
+            "version": __version__,
+            "description": "Functions as a service in one process: POST source code; it is compiled to WebAssembly in "
+            "the background and runs sandboxed behind HTTP, with every execution on record.",
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": "functions"}, {"name": "executions"}, {"name": "system"}],
+        "paths": {**_functions(), **_executions(), **_system()},
+        "components": {
+            "schemas": schemas,
+            "headers": {
+                "RequestId": {
+                    "description": "The request's own X-Request-Id, or one that was made for it.",
+                    "schema": {"type": "string"},
+                }
+            },
+            "parameters": {
+                "reference": {
+                    "name": "id",
+                    "in": "path",
+                    "required": True,
+                    "description": "The function's id or its name.",
+                    "schema": {"type": "string", "minLength": 1},
+                }
+            },
+        },
+    }

@@ -1,0 +1,257 @@
+"""The composition root: settings in, running services out. The one exit stack that starts and stops everything."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from litestar.types import ASGIApp
+from uuid_utils.compat import uuid7
+
+from faas import __version__, messages
+from faas.api.application import create_application
+from faas.api.wire import Health
+from faas.compile.handler import CompilationJobs
+from faas.compile.languages import Compiler
+from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
+from faas.compile.languages.wasm import WasmCompiler
+from faas.compile.languages.wat import WatCompiler
+from faas.compile.outcome import CompilerDied
+from faas.database.embedded import DATABASE, EmbeddedPostgres
+from faas.database.migrations import migrate
+from faas.database.pool import TRANSIENT, Pool, open_pool
+from faas.errors import ConfigurationError, DatabaseUnavailable
+from faas.executions.outcomes import Outcomes
+from faas.executions.recovery import Recovery
+from faas.executions.service import Executions
+from faas.functions.results import CompilationResults
+from faas.functions.service import Functions
+from faas.queue.consumer import Consumer
+from faas.queue.listener import Listener
+from faas.runtime import Limits, Runtime
+from faas.settings import Settings
+
+log = structlog.get_logger()
+
+_RESULT_CONCURRENCY = 4
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A running faas: its ASGI application, the runtime to interrupt when it must end, and its database."""
+
+    application: ASGIApp
+    runtime: Runtime
+    database_url: str
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[tuple[str, list[str]]]:
+    """The database of `settings`, started when it is the embedded one, and migrated: its URL and what was applied."""
+    async with AsyncExitStack() as stack:
+        if settings.database_url:
+            url = settings.database_url
+        else:
+            postgres = EmbeddedPostgres(settings.data_dir)
+            await postgres.start()
+            stack.push_async_callback(postgres.stop)
+            url = postgres.url
+            await _ensure_database(url)
+        yield url, await _migrate(url)
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Everything, started in the order of its needs and stopped in reverse. Raises ConfigurationError."""
+    async with AsyncExitStack() as stack:
+        url, _ = await stack.enter_async_context(open_database(settings))
+        pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
+        limits = Limits(
+            time=settings.time_limit,
+            memory=settings.memory_limit,
+            stack=settings.stack_limit,
+            input=settings.input_limit,
+            output=settings.output_limit,
+            logs=settings.log_limit,
+        )
+        runtime = await stack.enter_async_context(
+            Runtime(limits, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+        )
+        process_id = uuid7()
+        recovery = Recovery(pool, process_id)
+        await recovery.beat()
+        stack.push_async_callback(_leave, recovery)
+        await _background(stack, recovery.run(), "recovery")
+        outcomes = Outcomes(pool)
+        stack.push_async_callback(outcomes.flush)
+        await _background(stack, outcomes.run(), "outcomes")
+
+        listener = Listener(url, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
+        await _background(stack, listener.run(), "listener")
+        consumers = {messages.COMPILATION_RESULTS: _results_consumer(settings, pool, runtime, listener)}
+        compilers: dict[str, Compiler] = {}
+        if settings.compiler:
+            compilers = await _open_compilers(stack, settings)
+            consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
+        for queue, consumer in consumers.items():
+            await _consume(stack, queue, consumer)
+
+        executions = Executions(pool, runtime, outcomes, process_id, settings.max_in_flight)
+
+        async def check_health() -> Health:
+            return await _health(pool, listener, consumers, compilers)
+
+        async def update_metrics() -> None:
+            return None
+
+        application = create_application(
+            functions_service=Functions(pool),
+            executions_service=executions,
+            check_health=check_health,
+            update_metrics=update_metrics,
+            input_limit=settings.input_limit,
+        )
+        yield Service(application, runtime, url)
+
+
+# -- the database ------------------------------------------------------------------------------------------------------
+
+
+async def _ensure_database(url: str) -> None:
+    """Make the embedded server's database on its first start."""
+    connection = await asyncpg.connect(url, database="postgres", timeout=10)
+    try:
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE):
+            await connection.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        await connection.close()
+
+
+async def _migrate(url: str) -> list[str]:
+    try:
+        connection = await asyncpg.connect(url, timeout=10)
+    except (*TRANSIENT, asyncpg.PostgresError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise ConfigurationError(f"cannot connect to the database: {reason}") from None
+    try:
+        return await migrate(connection)
+    except asyncpg.PostgresError as error:
+        raise ConfigurationError(f"cannot migrate the database: {error}") from None
+    finally:
+        await connection.close()
+
+
+# -- the queues --------------------------------------------------------------------------------------------------------
+
+
+def _results_consumer(settings: Settings, pool: Pool, runtime: Runtime, listener: Listener) -> Consumer:
+    return Consumer(
+        pool,
+        messages.COMPILATION_RESULTS,
+        CompilationResults(pool, runtime),
+        listener.event(messages.COMPILATION_RESULTS),
+        concurrency=_RESULT_CONCURRENCY,
+        visibility_timeout=settings.visibility_timeout,
+        poll_interval=settings.poll_interval,
+    )
+
+
+def _jobs_consumer(
+    settings: Settings, pool: Pool, runtime: Runtime, listener: Listener, compilers: dict[str, Compiler]
+) -> Consumer:
+    return Consumer(
+        pool,
+        messages.COMPILATION_JOBS,
+        CompilationJobs(pool, runtime, compilers, settings.compile_output_limit),
+        listener.event(messages.COMPILATION_JOBS),
+        concurrency=settings.compile_workers,
+        visibility_timeout=settings.visibility_timeout,
+        poll_interval=settings.poll_interval,
+    )
+
+
+async def _open_compilers(stack: AsyncExitStack, settings: Settings) -> dict[str, Compiler]:
+    find_node()
+    assemblyscript = AssemblyScriptCompiler(
+        workers=settings.compile_workers,
+        timeout=settings.compile_timeout,
+        memory=settings.compile_memory,
+        output_limit=settings.compile_output_limit,
+    )
+    stack.push_async_callback(assemblyscript.close)
+
+    async def warm() -> None:
+        try:
+            await assemblyscript.warm()
+        except (CompilerDied, OSError) as error:
+            log.error("compiler.not_started", language="assemblyscript", error=str(error))  # noqa: TRY400
+
+    await _background(stack, warm(), "compiler-warm-up")
+    return {"assemblyscript": assemblyscript, "wat": WatCompiler(), "wasm": WasmCompiler()}
+
+
+async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> None:
+    """Run `consumer` until the stack closes; what it has in hand then goes back to the queue for another process."""
+    task = asyncio.create_task(consumer.run(), name=f"consumer:{queue}")
+
+    async def stop() -> None:
+        consumer.cancel()
+        await task
+
+    stack.push_async_callback(stop)
+
+
+# -- background tasks and health ---------------------------------------------------------------------------------------
+
+
+async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run `work` until it ends or the stack closes. That it breaks is logged, never swallowed."""
+    task = asyncio.create_task(work, name=name)
+
+    def report(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and done.exception():
+            log.critical("background.broke", task=name, exc_info=done.exception())
+
+    task.add_done_callback(report)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+    stack.push_async_callback(stop)
+
+
+async def _leave(recovery: Recovery) -> None:
+    try:
+        await recovery.leave()
+    except DatabaseUnavailable as error:
+        log.warning("recovery.left_without_a_word", error=str(error))
+
+
+async def _health(
+    pool: Pool, listener: Listener, consumers: dict[str, Consumer], compilers: dict[str, Compiler]
+) -> Health:
+    database = "UP"
+    try:
+        async with asyncio.timeout(2), pool.acquire() as connection:
+            await connection.execute("SELECT 1")
+    except (*TRANSIENT, asyncpg.PostgresError) as error:
+        database = f"DOWN: {type(error).__name__}"
+    parts = {
+        queue: "UP" if consumer.healthy else "DOWN: it cannot read its queue" for queue, consumer in consumers.items()
+    }
+    parts["listener"] = "UP" if listener.connected else "DOWN: reading by poll"
+    toolchains = {language: compiler.state() for language, compiler in compilers.items()}
+    # Without the listener everything still works, only later.
+    vital = [database, *(state for name, state in parts.items() if name != "listener"), *toolchains.values()]
+    status = "DOWN" if any(state.startswith("DOWN") for state in vital) else "UP"
+    return Health(
+        status=status,
+        version=__version__,
+        database=database,
+        consumers=parts,
+        toolchains=toolchains or {"compiler": "OFF"},
+    )

@@ -1,0 +1,177 @@
+"""`faas serve` and `faas migrate`."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import uvicorn
+import uvloop
+
+from faas import __version__, logs, settings
+from faas.app import Service, open_database, open_service
+from faas.errors import ConfigurationError
+from faas.quantities import format_duration, format_size
+from faas.settings import Field, Settings
+
+_BACKLOG = 2048
+
+
+def _shown_default(field: Field) -> str:
+    if field.default is None:
+        return "none"
+    if field.form == "duration":
+        return format_duration(field.default)
+    if field.form == "size":
+        return format_size(field.default).replace(" ", "")
+    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+
+
+def _option(field: Field) -> Callable[[Any], Any]:
+    """The option of one setting. It stays text: settings.load reads it, and says what is wrong with it."""
+    metavar = {"duration": "DURATION", "size": "SIZE"}.get(
+        field.form or "", {bool: "true|false", int: "N"}.get(field.type, field.name.rsplit("_", maxsplit=1)[-1].upper())
+    )
+    text = f"{field.description[0].upper()}{field.description[1:]}."
+    return click.option(
+        field.option,
+        field.name,
+        metavar=metavar,
+        default=None,
+        help=f"{text}  [env: {field.variable}; default: {_shown_default(field)}]",
+    )
+
+
+def _with_settings(*names: str) -> Callable[[Any], Any]:
+    """Options for these settings, or for all of them."""
+    chosen = [field for field in settings.fields() if not names or field.name in names]
+
+    def decorate(function: Any) -> Any:
+        for field in reversed(chosen):
+            function = _option(field)(function)
+        return function
+
+    return decorate
+
+
+@click.command()
+@_with_settings()
+def serve(**options: str | None) -> None:
+    """Serve the platform over HTTP, with an embedded Postgres unless --database-url names another.
+
+    Ctrl-C or SIGTERM drains: requests in flight finish, then everything stops. A second one stops at once.
+    """
+    chosen = settings.load(options)
+    logs.configure(chosen.log_format, chosen.log_level)
+    listening = _bind(chosen)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(chosen, listening))
+
+
+@click.command()
+@_with_settings("data_dir", "database_url", "log_format", "log_level")
+def migrate(**options: str | None) -> None:
+    """Bring the database's schema up to date, and stop. `faas serve` does the same when it starts."""
+    chosen = settings.load(options)
+    logs.configure(chosen.log_format, chosen.log_level)
+
+    async def run() -> list[str]:
+        async with open_database(chosen) as (_, applied):
+            return applied
+
+    applied = asyncio.run(run())
+    for name in applied:
+        click.echo(f"applied {name}")
+    click.echo(f"{len(applied)} migrations applied" if applied else "the schema is up to date")
+
+
+COMMANDS: dict[str, click.Command] = {"serve": serve, "migrate": migrate}
+
+
+def _bind(chosen: Settings) -> socket.socket:
+    """Listen before anything is started: a port in use is said at once."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            chosen.host, chosen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        hint = "; choose another with --port" if isinstance(error, OSError) and error.errno == 98 else ""
+        raise ConfigurationError(f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}{hint}") from None
+    listening.setblocking(False)
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: ours cover the start and the end of everything, not of HTTP alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(chosen: Settings, listening: socket.socket) -> None:
+    task = asyncio.current_task()
+    assert task
+    loop = asyncio.get_running_loop()
+    server: _Server | None = None
+    service: Service | None = None
+
+    def stop() -> None:
+        if server is None:  # still starting
+            task.cancel()
+        elif not server.should_exit:
+            click.echo("faas: draining; once more to stop at once", err=True)
+            server.should_exit = True
+            if service:
+                loop.call_later(chosen.shutdown_grace, service.runtime.interrupt)
+        else:
+            server.force_exit = True
+            if service:
+                service.runtime.interrupt()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        async with open_service(chosen) as service:
+            server = _Server(
+                uvicorn.Config(
+                    service.application,
+                    http="httptools",
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=int(chosen.shutdown_grace) + 2,
+                    backlog=_BACKLOG,
+                )
+            )
+            _greet(chosen, listening, service)
+            await server.serve(sockets=[listening])
+        click.echo("faas: stopped", err=True)
+    except asyncio.CancelledError:
+        if server is not None:
+            raise
+        task.uncancel()
+        click.echo("faas: stopped while starting", err=True)
+
+
+def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None:
+    host, port = listening.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    place = "the database of --database-url" if chosen.database_url else f"{chosen.data_dir} (embedded Postgres)"
+    lines = [
+        click.style(f"faas {__version__}", bold=True) + f" serves {click.style(address, fg='cyan', underline=True)}",
+        f"  API page   {address}/schema",
+        f"  data       {place}",
+    ]
+    if not chosen.database_url:
+        lines.append(f"  psql       psql '{service.database_url}'")
+    lines.append('  try        faas deploy examples/hello.ts --wait && faas invoke hello --input \'{"name": "you"}\'')
+    click.echo("\n".join(lines), err=True)

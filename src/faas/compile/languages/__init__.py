@@ -1,0 +1,15 @@
+"""The compilers: one file per language. A new language is a file here and a name in `faas.messages.Language`."""
+
+from typing import Protocol
+
+from faas.compile.outcome import Compiled, Rejected
+
+
+class Compiler(Protocol):
+    """Source in, module or diagnostics out. May raise CompilerDied."""
+
+    async def compile(self, source: str) -> Compiled | Rejected:
+        """Compile one source."""
+
+    def state(self) -> str:
+        """`UP`, `WARMING` while it gets ready, or `DOWN: why`."""

@@ -1,0 +1,33 @@
+"""The sandbox that compilers run in: what `confine.py` is asked to do before it becomes the compiler."""
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+CONFINE = Path(__file__).parent / "confine.py"
+
+# What a dynamically linked program needs to start; there is nothing of a user's in there.
+_SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/localtime")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+
+
+class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
+    """A command and all that it may use: `readable` files and folders, `memory` bytes, no network, no environment."""
+
+    command: list[str]
+    readable: list[Path]
+    memory: int
+
+    def launcher(self) -> list[str]:
+        """The command line that confines itself and then becomes `command`."""
+        program = Path(self.command[0]).resolve()
+        plan = {
+            "command": [str(program), *self.command[1:]],
+            "read": [str(path) for path in self.readable],
+            "execute": [str(program), *_SYSTEM],
+            "devices": list(_DEVICES),
+            "memory": self.memory,
+        }
+        return [sys.executable, "-I", "-S", str(CONFINE), json.dumps(plan)]

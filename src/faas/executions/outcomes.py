@@ -1,0 +1,89 @@
+"""Recording how executions ended, also when the database is away just then.
+
+The process lives on, so nobody else will close these rows: an outcome that could not be recorded is kept and tried again
+until it is.
+"""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from faas.database import statements
+from faas.database.pool import Pool, acquire
+from faas.errors import DatabaseUnavailable
+from faas.runtime import Outcome
+
+log = structlog.get_logger()
+_sql = statements.load("executions")
+
+_RETRY_PAUSE = 0.5
+
+
+class Outcomes:
+    """Writes outcomes to the executions table. `run` is the background task that tries the late ones again."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._late: dict[UUID, tuple[Outcome, datetime]] = {}
+        self._wake = asyncio.Event()
+
+    async def settle(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
+        """Record the outcome durably. False when the execution is no longer RUNNING or no longer there.
+
+        Raises DatabaseUnavailable; the outcome is then recorded later.
+        """
+        try:
+            return await self._write(execution_id, outcome, completed_at)
+        except DatabaseUnavailable:
+            self.settle_later(execution_id, outcome, completed_at)
+            raise
+
+    def settle_later(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> None:
+        """Record the outcome as soon as the database takes it; nothing happens when the execution never began."""
+        self._late[execution_id] = (outcome, completed_at)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Try the late outcomes again until cancelled."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(_RETRY_PAUSE)
+            await self.flush()
+            if not self._late:
+                self._wake.clear()
+
+    async def flush(self) -> None:
+        """Try every late outcome once."""
+        for execution_id, (outcome, completed_at) in list(self._late.items()):
+            try:
+                await self._write(execution_id, outcome, completed_at)
+            except DatabaseUnavailable:
+                return
+            except asyncpg.PostgresError:
+                log.exception("outcome.refused", execution_id=str(execution_id))
+            del self._late[execution_id]
+            log.info("outcome.recorded_late", execution_id=str(execution_id))
+
+    async def _write(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
+        async with acquire(self._pool) as connection:
+            try:
+                return await _record(connection, execution_id, outcome, completed_at)
+            except asyncpg.DataError as error:
+                # A JSON document that Postgres does not take although we do: the function's fault, on record.
+                refused = Outcome(error=f"invalid JSON: the database refuses it: {error}", logs=outcome.logs)
+                return await _record(connection, execution_id, refused, completed_at)
+
+
+async def _record(connection: object, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
+    if outcome.error is None:
+        found = await _sql.complete_execution(
+            connection, id=execution_id, output=outcome.output, logs=outcome.logs, now=completed_at
+        )
+    else:
+        found = await _sql.fail_execution(
+            connection, id=execution_id, error_message=outcome.error, logs=outcome.logs, now=completed_at
+        )
+    return found is not None

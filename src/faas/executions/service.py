@@ -1,0 +1,157 @@
+"""Executing functions and looking at what was executed (Flows 3, 4 and 5).
+
+The RUNNING row is committed before the guest runs, the outcome before the answer is given; no transaction is open while
+the guest runs.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+from uuid_utils.compat import uuid7
+
+from faas.database import statements
+from faas.database.pool import Pool, acquire
+from faas.errors import ExecutionNotFound, FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated
+from faas.executions.model import Execution, ExecutionRecord
+from faas.executions.outcomes import Outcomes
+from faas.quantities import format_size
+from faas.runtime import Outcome, Runtime
+
+log = structlog.get_logger()
+_sql = statements.load("executions")
+
+RETRY_AFTER = 1  # seconds: most executions are short
+
+
+class Executions:
+    """Runs functions in `runtime` and records them under `process_id`, which `Recovery` keeps alive."""
+
+    def __init__(self, pool: Pool, runtime: Runtime, outcomes: Outcomes, process_id: UUID, max_in_flight: int) -> None:
+        self._pool = pool
+        self._runtime = runtime
+        self._outcomes = outcomes
+        self._process_id = process_id
+        self._max_in_flight = max_in_flight
+        self.in_flight = 0
+
+    async def execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
+        """Run the function with this id or name on `document`, a JSON object, and record it.
+
+        Raises FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated; DatabaseUnavailable when it could not be
+        recorded. What the function does wrong is a FAILED execution.
+        """
+        limit = self._runtime.limits.input
+        if len(document) > limit:
+            raise PayloadTooLarge("input", limit, f"{len(document)} bytes; the limit is {format_size(limit)}")
+        if self.in_flight >= self._max_in_flight:
+            raise Saturated(self._max_in_flight, RETRY_AFTER)
+        self.in_flight += 1
+        try:
+            # A client that hangs up does not undo what has begun: the record is always brought to its end.
+            return await asyncio.shield(asyncio.ensure_future(self._execute(function_id, function_name, document)))
+        finally:
+            self.in_flight -= 1
+
+    async def _execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
+        execution_id, started_at = uuid7(), datetime.now(UTC)
+        try:
+            async with acquire(self._pool) as connection:
+                called = await _sql.start_execution(
+                    connection,
+                    id=execution_id,
+                    reference_id=function_id,
+                    reference_name=function_name,
+                    process_id=self._process_id,
+                    input=document,
+                    now=started_at,
+                )
+        except asyncpg.ForeignKeyViolationError:  # deleted while we looked at it
+            raise FunctionNotFound(str(function_id or function_name)) from None
+        except BaseException:
+            # The row may have been committed before the connection broke; then nobody else would ever close it.
+            self._outcomes.settle_later(execution_id, Outcome(error="interrupted"), started_at)
+            raise
+        if called is None:
+            raise await self._refusal(function_id, function_name)
+
+        outcome = await self._run(called["function_id"], called["wasm_digest"], document)
+        completed_at = max(started_at, datetime.now(UTC))
+        recorded = await self._outcomes.settle(execution_id, outcome, completed_at)
+        if not recorded:  # deleted with its function, or closed by another process that took this one for dead
+            return await self.get(execution_id)
+        log.info(
+            "execution.finished",
+            execution_id=str(execution_id),
+            function_id=str(called["function_id"]),
+            revision=called["revision"],
+            status="FAILED" if outcome.error else "COMPLETED",
+            duration_ms=round((completed_at - started_at).total_seconds() * 1000, 3),
+        )
+        return Execution(
+            id=execution_id,
+            function_id=called["function_id"],
+            status="FAILED" if outcome.error else "COMPLETED",
+            output=outcome.output,
+            error_message=outcome.error,
+            created_at=started_at,
+            started_at=started_at,
+            completed_at=completed_at,
+        )
+
+    async def _run(self, function_id: UUID, digest: bytes, document: bytes) -> Outcome:
+        async def load() -> bytes:
+            async with acquire(self._pool) as connection:
+                row = await _sql.get_module(connection, function_id=function_id, wasm_digest=digest)
+            if row is None:
+                raise _Revised
+            binary: bytes = row["wasm_binary"]
+            return binary
+
+        try:
+            return await self._runtime.run(digest, load, document)
+        except _Revised:
+            return Outcome(error="interrupted: the function was changed or deleted as this execution began")
+        except Exception as error:
+            log.exception("execution.not_run", function_id=str(function_id))
+            return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
+
+    async def _refusal(self, function_id: UUID | None, function_name: str | None) -> Exception:
+        async with acquire(self._pool) as connection:
+            row = await _sql.find_function(connection, reference_id=function_id, reference_name=function_name)
+        if row is None:
+            return FunctionNotFound(str(function_id or function_name))
+        return FunctionNotReady(row["name"], row["status"], row["compile_error"])
+
+    async def get(self, execution_id: UUID) -> ExecutionRecord:
+        """Raises ExecutionNotFound."""
+        async with acquire(self._pool) as connection:
+            row = await _sql.get_execution(connection, id=execution_id)
+        if row is None:
+            raise ExecutionNotFound(str(execution_id))
+        return ExecutionRecord(**row)
+
+    async def list(
+        self,
+        function_id: UUID | None,
+        function_name: str | None,
+        *,
+        limit: int,
+        cursor: UUID | None = None,
+        status: str | None = None,
+    ) -> list[Execution]:
+        """Up to `limit` executions of the function, newest first, those before `cursor`. Raises FunctionNotFound."""
+        async with acquire(self._pool) as connection:
+            function = await _sql.find_function(connection, reference_id=function_id, reference_name=function_name)
+            if function is None:
+                raise FunctionNotFound(str(function_id or function_name))
+            rows = _sql.list_executions(
+                connection, function_id=function["id"], limit=limit, cursor=cursor, status=status
+            )
+            return [Execution(**row) async for row in rows]
+
+
+class _Revised(Exception):  # noqa: N818
+    """The module to run is no longer the function's."""
