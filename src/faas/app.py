@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
@@ -186,7 +186,7 @@ async def _open_compilers(stack: AsyncExitStack, settings: Settings) -> dict[str
         try:
             await assemblyscript.warm()
         except (CompilerDied, OSError) as error:
-            log.error("compiler.not_started", language="assemblyscript", error=str(error))  # noqa: TRY400
+            log.error("compiler.not_started", language="assemblyscript", error=str(error))
 
     await _background(stack, warm(), "compiler-warm-up")
     return {"assemblyscript": assemblyscript, "wat": WatCompiler(), "wasm": WasmCompiler()}
@@ -247,7 +247,7 @@ async def _health(
     toolchains = {language: compiler.state() for language, compiler in compilers.items()}
     # Without the listener everything still works, only later.
     vital = [database, *(state for name, state in parts.items() if name != "listener"), *toolchains.values()]
-    status = "DOWN" if any(state.startswith("DOWN") for state in vital) else "UP"
+    status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in vital) else "UP"
     return Health(
         status=status,
         version=__version__,

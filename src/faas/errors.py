@@ -22,7 +22,7 @@ class ConfigurationError(FaasError):
     """A setting, a file that it names, or the machine does not allow what was asked."""
 
 
-class InvalidRequest(FaasError):  # noqa: N818 - named for what it says to the client
+class InvalidRequest(FaasError):
     """The request's `field` is not what is accepted; `reason` says what is."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -39,7 +39,7 @@ class PayloadTooLarge(InvalidRequest):
         self.limit = limit
 
 
-class NotFound(FaasError):  # noqa: N818
+class NotFound(FaasError):
     """What the client names does not exist."""
 
 
@@ -59,7 +59,7 @@ class ExecutionNotFound(NotFound):
         self.execution_id = execution_id
 
 
-class NameTaken(FaasError):  # noqa: N818
+class NameTaken(FaasError):
     """Another function has this name already."""
 
     def __init__(self, name: str) -> None:
@@ -67,7 +67,7 @@ class NameTaken(FaasError):  # noqa: N818
         self.name = name
 
 
-class FunctionNotReady(FaasError):  # noqa: N818
+class FunctionNotReady(FaasError):
     """The function cannot be executed in its present `status`; `compile_error` says why when that is FAILED."""
 
     def __init__(self, name: str, status: str, compile_error: str | None) -> None:
@@ -77,7 +77,7 @@ class FunctionNotReady(FaasError):  # noqa: N818
         self.compile_error = compile_error
 
 
-class Saturated(FaasError):  # noqa: N818
+class Saturated(FaasError):
     """This process has `limit` executions in flight; the client may try again in `retry_after` seconds."""
 
     def __init__(self, limit: int, retry_after: int) -> None:
@@ -86,5 +86,5 @@ class Saturated(FaasError):  # noqa: N818
         self.retry_after = retry_after
 
 
-class DatabaseUnavailable(FaasError):  # noqa: N818
+class DatabaseUnavailable(FaasError):
     """The database did not answer in time, so the work could not be done or recorded."""

@@ -15,6 +15,7 @@ from faas.errors import ConfigurationError
 from faas.quantities import DURATION_FORM, SIZE_FORM, parse_duration, parse_size
 
 PREFIX = "FAAS_"
+DEFAULT_SERVER = "http://127.0.0.1:8080"
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -67,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: Annotated[Count, _doc("executions in flight in this process before the next gets 429")] = 256
     module_cache: Annotated[Count, _doc("compiled modules kept in memory")] = 256
     shutdown_grace: Annotated[Duration, _doc("requests in flight get this long to finish after SIGTERM")] = 18.0
+
+
+def server_url(option: str | None) -> str:
+    """The server that the commands talk to: the option, or FAAS_URL, or a local one."""
+    return option or os.environ.get("FAAS_URL") or DEFAULT_SERVER
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import structlog
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
@@ -13,7 +14,7 @@ _KEY = "faas_request_id"
 
 def request_id_of(scope: Scope) -> str:
     """The id of the request in `scope`."""
-    request_id: str = scope.get("state", {}).get(_KEY, "")  # type: ignore[union-attr, assignment]
+    request_id: str = scope.get("state", {}).get(_KEY, "")
     return request_id
 
 
@@ -25,7 +26,7 @@ class RequestIds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Bind the id while the request is served."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")

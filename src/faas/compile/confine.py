@@ -65,10 +65,10 @@ def restrict_files(read: list[str], execute: list[str], devices: list[str]) -> s
     return f"landlock-{abi}"
 
 
-# -- seccomp: a classic BPF program over struct seccomp_data ------------------------------------------------------------
+# -- seccomp: a classic BPF program over struct seccomp_data -----------------------------------------------------------
 
 _REFUSED = {
-    # name: (x86_64, aarch64)
+    # each name with its number on x86_64 and on aarch64
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
     "accept4": (288, 242), "socketpair": (53, 199), "ptrace": (101, 117), "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271), "kill": (62, 129), "tkill": (200, 130), "pidfd_open": (434, 434),

@@ -15,5 +15,5 @@ class Rejected(msgspec.Struct, frozen=True):
     diagnostics: str
 
 
-class CompilerDied(Exception):  # noqa: N818
+class CompilerDied(Exception):
     """The compiler's process ended without an answer. The job is tried again, as often as the queue allows."""

@@ -19,7 +19,7 @@ _STDERR_LINES = 20
 _MEMORY_SIGNS = ("heap out of memory", "Out of memory", "out of memory", "allocation failed", "Cannot allocate memory")
 
 
-class LimitReached(Exception):  # noqa: N818
+class LimitReached(Exception):
     """A compilation used more than it may; the message names the limit. Its process is gone."""
 
 

@@ -112,10 +112,9 @@ class EmbeddedPostgres:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
-        owner = _server_owner()
         self.cluster.mkdir(mode=0o700, exist_ok=True)
-        if owner:
-            os.chown(self.cluster, owner.pw_uid, owner.pw_gid)
+        if user := _server_owner():
+            os.chown(self.cluster, user.pw_uid, user.pw_gid)
         self._directory = os.open(self.cluster, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._check_version()
         _stop_left_over(self.cluster)
@@ -177,13 +176,14 @@ class EmbeddedPostgres:
         command = await asyncio.to_thread(self._command, command)
         with self.log_file.open("ab") as output:
             # Not in a thread: the kernel sends the parent-death signal when the *thread* that forked ends.
-            self._process = subprocess.Popen(  # type: ignore[call-overload]
+            # preexec_fn does nothing but one system call.
+            self._process = subprocess.Popen(  # type: ignore[call-overload] # noqa: ASYNC220
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 process_group=0,  # a Ctrl-C at the terminal is ours to pass on, after the requests have drained
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
                 **self._spawn_arguments(),
             )
         await self._await_ready()
@@ -213,7 +213,7 @@ class EmbeddedPostgres:
                     await self._spawn()
                     break
                 except (ConfigurationError, OSError) as error:
-                    log.error("postgres.restart_failed", error=str(error), retry_in=pause)  # noqa: TRY400
+                    log.error("postgres.restart_failed", error=str(error), retry_in=pause)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 5)
             pause = 0.1

@@ -1,7 +1,7 @@
 """Recording how executions ended, also when the database is away just then.
 
-The process lives on, so nobody else will close these rows: an outcome that could not be recorded is kept and tried again
-until it is.
+The process lives on, so nobody else will close these rows: an outcome that could not be recorded is kept and tried
+again until it is.
 """
 
 import asyncio

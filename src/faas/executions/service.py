@@ -153,5 +153,5 @@ class Executions:
             return [Execution(**row) async for row in rows]
 
 
-class _Revised(Exception):  # noqa: N818
+class _Revised(Exception):
     """The module to run is no longer the function's."""

@@ -1,7 +1,7 @@
 """The one consumer loop: read, handle several messages at once, extend, give back, give up.
 
-A handler ends a message itself, inside the transaction that also holds its effects. What it raises leaves the message in
-the queue: it is hidden for a growing pause and read again, at most `READS_LIMIT` times, by whichever process is first.
+A handler ends a message itself, inside the transaction that also holds its effects. What it raises leaves the message
+in the queue: it is hidden for a growing pause and read again, at most `READS_LIMIT` times, by whoever is first.
 """
 
 import asyncio

@@ -190,7 +190,7 @@ class Runtime:
                 self._engine.increment_epoch()
 
 
-class _Trapped(Exception):  # noqa: N818
+class _Trapped(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason

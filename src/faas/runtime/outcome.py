@@ -14,5 +14,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     logs: str | None = None
 
 
-class GuestFault(Exception):  # noqa: N818 - the guest's mistake, raised and caught inside this room
+class GuestFault(Exception):
     """The guest broke its calling convention; the message says how."""

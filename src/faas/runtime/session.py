@@ -1,7 +1,7 @@
 """What host functions know of the call they serve: found by thread, because one thread runs one call at a time.
 
-Host functions must not raise. wasmtime-py hands their exceptions on through one variable of the process, so with several
-threads an exception surfaces in another call, or nowhere. `guarded` records instead.
+Host functions must not raise. wasmtime-py hands their exceptions on through one variable of the process, so with
+several threads an exception surfaces in another call, or nowhere. `guarded` records instead.
 """
 
 import threading

@@ -5,7 +5,7 @@ import wasmtime
 from faas.quantities import format_duration, format_size
 from faas.runtime.limits import Limits
 
-_CODES = {
+_CODES: dict[wasmtime.TrapCode | None, str] = {
     wasmtime.TrapCode.UNREACHABLE: "unreachable code was reached",
     wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS: "memory access out of bounds",
     wasmtime.TrapCode.TABLE_OUT_OF_BOUNDS: "table access out of bounds",

@@ -1,0 +1,263 @@
+"""The commands on functions: deploy, invoke, list, get, delete, executions."""
+
+import base64
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from faas.cli.client import Client, ServerError, server_options
+from faas.cli.output import ago, first_line, milliseconds, print_fields, print_json, print_table
+from faas.errors import ConfigurationError
+
+_LANGUAGES = {".ts": "assemblyscript", ".wat": "wat", ".wasm": "wasm"}
+_WAITING = {"PENDING", "COMPILING"}
+_POLL = 0.1
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="The function's name.  [default: the file's, without its ending]")
+@click.option("--language", type=click.Choice(list(_LANGUAGES.values())), help="[default: by the file's ending]")
+@click.option("--description", help="A line that says what it does.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is compiled.")
+@click.option("--timeout", type=float, default=120, show_default=True, help="Wait this many seconds at most.")
+@server_options
+def deploy(
+    file: Path,
+    name: str | None,
+    language: str | None,
+    description: str | None,
+    wait: bool,
+    timeout: float,
+    client: Client,
+    as_json: bool,
+) -> int:
+    """Create a function from FILE, or update the one that has its name.
+
+    Prints the compiler's diagnostics and ends with 1 when FILE does not compile.
+    """
+    language = language or _LANGUAGES.get(file.suffix)
+    if language is None:
+        raise ConfigurationError(f"{file}: no language goes by {file.suffix!r}; say --language")
+    body: dict[str, str | None] = {"name": name or file.stem, "language": language, "source": _source(file, language)}
+    body["description"] = description or _kept_description(client, name or file.stem)
+    response = client.call("POST", "/functions", json=body, accept=(409,))
+    created = response.status_code == 201
+    if not created:
+        response = client.call("PUT", f"/functions/{body['name']}", json=body)
+    function = response.json()
+    if wait:
+        function = _await_compiled(client, function, timeout)
+    if as_json:
+        print_json({key: value for key, value in function.items() if key != "source"})
+    elif function["status"] == "FAILED":
+        click.echo(function["compileError"], err=True)
+        click.secho(f"{function['name']} does not compile (revision {function['revision']})", fg="red", err=True)
+    else:
+        done = "created" if created else "updated"
+        state = click.style(function["status"], fg="green" if function["status"] == "READY" else "yellow")
+        click.echo(f"{function['name']} {done}, revision {function['revision']}: {state}")
+    return int(function["status"] == "FAILED")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--input", "source", metavar="JSON|@FILE|-", default="{}", help="A JSON object, a file, or stdin.")
+@server_options
+def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
+    """Execute the function NAME (or id) and print its output.
+
+    What it printed goes to stderr. Ends with 1 when the execution FAILED.
+    """
+    body = b'{"input":' + _input(source) + b"}"
+    response = client.call(
+        "POST", f"/functions/{name}/execute", content=body, headers={"Content-Type": "application/json"}
+    )
+    execution = response.json()
+    if as_json:
+        click.echo(response.text)
+        return int(execution["status"] == "FAILED")
+    record = client.call("GET", f"/executions/{execution['id']}", accept=(404,)).json()
+    if record.get("logs"):
+        click.secho(record["logs"], dim=True, err=True)
+    if execution["status"] == "FAILED":
+        click.secho(execution["errorMessage"], fg="red", err=True)
+        return 1
+    # Cut from the answer rather than printed anew: numbers and key order stay the function's own.
+    click.echo(_raw_output(response.text))
+    return 0
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice(["PENDING", "COMPILING", "READY", "FAILED"]))
+@click.option("--language", type=click.Choice(list(_LANGUAGES.values())))
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@server_options
+def list_functions(status: str | None, language: str | None, limit: int, client: Client, as_json: bool) -> None:
+    """List the functions, newest first."""
+    functions = client.pages("/functions", limit, status=status, language=language)
+    if as_json:
+        print_json(functions)
+    elif not functions:
+        click.echo("no functions yet: faas deploy FILE", err=True)
+    else:
+        print_table(
+            ["NAME", "STATUS", "LANGUAGE", "REV", "UPDATED", "DESCRIPTION"],
+            [
+                (
+                    function["name"],
+                    function["status"],
+                    function["language"],
+                    str(function["revision"]),
+                    ago(function["updatedAt"]),
+                    first_line(function["compileError"] or function["description"]),
+                )
+                for function in functions
+            ],
+        )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--source", "only_source", is_flag=True, help="Print the source and nothing else.")
+@server_options
+def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
+    """Show the function NAME (or id)."""
+    function = client.call("GET", f"/functions/{name}").json()
+    if only_source:
+        click.echo(function["source"], nl=False)
+    elif as_json:
+        print_json(function)
+    else:
+        print_fields(
+            {
+                "name": function["name"],
+                "id": function["id"],
+                "status": function["status"],
+                "language": function["language"],
+                "revision": str(function["revision"]),
+                "created": f"{function['createdAt']} ({ago(function['createdAt'])})",
+                "updated": f"{function['updatedAt']} ({ago(function['updatedAt'])})",
+                "description": function["description"] or "–",
+            }
+        )
+        if function["compileError"]:
+            click.echo(f"\n{function['compileError']}")
+        if function["language"] != "wasm":
+            click.echo(f"\n{function['source'].rstrip()}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@server_options
+def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
+    """Delete the function NAME (or id) and its executions."""
+    function = client.call("GET", f"/functions/{name}").json()
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Delete {function['name']} and all its executions?", abort=True, err=True)
+    client.call("DELETE", f"/functions/{function['id']}")
+    if as_json:
+        print_json({"deleted": function["id"]})
+    else:
+        click.echo(f"{function['name']} deleted")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--status", type=click.Choice(["RUNNING", "COMPLETED", "FAILED"]))
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@server_options
+def executions(name: str, status: str | None, limit: int, client: Client, as_json: bool) -> None:
+    """List the executions of the function NAME (or id), newest first."""
+    found = client.pages(f"/functions/{name}/executions", limit, status=status)
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("no executions yet: faas invoke " + name, err=True)
+    else:
+        print_table(
+            ["ID", "STATUS", "STARTED", "DURATION", "ERROR"],
+            [
+                (
+                    execution["id"],
+                    execution["status"],
+                    ago(execution["startedAt"]),
+                    milliseconds(execution["durationMs"]),
+                    first_line(execution["errorMessage"]),
+                )
+                for execution in found
+            ],
+        )
+
+
+class _Output(msgspec.Struct):
+    output: msgspec.Raw
+
+
+COMMANDS: dict[str, click.Command] = {
+    "deploy": deploy,
+    "invoke": invoke,
+    "list": list_functions,
+    "get": get,
+    "delete": delete,
+    "executions": executions,
+}
+
+
+def _source(file: Path, language: str) -> str:
+    try:
+        if language == "wasm":
+            return base64.b64encode(file.read_bytes()).decode()
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: not UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+
+
+def _kept_description(client: Client, name: str) -> str | None:
+    """The description that the function has already: a deploy without --description does not wipe it out."""
+    response = client.call("GET", f"/functions/{name}", accept=(400, 404))
+    description: str | None = response.json()["description"] if response.is_success else None
+    return description
+
+
+def _await_compiled(client: Client, function: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """Ask until the function is READY or FAILED."""
+    deadline = time.monotonic() + timeout
+    revision = function["revision"]
+    while function["status"] in _WAITING:
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"{function['name']} is still {function['status']} after {timeout:g} s; "
+                f"`faas get {function['name']}` shows when it is done"
+            )
+        time.sleep(_POLL)
+        function = client.call("GET", f"/functions/{function['id']}").json()
+        if function["revision"] != revision:
+            raise ServerError(f"{function['name']} was changed by somebody else meanwhile")
+    return function
+
+
+def _input(source: str) -> bytes:
+    """The input's bytes as given; the server judges them."""
+    if source == "-":
+        content = sys.stdin.buffer.read()
+    elif source.startswith("@"):
+        try:
+            content = Path(source[1:]).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"--input {source}: {error.strerror}") from None
+    else:
+        content = source.encode()
+    return content.strip() or b"{}"
+
+
+def _raw_output(body: str) -> str:
+    """The text of the member `output` of an execution."""
+    return bytes(msgspec.json.decode(body, type=_Output).output).decode()
