@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich import box
@@ -22,12 +22,17 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as it needs to be; cells that name a state are coloured."""
-    console = Console(soft_wrap=True, highlight=False)
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; cells that name a state are coloured. Only the last column gives way where the terminal is narrow."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000  # a pipe has no width to fit into
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column == "DURATION" else "left")
+    for position, column in enumerate(columns):
+        widest = max([len(column), *(len(row[position]) for row in rows)])
+        last = position == len(columns) - 1
+        justify: Literal["left", "right"] = "right" if column == "DURATION" else "left"
+        table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", min_width=None if last else widest)
     for row in rows:
         table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
     console.print(table)

@@ -39,9 +39,9 @@ class Session:
     def log(self, level: str, text: str) -> None:
         """Keep a line, as far as there is room."""
         line = text if level == "log" else f"{level}: {text}"
-        if len(line) > self.log_room:
+        if len(line) >= self.log_room:  # each line costs one more, its end: blank ones fill the room too
             line, self._cut = line[: self.log_room], True
-        if line or not self._cut:
+        if self.log_room:
             self._lines.append(line)
         self.log_room = max(0, self.log_room - len(line) - 1)
 

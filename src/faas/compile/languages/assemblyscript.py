@@ -1,7 +1,6 @@
 """AssemblyScript, by the compiler from npm in Node processes that stay up (toolchain/worker.mjs)."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from faas.compile.outcome import Compiled, CompilerDied, Rejected
@@ -25,6 +24,24 @@ def find_node() -> Path:
     return node
 
 
+def node_sandbox(arguments: list[str], *, memory: int) -> Sandbox:
+    """Node with `arguments`, confined to the toolchain's folder by its own permission model and by the sandbox."""
+    return Sandbox(
+        command=[
+            str(find_node()),
+            "--openssl-config=/dev/null",  # the default one may not be read
+            "--permission",
+            f"--allow-fs-read={TOOLCHAIN}",
+            f"--max-old-space-size={max(256, memory // 2 >> 20)}",
+            "--disable-proto=throw",
+            "--no-addons",
+            *arguments,
+        ],
+        readable=[TOOLCHAIN],
+        memory=memory,
+    )
+
+
 class AssemblyScriptCompiler:
     """The language `assemblyscript`: up to `workers` processes, each compiling one source at a time.
 
@@ -40,7 +57,6 @@ class AssemblyScriptCompiler:
             self._free.put_nowait(None)
         self._processes: set[CompilerProcess] = set()
         self._state = "WARMING"
-        self.spawn: Callable[[], CompilerProcess] = self._spawn_node
 
     async def warm(self) -> None:
         """Start the first process, so that the first job finds a compiler that has compiled before."""
@@ -77,7 +93,7 @@ class AssemblyScriptCompiler:
         try:
             if process is not None:
                 await self._drop(process)
-            process = self.spawn()
+            process = self._spawn()
             self._processes.add(process)
             await process.start()
         except (CompilerDied, OSError, ConfigurationError) as error:
@@ -103,21 +119,6 @@ class AssemblyScriptCompiler:
         self._processes.discard(process)
         await process.kill()
 
-    def _spawn_node(self) -> CompilerProcess:
-        node = find_node()
-        heap_mib = max(256, self._memory // 2 >> 20)
-        sandbox = Sandbox(
-            command=[
-                str(node),
-                "--openssl-config=/dev/null",  # the default one may not be read
-                "--permission",
-                f"--allow-fs-read={TOOLCHAIN}",
-                f"--max-old-space-size={heap_mib}",
-                "--disable-proto=throw",
-                "--no-addons",
-                str(TOOLCHAIN / "worker.mjs"),
-            ],
-            readable=[TOOLCHAIN],
-            memory=self._memory,
-        )
+    def _spawn(self) -> CompilerProcess:
+        sandbox = node_sandbox([str(TOOLCHAIN / "worker.mjs")], memory=self._memory)
         return CompilerProcess(sandbox, output_limit=self._output_limit, memory=self._memory)

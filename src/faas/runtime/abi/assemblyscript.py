@@ -89,7 +89,7 @@ def _abort(caller: Any, message: int, file: int, line: int, column: int) -> None
 
 def _print(level: str) -> Any:
     def write(caller: Any, pointer: int) -> None:
-        session.current().log(level, _text(caller, pointer, session.current().log_room * 2))
+        session.current().log(level, _text(caller, pointer, session.current().log_room * 2 + 2))
 
     return write
 

@@ -1,0 +1,142 @@
+"""What tests of all kinds stand on: a real Postgres, a database per test made from a migrated template, services."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from tests.support import Platform, replaced_database
+
+from faas import messages
+from faas.app import open_service
+from faas.compile.handler import CompilationJobs
+from faas.compile.languages.wasm import WasmCompiler
+from faas.compile.languages.wat import WatCompiler
+from faas.database.embedded import EmbeddedPostgres
+from faas.database.migrations import migrate
+from faas.database.pool import Pool, open_pool
+from faas.queue.consumer import Consumer
+from faas.queue.listener import Listener
+from faas.runtime import Limits, Runtime
+from faas.settings import Settings
+
+TEMPLATE = "faas_template"
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A Postgres for this test process: the embedded one, on a data directory of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="faas-tests-", dir="/tmp"))
+    folder.chmod(0o755)
+
+    async def start() -> EmbeddedPostgres:
+        server = EmbeddedPostgres(folder)
+        await server.start()
+        return server
+
+    loop = asyncio.new_event_loop()
+    try:
+        server = loop.run_until_complete(start())
+        loop.run_until_complete(_make_template(server.url))
+        yield server.url
+        loop.run_until_complete(server.stop())
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _make_template(url: str) -> None:
+    admin = await asyncpg.connect(replaced_database(url, "postgres"))
+    await admin.execute(f"CREATE DATABASE {TEMPLATE}")
+    await admin.close()
+    connection = await asyncpg.connect(replaced_database(url, TEMPLATE))
+    await migrate(connection)
+    await connection.close()
+
+
+@pytest.fixture
+async def database_url(server_url: str) -> AsyncIterator[str]:
+    """A migrated database of this test's own."""
+    name = f"test_{uuid4().hex}"
+    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield replaced_database(server_url, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Connections to this test's database."""
+    async with open_pool(database_url, 8) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def runtime() -> AsyncIterator[Runtime]:
+    """A runtime whose limits a test reaches quickly."""
+    limits = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
+    async with Runtime(limits, threads=16, cached_modules=32) as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings over this test's database, with the built-in compiler off."""
+    return Settings(
+        database_url=database_url, data_dir=tmp_path, compiler=False, time_limit=1.0, poll_interval=60, database_pool=8
+    )
+
+
+@pytest.fixture
+async def platform(settings: Settings) -> AsyncIterator[Platform]:
+    """The whole service in this process, its API driven without a port, with compilers for wat and wasm attached."""
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(open_service(settings))
+        pool = await stack.enter_async_context(open_pool(service.database_url, 4))
+        listener = Listener(service.database_url, [messages.COMPILATION_JOBS])
+        compilers = {"wat": WatCompiler(), "wasm": WasmCompiler()}
+        consumer = Consumer(
+            pool,
+            messages.COMPILATION_JOBS,
+            CompilationJobs(pool, service.runtime, compilers, settings.compile_output_limit),
+            listener.event(messages.COMPILATION_JOBS),
+            concurrency=2,
+            visibility_timeout=15,
+            poll_interval=60,
+        )
+        tasks = [asyncio.create_task(listener.run()), asyncio.create_task(consumer.run())]
+        transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://faas"))
+        yield Platform(http, pool)
+        consumer.cancel()
+        tasks[0].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(scope="session")
+def faas_command() -> str:
+    """The installed `faas` command."""
+    import sys
+
+    return str(Path(sys.executable).parent / "faas")
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> dict[str, str]:
+    """An environment without a PATH to find system tools on, and without this one's settings."""
+    return {"PATH": "", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+
+
+def pytest_configure() -> None:
+    """A test must not meet the settings of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("FAAS_")]:
+        del os.environ[name]

@@ -1,0 +1,99 @@
+"""What several tests say with one word."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import wasmtime
+
+from faas.database.pool import Pool
+
+T = TypeVar("T")
+
+ECHO_TS = "export function handle(input: string): string { return input; }"
+
+
+def core_wat(body: str = "", *, memory: str = "1 2000", extra: str = "", alloc: str = "(i32.const 1024)") -> str:
+    """A module by the core convention whose `handle` is `body`; by default it returns its input."""
+    body = body or (
+        "(i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))"
+    )
+    return f"""(module
+        {extra}
+        (memory (export "memory") {memory})
+        (func (export "alloc") (param i32) (result i32) {alloc})
+        (func $handle (export "handle") (param i32 i32) (result i64) {body}))"""
+
+
+def returning_wat(text: str) -> str:
+    """A core module that returns `text` (ASCII) whatever it is given."""
+    escaped = "".join(f"\\{byte:02x}" for byte in text.encode())
+    return core_wat(f"(i64.const {(2048 << 32) | len(text)})", extra=f'(data (i32.const 2048) "{escaped}")')
+
+
+def wat(text: str) -> bytes:
+    """Assembled."""
+    return bytes(wasmtime.wat2wasm(text))
+
+
+LOOP_WAT = core_wat("(loop (br 0)) unreachable")
+
+
+def replaced_database(url: str, name: str) -> str:
+    """`url` with another database."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool] = bool, *, timeout: float = 30) -> T:
+    """Ask until the answer is accepted; the last answer is in the failure's message."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = await ask()
+        if accept(answer):
+            return answer
+        assert time.monotonic() < deadline, f"still {answer!r} after {timeout} s"
+        await asyncio.sleep(0.02)
+
+
+class Platform:
+    """A service under test: its HTTP API and its database."""
+
+    def __init__(self, http: httpx.AsyncClient, pool: Pool) -> None:
+        self.http = http
+        self.pool = pool
+
+    async def register(self, name: str, source: str, language: str = "wat", **fields: Any) -> dict[str, Any]:
+        """Register a function; its answer."""
+        body = {"name": name, "language": language, "source": source, **fields}
+        response = await self.http.post("/functions", json=body)
+        assert response.status_code == 201, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def settled(self, reference: str, timeout: float = 30) -> dict[str, Any]:
+        """The function, once it is READY or FAILED."""
+
+        async def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = (await self.http.get(f"/functions/{reference}")).json()
+            return answer
+
+        return await eventually(ask, lambda f: f["status"] in {"READY", "FAILED"}, timeout=timeout)
+
+    async def deploy(self, name: str, source: str, language: str = "wat") -> dict[str, Any]:
+        """Register a function and wait until it is READY."""
+        await self.register(name, source, language)
+        function = await self.settled(name)
+        assert function["status"] == "READY", function["compileError"]
+        return function
+
+    async def execute(self, reference: str, document: Any = None) -> dict[str, Any]:
+        """Execute a function; its execution."""
+        body = {} if document is None else {"input": document}
+        response = await self.http.post(f"/functions/{reference}/execute", json=body)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer

@@ -1,0 +1,131 @@
+"""The core convention: what a well-made module gives, and what every broken one is told."""
+
+import hashlib
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from tests.support import LOOP_WAT, core_wat, returning_wat, wat
+
+from faas.runtime import Outcome, Runtime
+
+
+async def call(runtime: Runtime, module: bytes | str, document: bytes = b"{}") -> Outcome:
+    binary = wat(module) if isinstance(module, str) else module
+
+    async def load() -> bytes:
+        return binary
+
+    return await runtime.run(hashlib.sha256(binary).digest(), load, document)
+
+
+async def test_the_output_is_what_handle_returned(runtime: Runtime) -> None:
+    document = b'{"b": 1.0e400, "a": "\\u0000 \xc3\xa9"}'
+    assert await call(runtime, core_wat(), document) == Outcome(output=document)
+
+
+@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=500))
+async def test_any_utf8_passes_both_ways(runtime: Runtime, text: str) -> None:
+    import msgspec
+
+    document = msgspec.json.encode({"text": text})
+    assert (await call(runtime, core_wat(), document)).output == document
+
+
+FAULTS = {
+    "time": (LOOP_WAT, "time limit of 300ms exceeded"),
+    "time in the start function": (
+        core_wat(extra="(func $s (loop (br 0))) (start $s)"),
+        "time limit of 300ms exceeded",
+    ),
+    "time in alloc": (core_wat(alloc="(loop (br 0)) unreachable"), "time limit of 300ms exceeded"),
+    "stack": (core_wat("(call $handle (local.get 0) (local.get 1))"), "stack limit of 256 KiB exceeded in handle"),
+    "memory at the start": (core_wat(memory="1000"), "memory limit of 16 MiB exceeded: the module asks for more"),
+    "memory by growing": (
+        core_wat(
+            "(loop (if (i32.lt_s (memory.grow (i32.const 16)) (i32.const 0)) (then unreachable)) (br 0)) unreachable"
+        ),
+        "memory limit of 16 MiB exceeded",
+    ),
+    "output": (core_wat("(i64.const 0x0000000000200000)", memory="100"), "output limit of 1 MiB exceeded"),
+    "division": (
+        core_wat("(drop (i32.div_u (i32.const 1) (i32.const 0))) (i64.const 0)"),
+        "trap: integer division by zero in handle",
+    ),
+    "memory access": (core_wat("(i64.load (i32.const -8))"), "trap: memory access out of bounds in handle"),
+    "unreachable": (core_wat("unreachable"), "trap: unreachable code was reached in handle"),
+    "an address outside": (
+        core_wat("(i64.const 0x7fffffff00000010)"),
+        "handle returned address 2147483647 and length 16, which lie outside its memory",
+    ),
+    "a lying alloc": (core_wat(alloc="(i32.const -1)"), "alloc(2) returned 4294967295, which leaves no room"),
+    "no JSON": (
+        returning_wat("hello"),
+        "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: hello",
+    ),
+    "empty output": (
+        core_wat("(i64.const 0)"),
+        "invalid JSON: JSON is malformed: it ends too early; the output begins: ",
+    ),
+    "deep output": (returning_wat("[" * 501 + "]" * 501), "invalid JSON: nested deeper than 500 levels"),
+    "invalid UTF-8": (
+        core_wat("(i64.const 0x0000080000000003)", extra='(data (i32.const 2048) "\\22\\ff\\22")'),
+        "invalid JSON: invalid UTF-8 at byte 1",
+    ),
+    "a huge table": (core_wat(extra="(table 200000 funcref)"), "the module cannot be started"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_what_breaks_a_limit_or_the_convention_is_told(runtime: Runtime, name: str) -> None:
+    module, message = FAULTS[name]
+    outcome = await call(runtime, module)
+    assert outcome.output is None
+    assert outcome.error is not None
+    assert message in outcome.error
+
+
+async def test_every_call_gets_a_fresh_instance(runtime: Runtime) -> None:
+    counter = core_wat(
+        "(global.set $n (i32.add (global.get $n) (i32.const 1)))"
+        "(i32.store8 (i32.const 2048) (i32.add (i32.const 48) (global.get $n))) (i64.const 0x0000080000000001)",
+        extra="(global $n (mut i32) (i32.const 0))",
+    )
+    assert [(await call(runtime, counter)).output for _ in range(3)] == [b"1", b"1", b"1"]
+
+
+UNFIT = {
+    "no wasm": (b"\0asm junk", "not a valid WebAssembly module"),
+    "empty": (b"", "not a valid WebAssembly module"),
+    "no exports": (wat("(module)"), "follows no known calling convention"),
+    "no handle": (
+        wat('(module (memory (export "memory") 1) (func (export "alloc") (param i32) (result i32) (i32.const 0)))'),
+        "does not follow the core convention: export handle (i32, i32) -> i64 is missing",
+    ),
+    "another type": (
+        wat(
+            '(module (memory (export "memory") 1) (func (export "alloc") (param i32) (result i32) (i32.const 0))'
+            ' (func (export "handle") (param i32) (result i32) (i32.const 0)))'
+        ),
+        "export handle is (i32) -> i32, needed is (i32, i32) -> i64",
+    ),
+    "an import": (
+        wat(core_wat(extra='(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))')),
+        "import wasi_snapshot_preview1.fd_write is not provided; the imports provided: none",
+    ),
+    "shared memory": (wat(core_wat(memory="1 1 shared")), "not a valid WebAssembly module"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+async def test_a_module_that_cannot_be_called_is_told_what_it_lacks(runtime: Runtime, name: str) -> None:
+    binary, message = UNFIT[name]
+    fault = await runtime.check(binary)
+    assert fault is not None
+    assert message in fault
+
+
+async def test_a_module_that_can_be_called_has_no_fault(runtime: Runtime) -> None:
+    assert await runtime.check(wat(core_wat())) is None
