@@ -14,6 +14,11 @@ SELECT count(*) FROM pgmq.set_vt(:queue, :msg_id::bigint, :visibility::integer);
 -- False when another reader archived it first.
 SELECT pgmq.archive(:queue, :msg_id::bigint);
 
+-- name: measure(queues)
+-- How many messages wait, and for how long the oldest has.
+SELECT queue_name, queue_length, coalesce(oldest_msg_age_sec, 0) AS oldest_seconds
+FROM unnest(:queues::text[]) AS wanted, LATERAL pgmq.metrics(wanted);
+
 -- name: archive_rejected(queue, msg_id, reason)$
 -- With its reason, in the same transaction as what follows from it.
 SELECT archive_rejected(:queue, :msg_id::bigint, :reason);

@@ -11,7 +11,7 @@ import structlog
 from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
-from faas import __version__, messages
+from faas import __version__, messages, metrics
 from faas.api.application import create_application
 from faas.api.wire import Health
 from faas.compile.handler import CompilationJobs
@@ -22,13 +22,14 @@ from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import CompilerDied
 from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import migrate
-from faas.database.pool import TRANSIENT, Pool, open_pool
+from faas.database.pool import TRANSIENT, Pool, acquire, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.outcomes import Outcomes
 from faas.executions.recovery import Recovery
 from faas.executions.service import Executions
 from faas.functions.results import CompilationResults
 from faas.functions.service import Functions
+from faas.queue import client as queue_client
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Limits, Runtime
@@ -104,7 +105,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             return await _health(pool, listener, consumers, compilers)
 
         async def update_metrics() -> None:
-            return None
+            await _measure(pool)
 
         application = create_application(
             functions_service=Functions(pool),
@@ -229,6 +230,16 @@ async def _leave(recovery: Recovery) -> None:
         await recovery.leave()
     except DatabaseUnavailable as error:
         log.warning("recovery.left_without_a_word", error=str(error))
+
+
+async def _measure(pool: Pool) -> None:
+    """The gauges that are looked up when somebody asks. Without a database the others are still told."""
+    idle = pool.get_idle_size()
+    metrics.DATABASE_CONNECTIONS.labels("idle").set(idle)
+    metrics.DATABASE_CONNECTIONS.labels("used").set(pool.get_size() - idle)
+    with suppress(TimeoutError, DatabaseUnavailable, asyncpg.PostgresError):
+        async with asyncio.timeout(2), acquire(pool) as connection:
+            await queue_client.measure(connection, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
 
 
 async def _health(

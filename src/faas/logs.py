@@ -6,6 +6,9 @@ from typing import Literal
 
 import structlog
 
+# Without the frames' local variables: those hold sources, inputs and connection strings.
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure(log_format: Literal["auto", "console", "json"], level: str) -> None:
     """Set structlog up for this process, and send what libraries log through the standard library the same way."""
@@ -16,9 +19,9 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.dict_tracebacks, _camel_ids, structlog.processors.JSONRenderer()]
+        else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *renderer],

@@ -4,6 +4,8 @@ from typing import Any, get_args
 from uuid import UUID
 
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, RawBody
 
 from faas.api import bodies, pagination
 from faas.api.responses import json_response
@@ -18,7 +20,7 @@ _FILTERS = {"status": get_args(Status)}
 
 @post("/functions/{reference:str}/execute", status_code=200)
 async def execute_function(
-    request: Request[Any, Any, Any], reference: str, body: bytes, executions: Executions
+    request: Request[Any, Any, Any], reference: FromPath[str], body: RawBody, executions: NamedDependency[Executions]
 ) -> Response[bytes]:
     """Execute a function. What the function does wrong is a 200 with status FAILED."""
     function_id, name = parse_reference(reference)
@@ -27,7 +29,9 @@ async def execute_function(
 
 
 @get("/functions/{reference:str}/executions")
-async def list_executions(request: Request[Any, Any, Any], reference: str, executions: Executions) -> Response[bytes]:
+async def list_executions(
+    request: Request[Any, Any, Any], reference: FromPath[str], executions: NamedDependency[Executions]
+) -> Response[bytes]:
     """List a function's executions, newest first."""
     function_id, name = parse_reference(reference)
     page = pagination.parse(f"/functions/{reference}/executions", request.query_params, _FILTERS)
@@ -37,7 +41,7 @@ async def list_executions(request: Request[Any, Any, Any], reference: str, execu
 
 
 @get("/executions/{execution_id:str}")
-async def get_execution(execution_id: str, executions: Executions) -> Response[bytes]:
+async def get_execution(execution_id: FromPath[str], executions: NamedDependency[Executions]) -> Response[bytes]:
     """Get an execution with its input and what it printed."""
     try:
         parsed = UUID(execution_id)

@@ -4,6 +4,8 @@ from typing import Any, get_args
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, RawBody
 
 from faas.api import bodies, pagination
 from faas.api.responses import json_response
@@ -18,14 +20,16 @@ _FILTERS = {"status": get_args(Status), "language": get_args(Language)}
 
 
 @post("/functions", request_max_body_size=BODY_LIMIT)
-async def register_function(request: Request[Any, Any, Any], body: bytes, functions: Functions) -> Response[bytes]:
+async def register_function(
+    request: Request[Any, Any, Any], body: RawBody, functions: NamedDependency[Functions]
+) -> Response[bytes]:
     """Register a function; it is compiled in the background."""
     function = await functions.register(_draft(request, body))
     return json_response(function, status=201, headers={"Location": f"/functions/{function.id}"})
 
 
 @get("/functions")
-async def list_functions(request: Request[Any, Any, Any], functions: Functions) -> Response[bytes]:
+async def list_functions(request: Request[Any, Any, Any], functions: NamedDependency[Functions]) -> Response[bytes]:
     """List functions, newest first, without their sources."""
     page = pagination.parse("/functions", request.query_params, _FILTERS)
     items = await functions.list(limit=page.limit + 1, cursor=page.cursor, **page.filters)
@@ -34,21 +38,21 @@ async def list_functions(request: Request[Any, Any, Any], functions: Functions) 
 
 
 @get("/functions/{reference:str}")
-async def get_function(reference: str, functions: Functions) -> Response[bytes]:
+async def get_function(reference: FromPath[str], functions: NamedDependency[Functions]) -> Response[bytes]:
     """Get a function by id or name."""
     return json_response(await functions.get(reference))
 
 
 @put("/functions/{reference:str}", request_max_body_size=BODY_LIMIT)
 async def update_function(
-    request: Request[Any, Any, Any], reference: str, body: bytes, functions: Functions
+    request: Request[Any, Any, Any], reference: FromPath[str], body: RawBody, functions: NamedDependency[Functions]
 ) -> Response[bytes]:
     """Replace a function's name, description, language and source."""
     return json_response(await functions.update(reference, _draft(request, body)))
 
 
 @delete("/functions/{reference:str}", status_code=204)
-async def delete_function(reference: str, functions: Functions) -> None:
+async def delete_function(reference: FromPath[str], functions: NamedDependency[Functions]) -> None:
     """Delete a function and its executions."""
     await functions.delete(reference)
 

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import prometheus_client
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from faas.api.openapi import document
 from faas.api.responses import json_response
@@ -26,14 +28,14 @@ MetricsUpdate = Callable[[], Awaitable[None]]
 
 
 @get("/health")
-async def health(check_health: HealthCheck) -> Response[bytes]:
+async def health(check_health: NamedDependency[HealthCheck]) -> Response[bytes]:
     """Whether the service can do its work, part by part."""
     found = await check_health()
     return json_response(found, status=200 if found.status == "UP" else 503)
 
 
 @get("/metrics")
-async def metrics(update_metrics: MetricsUpdate) -> Response[bytes]:
+async def metrics(update_metrics: NamedDependency[MetricsUpdate]) -> Response[bytes]:
     """Prometheus' text format."""
     await update_metrics()
     return Response(prometheus_client.generate_latest(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -55,7 +57,7 @@ async def openapi() -> Response[bytes]:
 
 
 @get("/schema/{asset:str}")
-async def asset(asset: str) -> Response[bytes]:
+async def asset(asset: FromPath[str]) -> Response[bytes]:
     """The page's scripts and styles, from this server: it needs no internet."""
     if asset == "page.js":
         return Response((PAGES / asset).read_bytes(), media_type="text/javascript")

@@ -22,7 +22,7 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class ExecutionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /functions/{id}/execute`. `input` stays the bytes that were sent."""
 
-    input: msgspec.Raw = msgspec.Raw(b"null")
+    input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

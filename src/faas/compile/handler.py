@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from faas import messages
+from faas import messages, metrics
 from faas.compile.languages import Compiler
 from faas.compile.outcome import Compiled, Rejected
 from faas.database.pool import Pool, acquire
@@ -48,21 +48,24 @@ class CompilationJobs:
 
         began = time.perf_counter()
         outcome = await self._compile(job)
-        duration_ms = round((time.perf_counter() - began) * 1000, 1)
+        seconds = time.perf_counter() - began
+        verdict = "compiled" if isinstance(outcome, Compiled) else "rejected"
 
         async with acquire(self._pool) as connection, connection.transaction():
             # False: the job came back to the queue while we worked, and another compiler has answered it.
             if await queue.archive(connection, _QUEUE, message.id):
                 result = _result(job, outcome)
                 await queue.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
+        language = job.language if job.language in self._compilers else "unknown"
+        metrics.COMPILATION_SECONDS.labels(language, verdict).observe(seconds)
         log.info(
             "compile.finished",
             function_id=str(job.function_id),
             revision=job.revision,
             language=job.language,
-            outcome="compiled" if isinstance(outcome, Compiled) else "rejected",
-            duration_ms=duration_ms,
-            queued_ms=_age_ms(message) - duration_ms,
+            outcome=verdict,
+            duration_ms=round(seconds * 1000, 1),
+            since_queued_ms=_age_ms(message),
         )
 
     async def give_up(self, message: Message, reason: str) -> None:

@@ -12,10 +12,11 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
+from faas import metrics
 from faas.database import statements
 from faas.database.pool import Pool, acquire
 from faas.errors import ExecutionNotFound, FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated
-from faas.executions.model import Execution, ExecutionRecord
+from faas.executions.model import Execution, ExecutionRecord, Status
 from faas.executions.outcomes import Outcomes
 from faas.quantities import format_size
 from faas.runtime import Outcome, Runtime
@@ -47,13 +48,16 @@ class Executions:
         if len(document) > limit:
             raise PayloadTooLarge("input", limit, f"{len(document)} bytes; the limit is {format_size(limit)}")
         if self.in_flight >= self._max_in_flight:
+            metrics.EXECUTIONS_REFUSED.inc()
             raise Saturated(self._max_in_flight, RETRY_AFTER)
         self.in_flight += 1
+        metrics.EXECUTIONS_IN_FLIGHT.inc()
         try:
             # A client that hangs up does not undo what has begun: the record is always brought to its end.
             return await asyncio.shield(asyncio.ensure_future(self._execute(function_id, function_name, document)))
         finally:
             self.in_flight -= 1
+            metrics.EXECUTIONS_IN_FLIGHT.dec()
 
     async def _execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
         execution_id, started_at = uuid7(), datetime.now(UTC)
@@ -82,18 +86,21 @@ class Executions:
         recorded = await self._outcomes.settle(execution_id, outcome, completed_at)
         if not recorded:  # deleted with its function, or closed by another process that took this one for dead
             return await self.get(execution_id)
+        status: Status = "FAILED" if outcome.error else "COMPLETED"
+        seconds = (completed_at - started_at).total_seconds()
+        metrics.EXECUTION_SECONDS.labels(status).observe(seconds)
         log.info(
             "execution.finished",
             execution_id=str(execution_id),
             function_id=str(called["function_id"]),
             revision=called["revision"],
-            status="FAILED" if outcome.error else "COMPLETED",
-            duration_ms=round((completed_at - started_at).total_seconds() * 1000, 3),
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
         )
         return Execution(
             id=execution_id,
             function_id=called["function_id"],
-            status="FAILED" if outcome.error else "COMPLETED",
+            status=status,
             output=outcome.output,
             error_message=outcome.error,
             created_at=started_at,

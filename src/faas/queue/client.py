@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from faas import metrics
 from faas.database import statements
 from faas.database.pool import Connection
 
@@ -55,3 +56,10 @@ async def archive_rejected(connection: Connection, queue: str, message_id: int, 
     """Take a message out that cannot be worked on; `reason` stands in the archived row's headers."""
     archived: bool = await _sql.archive_rejected(connection, queue=queue, msg_id=message_id, reason=reason)
     return archived
+
+
+async def measure(connection: Connection, queues: list[str]) -> None:
+    """Set the queue gauges of faas.metrics to what is in the database now."""
+    async for row in _sql.measure(connection, queues=queues):
+        metrics.QUEUE_MESSAGES.labels(row["queue_name"]).set(row["queue_length"])
+        metrics.QUEUE_OLDEST_SECONDS.labels(row["queue_name"]).set(row["oldest_seconds"])

@@ -1,0 +1,103 @@
+"""Every refusal is a problem document with a request id; no request gets a 500."""
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from tests.support import Platform, core_wat
+
+PROBLEM = {"type", "title", "status", "detail", "instance", "requestId"}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/functions/unknown", 404),
+        ("GET", "/functions/a/b/c/d", 404),
+        ("GET", "/schema/nothing.js", 404),
+        ("GET", "/schema/..%2f..%2fapplication.py", 404),
+        ("PATCH", "/functions", 405),
+        ("POST", "/health", 405),
+        ("POST", "/functions", 400),
+        ("GET", "/functions?limit=-1", 400),
+    ],
+)
+async def test_refusals_are_problem_documents(platform: Platform, method: str, path: str, status: int) -> None:
+    response = await platform.http.request(method, path)
+    problem = response.json()
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert set(problem) == PROBLEM
+    assert problem["status"] == status
+    assert problem["requestId"] == response.headers["x-request-id"]
+    assert problem["instance"] == path.partition("?")[0].replace("%2f", "/")
+
+
+async def test_a_wrong_method_says_which_are_allowed(platform: Platform) -> None:
+    response = await platform.http.put("/functions")
+    assert response.status_code == 405
+    assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
+)
+async def test_a_wrong_content_type_is_400_and_named(platform: Platform, content_type: str | None) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = await platform.http.post("/functions", content=b"{}", headers=headers)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("Content-Type: ")
+
+
+async def test_the_content_type_may_have_a_charset(platform: Platform) -> None:
+    await platform.deploy("echo", core_wat())
+    headers = {"Content-Type": "Application/JSON; charset=UTF-8"}
+    response = await platform.http.post("/functions/echo/execute", content=b'{"input":{}}', headers=headers)
+    assert response.status_code == 200
+
+
+async def test_a_request_id_is_kept_and_a_bad_one_replaced(platform: Platform) -> None:
+    kept = await platform.http.get("/health", headers={"X-Request-Id": "my-request:1"})
+    assert kept.headers["x-request-id"] == "my-request:1"
+    for bad in ("x" * 129, "a b", "<script>"):
+        replaced = await platform.http.get("/health", headers={"X-Request-Id": bad})
+        assert len(replaced.headers["x-request-id"]) == 36
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name":"a","language":"wat","source":"\\ud800"}',
+        b'{"name":"a","language":"wat","source":"\xff"}',
+        b'{"name":"a","language":"wat","source":"\\u0000"}',
+        b'{"name":"a","language":"wat","source":"x","description":"\\u0000"}',
+        b"[" * 1_000_000,
+        b'{"a":' * 200_000,
+        b'"' + b"\\" * 99_999,
+        b"\xef\xbb\xbf{}",
+        b"null",
+        b"",
+    ],
+)
+async def test_hostile_bodies_are_400(platform: Platform, body: bytes) -> None:
+    for method, path in (("POST", "/functions"), ("PUT", "/functions/a")):
+        response = await platform.http.request(method, path, content=body, headers=JSON)
+        assert response.status_code == 400, response.text
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=400), path=st.sampled_from(["/functions", "/functions/echo/execute"]))
+async def test_no_body_gets_a_500(platform: Platform, body: bytes, path: str) -> None:
+    response = await platform.http.post(path, content=body, headers=JSON)
+    assert response.status_code < 500
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reference=st.text(min_size=1, max_size=80))
+async def test_no_reference_gets_a_500(platform: Platform, reference: str) -> None:
+    from urllib.parse import quote
+
+    response = await platform.http.get(f"/functions/{quote(reference, safe='', errors='replace')}")
+    assert response.status_code in {400, 404, 200}

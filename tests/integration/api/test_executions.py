@@ -1,0 +1,183 @@
+"""The execution routes: what is passed on, what is recorded, and which failures are whose."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from tests.support import LOOP_WAT, Platform, core_wat, eventually, returning_wat
+
+FIELDS = {
+    "id", "functionId", "status", "output", "errorMessage", "createdAt", "startedAt", "completedAt", "durationMs",
+}  # fmt: skip
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_an_execution_is_answered_and_recorded_exactly(platform: Platform) -> None:
+    await platform.deploy("echo", core_wat())
+    document = '{"z": 1.0e400, "a": "\\u0000 é", "n": 12345678901234567890123, "z": 2}'
+    response = await platform.http.post(
+        "/functions/echo/execute", content=f'{{ "input" :  {document} }}'.encode(), headers=JSON
+    )
+    assert response.status_code == 200
+    assert f'"output":{document},' in response.text
+    execution_id = response.text.split('"')[3]
+    record = await platform.http.get(f"/executions/{execution_id}")
+    assert f'"input":{document},' in record.text
+    assert f'"output":{document},' in record.text
+    listed = await platform.http.get("/functions/echo/executions")
+    assert f'"output":{document},' in listed.text
+
+
+async def test_the_answer_has_the_fields_of_the_contract(platform: Platform) -> None:
+    function = await platform.deploy("echo", core_wat())
+    execution = await platform.execute("echo", {"a": 1})
+    assert set(execution) == FIELDS
+    assert UUID(execution["id"]).version == 7
+    assert (execution["functionId"], execution["status"]) == (function["id"], "COMPLETED")
+    assert execution["errorMessage"] is None
+    assert execution["createdAt"] <= execution["startedAt"] <= execution["completedAt"]
+    assert execution["completedAt"].endswith("Z")
+    assert execution["durationMs"] >= 0
+    record = (await platform.http.get(f"/executions/{execution['id']}")).json()
+    assert set(record) == FIELDS | {"input", "revision", "logs"}
+    assert (record["input"], record["revision"]) == ({"a": 1}, 1)
+    for field in FIELDS:
+        assert record[field] == execution[field]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"input": null}', b'{"input":{}}', b' { "input" : { } } '])
+async def test_no_input_is_an_empty_object(platform: Platform, body: bytes) -> None:
+    await platform.deploy("echo", core_wat())
+    response = await platform.http.post("/functions/echo/execute", content=body, headers=JSON)
+    assert (response.status_code, response.json()["output"]) == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"input": [1]}', "input: is an array; accepted is a JSON object"),
+        (b'{"input": "x"}', "input: is a string"),
+        (b'{"input": 5}', "input: is a number"),
+        (b'{"input": true}', "input: is a boolean"),
+        (b'{"inputs": {}}', "inputs: is not a field of this request"),
+        (b"[]", "body: Expected `object`, got `array`"),
+        (b"{", "body: JSON is malformed: it ends too early"),
+        (b'{"input": {"a": 01}}', "body: JSON is malformed"),
+        (b'{"input": {"a": "\xff"}}', "body: invalid UTF-8 at byte"),
+        (b'{"input": {"a": "\\ud800"}}', "body: unpaired surrogate escape \\ud800"),
+        (b'{"input": ' + b'{"a":' * 501 + b"1" + b"}" * 502, "body: nested deeper than 500 levels"),
+        (b'{"input": ' + b"[" * 100_000, "body: nested deeper than 500 levels"),
+    ],
+)
+async def test_a_bad_body_is_400_and_runs_nothing(platform: Platform, body: bytes, detail: str) -> None:
+    await platform.deploy("echo", core_wat())
+    response = await platform.http.post("/functions/echo/execute", content=body, headers=JSON)
+    assert response.status_code == 400
+    assert detail in response.json()["detail"]
+    assert (await platform.http.get("/functions/echo/executions")).json() == []
+
+
+async def test_an_input_over_its_limit_is_413(platform: Platform) -> None:
+    await platform.deploy("echo", core_wat())
+    for size in ((6 << 20) + 1, 7 << 20):
+        content = b'{"input":{"a":"' + b"x" * size + b'"}}'
+        response = await platform.http.post("/functions/echo/execute", content=content, headers=JSON)
+        assert response.status_code == 413
+        assert response.headers["content-type"] == "application/problem+json"
+    assert (await platform.http.get("/functions/echo/executions")).json() == []
+
+
+async def test_an_input_just_within_its_limit_passes(platform: Platform) -> None:
+    await platform.deploy("size", returning_wat("1"))
+    document = b'{"a":"' + b"x" * ((6 << 20) - 8) + b'"}'
+    response = await platform.http.post("/functions/size/execute", content=b'{"input":' + document + b"}", headers=JSON)
+    # The module's memory does not hold it: the function's fault, not the request's.
+    assert response.status_code == 200
+    assert response.json()["status"] == "FAILED"
+
+
+async def test_what_the_function_does_wrong_is_a_200_that_failed(platform: Platform) -> None:
+    await platform.deploy("broken", core_wat("unreachable"))
+    execution = await platform.execute("broken")
+    assert (execution["status"], execution["output"]) == ("FAILED", None)
+    assert execution["errorMessage"] == "trap: unreachable code was reached in handle"
+    record = (await platform.http.get(f"/executions/{execution['id']}")).json()
+    assert (record["status"], record["errorMessage"]) == ("FAILED", execution["errorMessage"])
+
+
+async def test_a_function_that_is_not_ready_is_400_with_why(platform: Platform) -> None:
+    await platform.register("waiting", "export", "assemblyscript")  # nobody here compiles this language
+    response = await platform.http.post("/functions/waiting/execute", json={})
+    detail = response.json()["detail"]
+    assert response.status_code == 400
+    assert "is PENDING, not READY" in detail or "is COMPILING, not READY" in detail or "is FAILED, not READY" in detail
+    await platform.register("bad", "(module")
+    await platform.settled("bad")
+    response = await platform.http.post("/functions/bad/execute", json={})
+    assert response.status_code == 400
+    assert "function 'bad' is FAILED, not READY" in response.json()["detail"]
+    assert "function.wat:1" in response.json()["detail"]
+
+
+async def test_unknown_functions_and_executions_are_404_and_bad_ids_400(platform: Platform) -> None:
+    assert (await platform.http.post("/functions/unknown/execute", json={})).status_code == 404
+    assert (await platform.http.get("/functions/unknown/executions")).status_code == 404
+    assert (await platform.http.get(f"/executions/{uuid4()}")).status_code == 404
+    for path in ("/executions/1", "/functions/1", "/functions/1/executions", "/functions/%00"):
+        response = await platform.http.get(path)
+        assert response.status_code == 400
+        assert response.json()["detail"].startswith("id: ")
+
+
+async def test_executions_are_listed_newest_first_with_links_and_filter(platform: Platform) -> None:
+    await platform.deploy("echo", core_wat())
+    ids = [(await platform.execute("echo", {"n": number}))["id"] for number in range(5)]
+    following: str | None = "/functions/echo/executions?limit=2"
+    seen: list[str] = []
+    while following:
+        response = await platform.http.get(following)
+        assert all(set(execution) == FIELDS for execution in response.json())
+        seen += [execution["id"] for execution in response.json()]
+        following = response.links.get("next", {}).get("url")
+    assert seen == ids[::-1]
+    assert len((await platform.http.get("/functions/echo/executions?status=COMPLETED")).json()) == 5
+    assert (await platform.http.get("/functions/echo/executions?status=FAILED")).json() == []
+
+
+async def test_running_is_visible_while_the_guest_runs(platform: Platform) -> None:
+    import asyncio
+
+    await platform.deploy("loop", LOOP_WAT)
+    running = asyncio.create_task(platform.execute("loop"))
+
+    async def rows() -> list[str]:
+        return [row["status"] for row in await platform.pool.fetch("SELECT status FROM executions")]
+
+    assert await eventually(rows) == ["RUNNING"]
+    listed = (await platform.http.get("/functions/loop/executions?status=RUNNING")).json()
+    assert [(e["completedAt"], e["durationMs"]) for e in listed] == [(None, None)]
+    assert (await running)["errorMessage"] == "time limit of 1s exceeded"
+    assert await rows() == ["FAILED"]
+
+
+async def test_outcomes_are_durable_before_they_are_answered(platform: Platform) -> None:
+    assert await platform.pool.fetchval("SHOW fsync") == "on"
+    assert await platform.pool.fetchval("SHOW synchronous_commit") == "on"
+    assert await platform.pool.fetchval("SHOW full_page_writes") == "on"
+    await platform.deploy("echo", core_wat())
+    execution = await platform.execute("echo")
+    recorded = await platform.pool.fetchval("SELECT status FROM executions WHERE id = $1", UUID(execution["id"]))
+    assert recorded == "COMPLETED"
+
+
+async def test_a_tight_loop_does_not_slow_other_requests(platform: Platform) -> None:
+    import asyncio
+
+    await platform.deploy("loop", LOOP_WAT)
+    await platform.deploy("echo", core_wat())
+    loops = [asyncio.create_task(platform.execute("loop")) for _ in range(4)]
+    beside = 0
+    while not all(loop.done() for loop in loops):
+        await platform.execute("echo")
+        beside += 1
+    assert {loop.result()["errorMessage"] for loop in loops} == {"time limit of 1s exceeded"}
+    assert beside >= 10  # a loop that held up the others would have let through none

@@ -1,0 +1,65 @@
+"""Health, metrics and the API's description."""
+
+from pathlib import Path
+
+from openapi_spec_validator import validate
+from tests.support import Platform, core_wat
+
+from faas.api.application import ROUTES
+from faas.api.openapi import document
+from faas.api.system import PAGES
+
+
+async def test_health_says_up_with_its_parts(platform: Platform) -> None:
+    response = await platform.http.get("/health")
+    health = response.json()
+    assert response.status_code == 200
+    assert (health["status"], health["database"]) == ("UP", "UP")
+    assert health["consumers"]["compilation_results"] == "UP"
+    assert health["toolchains"] == {"compiler": "OFF"}
+
+
+async def test_metrics_are_prometheus_text(platform: Platform) -> None:
+    await platform.deploy("echo", core_wat())
+    await platform.execute("echo")
+    response = await platform.http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'faas_executions_seconds_count{status="COMPLETED"}' in response.text
+    assert 'faas_queue_messages{queue="compilation_jobs"} 0.0' in response.text
+
+
+async def test_the_description_is_openapi_3_1(platform: Platform) -> None:
+    for path in ("/schema", "/schema/openapi.json"):
+        described = (await platform.http.get(path)).json()
+        assert described["openapi"] == "3.1.0"
+        validate(described)
+
+
+def test_every_route_is_described_and_every_description_has_its_route() -> None:
+    def shape(path: str) -> str:
+        return path.replace("{reference:str}", "{id}").replace("{execution_id:str}", "{id}")
+
+    routed = {
+        (shape(path), method.lower())
+        for handler in ROUTES
+        for path in handler.paths
+        for method in handler.http_methods
+        if not path.startswith("/schema/")
+    }
+    described = {
+        (path, method) for path, item in document()["paths"].items() for method in item if method != "parameters"
+    }
+    assert routed == described
+
+
+async def test_the_page_needs_nothing_from_elsewhere(platform: Platform) -> None:
+    response = await platform.http.get("/schema", headers={"Accept": "text/html"})
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in response.headers["content-security-policy"]
+    assert "http" not in (PAGES / "index.html").read_text().replace("http-equiv", "")
+    for part in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "page.js"):
+        asset = await platform.http.get(f"/schema/{part}")
+        assert asset.status_code == 200
+        assert asset.content
+    assert (await platform.http.get("/schema/package.json")).status_code == 404
+    assert Path(PAGES / "package.json").exists()

@@ -1,0 +1,175 @@
+"""The embedded Postgres: data survive, nothing is left running, and odd places and leftovers are dealt with."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import asyncpg
+import pytest
+from tests.support import eventually
+
+from faas.database.embedded import EmbeddedPostgres
+from faas.errors import ConfigurationError
+
+
+async def ask(server: EmbeddedPostgres, statement: str) -> object:
+    connection = await asyncpg.connect(server.url, database="postgres")
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+def server_pid(folder: Path) -> int:
+    return int((folder / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_data_survive_a_restart_and_nothing_stays_behind(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    await ask(server, "CREATE TABLE kept (n int)")
+    pid = server_pid(tmp_path)
+    await server.stop()
+    assert not alive(pid)
+    await server.start()
+    assert await ask(server, "SELECT count(*) FROM kept") == 0
+    await server.stop()
+
+
+async def test_it_listens_on_a_socket_in_a_private_folder_only(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    assert await ask(server, "SHOW listen_addresses") == ""
+    assert await ask(server, "SHOW fsync") == "on"
+    assert (tmp_path / "postgres").stat().st_mode & 0o077 == 0
+    await server.stop()
+
+
+async def test_a_long_path_below_a_closed_folder_works() -> None:
+    """Sockets have short paths, and root's server runs as nobody, who may not walk through closed folders."""
+    with tempfile.TemporaryDirectory(prefix="faas-closed-") as folder:
+        assert Path(folder).stat().st_mode & 0o077 == 0
+        deep = Path(folder) / ("long" * 25) / ("path" * 25)
+        server = EmbeddedPostgres(deep)
+        await server.start()
+        assert await ask(server, "SELECT 1") == 1
+        await server.stop()
+        await server.start()
+        assert await ask(server, "SELECT 1") == 1
+        await server.stop()
+
+
+async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    with pytest.raises(ConfigurationError, match=f"in use by another faas \\(pid {os.getpid()}\\)"):
+        await EmbeddedPostgres(tmp_path).start()
+    assert await ask(server, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_it_goes_down_with_an_owner_that_was_killed(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys; from pathlib import Path; from faas.database.embedded import EmbeddedPostgres\n"
+        "async def main():\n"
+        "    await EmbeddedPostgres(Path(sys.argv[1])).start(); print('up', flush=True); await asyncio.sleep(600)\n"
+        "asyncio.run(main())"
+    )
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert owner.stdout
+    while b"up" not in (line := await owner.stdout.readline()):
+        assert line
+    pid = server_pid(tmp_path)
+    owner.kill()
+    await owner.wait()
+
+    async def gone() -> bool:
+        return not alive(pid)
+
+    await eventually(gone, timeout=5)
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    assert await ask(server, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_a_server_that_an_earlier_owner_left_is_stopped_first(tmp_path: Path) -> None:
+    earlier = EmbeddedPostgres(tmp_path)
+    await earlier.start()
+    await ask(earlier, "CREATE TABLE kept (n int)")
+    pid = server_pid(tmp_path)
+    assert earlier._keeper
+    earlier._keeper.cancel()  # as if its owner were gone, and the server not
+    assert earlier._lock is not None
+    os.close(earlier._lock)
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    assert server_pid(tmp_path) != pid
+    assert await ask(server, "SELECT count(*) FROM kept") == 0
+    await server.stop()
+
+
+async def test_a_stale_pid_file_is_no_obstacle(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    pid_file = tmp_path / "postgres" / "postmaster.pid"
+    content = pid_file.read_text()
+    await server.stop()
+    # After a power cut; the pid now belongs to another process, which must live on: this one.
+    pid_file.write_text(content.replace(content.split("\n", 1)[0], str(os.getpid()), 1))
+    pid_file.chmod(0o644)
+    await server.start()
+    assert await ask(server, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    pid = server_pid(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+
+    async def back() -> bool:
+        try:
+            return server_pid(tmp_path) != pid and await ask(server, "SELECT 1") == 1
+        except (OSError, IndexError, ValueError, asyncpg.PostgresError):
+            return False
+
+    await eventually(back)
+    await server.stop()
+
+
+async def test_another_major_version_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir(parents=True)
+    (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
+    with pytest.raises(ConfigurationError, match="was written by Postgres 16; this faas brings Postgres 18"):
+        await EmbeddedPostgres(tmp_path).start()
+    assert [path.name for path in (tmp_path / "postgres").iterdir()] == ["PG_VERSION"]
+
+
+async def test_an_initdb_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "postgres" / "base").mkdir(parents=True)
+    (tmp_path / "postgres" / "postgresql.conf").write_text("half")
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    assert await ask(server, "SELECT 1") == 1
+    await server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigurationError, match="Permission denied"):
+        await EmbeddedPostgres(tmp_path / "data").start()
