@@ -17,6 +17,7 @@ from tests.support import Platform, replaced_database
 from faas import messages
 from faas.app import open_service
 from faas.compile.handler import CompilationJobs
+from faas.compile.languages import Compiler
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.database.embedded import EmbeddedPostgres
@@ -103,7 +104,7 @@ async def platform(settings: Settings) -> AsyncIterator[Platform]:
         service = await stack.enter_async_context(open_service(settings))
         pool = await stack.enter_async_context(open_pool(service.database_url, 4))
         listener = Listener(service.database_url, [messages.COMPILATION_JOBS])
-        compilers = {"wat": WatCompiler(), "wasm": WasmCompiler()}
+        compilers: dict[str, Compiler] = {"wat": WatCompiler(), "wasm": WasmCompiler()}
         consumer = Consumer(
             pool,
             messages.COMPILATION_JOBS,

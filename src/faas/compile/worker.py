@@ -28,6 +28,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     wasm: str | None = None
     diagnostics: str = ""
+    last: bool = False  # the process ends after this one
 
     @property
     def binary(self) -> bytes | None:
@@ -109,15 +110,20 @@ class CompilerProcess:
         answer = msgspec.json.decode(line, type=Answer)
         if answer.wasm is not None and len(answer.wasm) * 3 // 4 > self._output_limit + 3:
             raise LimitReached(self._too_large())
-        self.busy = False
+        self.busy = answer.last
         return answer
 
     async def kill(self) -> None:
         """End it at once, with whatever it started."""
         if self._process is None:
             return
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        # One that ends by itself keeps its own exit code: killing it now would have asyncio report 255 instead.
+        if self._process.stdout and self._process.stdout.at_eof():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 1)
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
         await self._process.wait()
         if self._reading:
             # Whatever it still wrote has arrived by now, unless a stray child holds the pipe open.

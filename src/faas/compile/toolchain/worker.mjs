@@ -29,7 +29,11 @@ console.log = console.info = console.debug = () => {};
 async function compile(source) {
   let wasm = null;
   const diagnostics = [];
-  const { error } = await asc.main(
+  let crash = null;
+  console.error = (...words) => diagnostics.push(words.join(" "));
+  // When the compiler meets a bug of its own (or a stack that overflows) it prints a stack trace and exits.
+  process.exit = () => { throw (crash = new Error("exit")); };
+  const compiling = asc.main(
     [
       SOURCE, "--outFile", OUTPUT, "--path", "node_modules", "--transform", transform,
       "--exportRuntime", "--exportStart", "_initialize", "--debug", "-O3",
@@ -42,6 +46,14 @@ async function compile(source) {
       listFiles: () => [],
     },
   );
+  const { error } = await compiling.catch((thrown) => {
+    crash ??= thrown;
+    return { error: thrown };
+  });
+  if (crash) {
+    const reason = /\b(\w*Error: .*)/.exec([...diagnostics, String(crash)].join("\n"))?.[1] ?? String(crash);
+    return { diagnostics: `the compiler crashed on this source: ${clean(reason)}`, last: true };
+  }
   if (error) return { diagnostics: clean(diagnostics.join("")) || String(error.message ?? error) };
   return { wasm: Buffer.from(wasm).toString("base64") };
 }
@@ -67,5 +79,7 @@ export function handle(input: string): string { return JSON.stringify(JSON.parse
 await answer({ ready: true });
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  await answer(await compile(JSON.parse(line).source));
+  const message = await compile(JSON.parse(line).source);
+  await answer(message);
+  if (message.last) break; // what a crash left behind is not for the next source
 }

@@ -1,0 +1,151 @@
+"""The AssemblyScript compiler: what compiles runs as written, what does not is told with line and column."""
+
+import hashlib
+
+import pytest
+from tests.support import ECHO_TS
+
+from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
+from faas.compile.outcome import Compiled, Rejected
+from faas.runtime import Outcome, Runtime
+
+ADD_TS = """import { JSON } from "json-as";
+@json class Input { a: f64 = 0; b: f64 = 0; }
+@json class Output { sum: f64 = 0; }
+export function handle(input: string): string {
+  const asked = JSON.parse<Input>(input);
+  console.log("adding");
+  console.warn("carefully");
+  const answer = new Output();
+  answer.sum = asked.a + asked.b;
+  return JSON.stringify(answer);
+}
+"""
+
+
+async def run(compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, document: bytes = b"{}") -> Outcome:
+    compiled = await compiler.compile(source)
+    assert isinstance(compiled, Compiled), compiled
+    assert await runtime.check(compiled.binary) is None
+
+    async def load() -> bytes:
+        return compiled.binary
+
+    return await runtime.run(hashlib.sha256(compiled.binary).digest(), load, document)
+
+
+async def test_json_as_parses_and_writes(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    outcome = await run(compiler, runtime, ADD_TS, b'{"a": 1, "b": 2.5}')
+    assert outcome == Outcome(output=b'{"sum":3.5}', logs="adding\nwarn: carefully")
+
+
+async def test_any_text_passes_both_ways(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    document = '{"text": "é 𝄞 \\u0000 \\ud834\\udd1e", "n": 1.0e400}'.encode()
+    assert (await run(compiler, runtime, ECHO_TS, document)).output == document
+
+
+async def test_the_imports_work(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    source = """export function handle(input: string): string {
+      trace("traced", 2, 1.5, 2.5);
+      console.assert(false, "not so");
+      console.time("t"); console.timeEnd("t");
+      const now = Date.now(); const random = Math.random(); const clock = performance.now();
+      return (now > 1600000000000 && random >= 0 && random < 1 && clock >= 0).toString();
+    }"""
+    outcome = await run(compiler, runtime, source)
+    assert outcome.output == b"true"
+    assert outcome.logs is not None
+    assert outcome.logs.startswith("trace: traced 1.5 2.5\nerror: Assertion failed: not so\n")
+
+
+async def test_random_numbers_differ_from_call_to_call(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    source = "export function handle(input: string): string { return Math.random().toString(); }"
+    assert (await run(compiler, runtime, source)).output != (await run(compiler, runtime, source)).output
+
+
+FAILING = {
+    "throw": ('throw new Error("too few apples");', "abort: too few apples in function.ts(2,1)"),
+    "assert": (
+        'assert(input.length > 99, "input is short"); return input;',
+        "abort: input is short in function.ts(2,1)",
+    ),
+    "index": ("return [input][input.length];", "abort: Index out of range in ~lib/array.ts("),
+    "null": ("return changetype<string>(0);", "handle returned null, which is no string"),
+    "no string": ("return changetype<string>([1, 2]);", "handle returned something that is no string"),
+    "no JSON": (
+        'return "hello";',
+        "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: hello",
+    ),
+    "lone surrogate": ('return "\\"" + String.fromCharCode(0xd800) + "\\"";', "not valid UTF-16 (character 1)"),
+    "endless loop": ("while (true) {} return input;", "time limit of 300ms exceeded"),
+    "endless recursion": ("return handle(input);", "limit of"),
+    "stack": ("return input + deep(input.length).toString();", "stack limit of 256 KiB exceeded in"),
+    "memory": (
+        "const all: StaticArray<u8>[] = []; while (true) all.push(new StaticArray<u8>(1 << 20)); return input;",
+        "memory limit of 16 MiB exceeded",
+    ),
+    "memory at once": ("return new StaticArray<u8>(64 << 20).length.toString();", "memory limit of 16 MiB exceeded"),
+    "output": ('return "\\"" + "x".repeat(1 << 21) + "\\"";', "output limit of 1 MiB exceeded"),
+    "bad input": (
+        'return JSON.parse<Point>(\'{"x": "no"}\').x.toString();',
+        "JSON.parse met a document that does not fit",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+async def test_what_goes_wrong_is_told(compiler: AssemblyScriptCompiler, runtime: Runtime, name: str) -> None:
+    body, message = FAILING[name]
+    source = f"""export function handle(input: string): string {{
+{body} }}
+function deep(n: i32): i32 {{ return n > 1 << 30 ? 1 : deep(n + 1) ^ n; }}
+"""
+    if "Point" in body:
+        source = 'import { JSON } from "json-as";\n@json class Point { x: f64 = 0; }\n' + source
+    outcome = await run(compiler, runtime, source)
+    assert outcome.output is None
+    assert outcome.error is not None
+    assert message in outcome.error
+
+
+async def test_diagnostics_name_line_and_column_of_the_source(compiler: AssemblyScriptCompiler) -> None:
+    source = 'import { JSON } from "json-as";\n@json class A { n: i32 = 0; }\nexport function handle(input: string): string {\n'
+    answer = await compiler.compile(source + '  const n: i32 = "five";\n  return nowhere;\n}\n')
+    assert isinstance(answer, Rejected)
+    assert "function.ts(4,18)" in answer.diagnostics
+    assert "function.ts(5,10)" in answer.diagnostics
+    assert "Cannot find name 'nowhere'" in answer.diagnostics
+    for private in ("/", "file:", "node:"):
+        assert private not in answer.diagnostics.replace("~lib/string/", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "diagnostic"),
+    [
+        ("export function handle(input: string {", "function.ts(1,"),
+        ('import { x } from "./../../../../etc/passwd"; export const y = x;', "File '../../../../etc/passwd.ts' not found"),
+        ('import { x } from "/etc/passwd"; export const y = x;', "not found"),
+        ('import "fs"; import "./worker.mjs";', "not found"),
+        ("", "export handle (i32) -> i32 is missing"),
+        ("export function handle(a: i32, b: i32): i32 { return a; }", "export handle is (i32, i32) -> i32, needed is"),
+        ('@external("env", "fetch") declare function f(): void; export function handle(s: string): string { f(); return s }',
+         "import env.fetch is not provided"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_become_a_function_is_told(
+    compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, diagnostic: str
+) -> None:
+    answer = await compiler.compile(source or "export const nothing = 1;")
+    told = answer.diagnostics if isinstance(answer, Rejected) else await runtime.check(answer.binary)
+    assert told is not None
+    assert diagnostic in told
+
+
+async def test_sources_do_not_meet(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    await compiler.compile(
+        "export function handle(input: string): string { return other(); } function other(): string { return 'x' }"
+    )
+    answer = await compiler.compile("export function handle(input: string): string { return other(); }")
+    assert isinstance(answer, Rejected)
+    assert "Cannot find name 'other'" in answer.diagnostics
+    assert (await run(compiler, runtime, ECHO_TS)).output == b"{}"

@@ -1,0 +1,93 @@
+"""A compiler that breaks a limit is killed and replaced, and the author is told which limit."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.support import ECHO_TS
+
+from faas.compile.languages import assemblyscript
+from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
+from faas.compile.outcome import Compiled, CompilerDied, Rejected
+
+LONG_TS = "\n".join(
+    f"export function f{n}(a: i32): i32 {{ return a * {n} + f{max(n - 1, 0)}(a - 1); }}" for n in range(9000)
+)
+
+# Each instance asks for another with a name twice as long.
+DOUBLING_TS = """class Pair<A, B> { constructor(public a: A, public b: B) {} }
+function grow<T>(value: T): void { grow<Pair<T, T>>(new Pair<T, T>(value, value)); }
+export function handle(input: string): string { grow<string>(input); return input; }"""
+
+# The compiler itself runs out of stack.
+CRASHING_TS = "export function handle(input: string): string { return " + "(" * 20_000 + "input" + ")" * 20_000 + "; }"
+
+
+def pids(compiler: AssemblyScriptCompiler) -> set[int | None]:
+    return {process.pid for process in compiler._processes}
+
+
+async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
+    compiler = AssemblyScriptCompiler(workers=1, timeout=1.5, memory=3 << 30, output_limit=8 << 20)
+    await compiler.warm()
+    before = pids(compiler)
+    assert await compiler.compile(LONG_TS) == Rejected("compiling exceeded the time limit of 1.5s")
+    assert isinstance(await compiler.compile(ECHO_TS), Compiled)
+    assert pids(compiler).isdisjoint(before)
+    await compiler.close()
+    for pid in before:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_the_memory_limit_ends_a_compilation() -> None:
+    compiler = AssemblyScriptCompiler(workers=1, timeout=120, memory=1100 << 20, output_limit=8 << 20)
+    assert await compiler.compile(DOUBLING_TS) == Rejected("compiling exceeded the memory limit of 1100 MiB")
+    assert isinstance(await compiler.compile(ECHO_TS), Compiled)
+    await compiler.close()
+
+
+async def test_the_output_limit_is_told() -> None:
+    compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=1000)
+    answer = await compiler.compile(ECHO_TS)
+    assert answer == Rejected("the compiled module exceeded the output limit of 1000 bytes")
+    await compiler.close()
+
+
+async def test_a_compiler_that_crashes_on_a_source_says_so_and_is_replaced() -> None:
+    compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
+    answer = await compiler.compile(CRASHING_TS)
+    assert isinstance(answer, Rejected)
+    assert answer.diagnostics.startswith("the compiler crashed on this source: RangeError")
+    before = pids(compiler)
+    assert isinstance(await compiler.compile(ECHO_TS), Compiled)
+    assert pids(compiler).isdisjoint(before)
+    await compiler.close()
+
+
+async def test_a_compiler_that_is_killed_is_replaced() -> None:
+    compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
+    await compiler.warm()
+    (process,) = compiler._processes
+    assert process._process
+    process._process.kill()
+    await process._process.wait()
+    assert isinstance(await compiler.compile(ECHO_TS), Compiled)
+    (process,) = compiler._processes
+    compiling = asyncio.create_task(compiler.compile(LONG_TS))
+    while not process.busy:
+        await asyncio.sleep(0.01)
+    assert process._process
+    process._process.kill()
+    with pytest.raises(CompilerDied, match="exit code -9"):
+        await compiling
+    assert isinstance(await compiler.compile(ECHO_TS), Compiled)
+    await compiler.close()
+
+
+async def test_a_compiler_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemblyscript, "TOOLCHAIN", Path("/nowhere"))
+    compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
+    for _ in range(2):  # the place in the pool is not lost
+        with pytest.raises(Exception, match="compiler is missing in /nowhere"):
+            await asyncio.wait_for(compiler.compile(ECHO_TS), 5)
+    assert compiler.state().startswith("DOWN: ")

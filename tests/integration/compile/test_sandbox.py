@@ -1,0 +1,152 @@
+"""What the compiler's process may reach: nothing but its own files. Each layer is tried without the one above it."""
+
+import asyncio
+import json
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from faas.compile.languages.assemblyscript import TOOLCHAIN, node_sandbox
+from faas.compile.sandbox import Sandbox
+
+ATTEMPTS = {
+    "read /etc/passwd": "fs.readFileSync('/etc/passwd', 'utf8')",
+    "list /": "fs.readdirSync('/').join()",
+    "read /proc": "fs.readFileSync('/proc/self/environ', 'utf8')",
+    "read the parent's environment": "fs.readFileSync(`/proc/${process.ppid}/environ`, 'utf8')",
+    "write": "fs.writeFileSync('/tmp/faas-escaped', 'x')",
+    "write into the toolchain": f"fs.writeFileSync('{TOOLCHAIN}/escaped', 'x')",
+    "run a program": "require('child_process').execFileSync('/bin/sh', ['-c', 'echo hi'])",
+    "start a worker": "new (require('worker_threads').Worker)('1', { eval: true })",
+    "kill the parent": "process.kill(process.ppid, 0)",
+    "load a native addon": "process.dlopen({ exports: {} }, '/lib/x86_64-linux-gnu/libm.so.6')",
+}
+PROBE = """
+const fs = require('fs'), net = require('net');
+const results = {};
+const attempts = { %s };
+for (const [name, attempt] of Object.entries(attempts)) {
+  try { results[name] = 'ESCAPED ' + attempt(); } catch (error) { results[name] = error.code || error.message; }
+}
+results.environment = Object.keys(process.env);
+const socket = net.connect(+process.argv[1] || 1, '127.0.0.1');
+socket.on('connect', () => { results.connect = 'ESCAPED'; done(); });
+socket.on('error', (error) => { results.connect = error.code; done(); });
+function done() { console.log(JSON.stringify(results)); process.exit(0); }
+"""
+
+
+async def probe(sandbox: Sandbox) -> dict[str, object]:
+    os.environ["FAAS_TEST_SECRET"] = "secret"
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *sandbox.launcher(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={}
+        )
+        out, err = await process.communicate()
+    finally:
+        del os.environ["FAAS_TEST_SECRET"]
+    assert process.returncode == 0, err.decode()
+    results: dict[str, object] = json.loads(out)
+    return results
+
+
+async def listening() -> tuple[asyncio.Server, int, list[object]]:
+    connections: list[object] = []
+    server = await asyncio.start_server(lambda *peer: connections.append(peer), "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1], connections
+
+
+async def test_the_compilers_process_reaches_no_file_no_network_and_no_environment() -> None:
+    server, port, connections = await listening()
+    attempts = ", ".join(f"{json.dumps(name)}: () => {code}" for name, code in ATTEMPTS.items())
+    results = await probe(node_sandbox(["--eval", PROBE % attempts, str(port)], memory=2 << 30))
+    assert results.pop("environment") == []
+    assert results.pop("connect") in {"EPERM", "EACCES", "ERR_ACCESS_DENIED"}
+    assert {name for name, result in results.items() if str(result).startswith("ESCAPED")} == set()
+    assert set(results) == set(ATTEMPTS)
+    assert connections == []
+    server.close()
+    await server.wait_closed()
+
+
+async def test_the_compiler_can_read_its_own_files() -> None:
+    """Without this the test above would pass for a sandbox in which nothing works at all."""
+    attempts = f"'own': () => fs.readFileSync('{TOOLCHAIN}/package.json', 'utf8').length > 10"
+    results = await probe(node_sandbox(["--eval", PROBE % attempts, "1"], memory=2 << 30))
+    assert results["own"] == "ESCAPED true"
+
+
+PYTHON_PROBE = """
+import json, os, socket, sys
+def attempt(work):
+    try:
+        return f"ESCAPED {work()!r}"
+    except BaseException as error:
+        return type(error).__name__
+def thread():
+    import threading
+    done = []
+    one = threading.Thread(target=lambda: done.append(1)); one.start(); one.join()
+    return done
+results = {
+    "passwd": attempt(lambda: open("/etc/passwd").read()),
+    "list": attempt(lambda: os.listdir("/")),
+    "write": attempt(lambda: open("/tmp/faas-escaped", "w").write("x")),
+    "fork": attempt(os.fork),
+    "exec": attempt(lambda: os.execve("/bin/sh", ["sh"], {})),
+    "tcp": attempt(lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])))),
+    "udp": attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)),
+    "unix": attempt(lambda: socket.socket(socket.AF_UNIX)),
+    "kill": attempt(lambda: os.kill(os.getppid(), 0)),
+    "memory": attempt(lambda: len(bytearray(1 << 30))),
+    "root": os.geteuid(),
+    "environment": dict(os.environ),
+    "thread": attempt(thread),
+}
+print(json.dumps(results), flush=True)
+os._exit(0)
+"""
+
+
+async def test_the_kernels_layers_hold_without_the_compilers_own() -> None:
+    """The same for a program that has no permission model: what remains is Landlock, seccomp, rlimits and the user."""
+    server, port, connections = await listening()
+    libraries = [Path(sysconfig.get_paths()["stdlib"]), Path(sys.base_prefix)]
+    sandbox = Sandbox(
+        command=[sys.executable, "-I", "-S", "-c", PYTHON_PROBE, str(port)], readable=libraries, memory=512 << 20
+    )
+    results = await probe(sandbox)
+    server.close()
+    await server.wait_closed()
+    assert connections == []
+    assert results.pop("environment") in ({}, {"LC_CTYPE": "C.UTF-8"})
+    root = results.pop("root")
+    assert root != 0 or os.geteuid() == 0
+    assert str(results.pop("thread")).startswith("ESCAPED")  # threads are allowed
+    assert results.pop("memory") == "MemoryError"
+    escaped = {name for name, result in results.items() if str(result).startswith("ESCAPED")}
+    if not _has_landlock():
+        escaped -= {"passwd", "list", "exec"}  # then these rest on the compiler's permission model
+    assert escaped == set()
+
+
+def _has_landlock() -> bool:
+    import ctypes
+
+    return int(ctypes.CDLL(None).syscall(444, None, 0, 1)) >= 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
+async def test_root_gives_its_capabilities_up() -> None:
+    code = "fs.readFileSync('/proc/self/status', 'utf8')"
+    sandbox = node_sandbox(["--eval", PROBE % f"'status': () => {code}", "1"], memory=2 << 30)
+    sandbox.command.insert(2, "--allow-fs-read=/proc")
+    sandbox.readable.append(Path("/proc"))
+    status = str((await probe(sandbox))["status"])
+    assert "CapEff:\t0000000000000000" in status
+    assert "CapBnd:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
