@@ -98,29 +98,37 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def platform(settings: Settings) -> AsyncIterator[Platform]:
-    """The whole service in this process, its API driven without a port, with compilers for wat and wasm attached."""
+async def bare_platform(settings: Settings) -> AsyncIterator[Platform]:
+    """The whole service in this process, its API driven without a port; nobody compiles."""
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(open_service(settings))
         pool = await stack.enter_async_context(open_pool(service.database_url, 4))
-        listener = Listener(service.database_url, [messages.COMPILATION_JOBS])
-        compilers: dict[str, Compiler] = {"wat": WatCompiler(), "wasm": WasmCompiler()}
-        consumer = Consumer(
-            pool,
-            messages.COMPILATION_JOBS,
-            CompilationJobs(pool, service.runtime, compilers, settings.compile_output_limit),
-            listener.event(messages.COMPILATION_JOBS),
-            concurrency=2,
-            visibility_timeout=15,
-            poll_interval=60,
-        )
-        tasks = [asyncio.create_task(listener.run()), asyncio.create_task(consumer.run())]
         transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://faas"))
-        yield Platform(http, pool)
-        consumer.cancel()
-        tasks[0].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        yield Platform(http, pool, service.runtime)
+
+
+@pytest.fixture
+async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator[Platform]:
+    """The same with a compiler for wat and wasm attached by the queues, as one elsewhere would be."""
+    assert settings.database_url
+    listener = Listener(settings.database_url, [messages.COMPILATION_JOBS])
+    compilers: dict[str, Compiler] = {"wat": WatCompiler(), "wasm": WasmCompiler()}
+    handler = CompilationJobs(bare_platform.pool, bare_platform.runtime, compilers, settings.compile_output_limit)
+    consumer = Consumer(
+        bare_platform.pool,
+        messages.COMPILATION_JOBS,
+        handler,
+        listener.event(messages.COMPILATION_JOBS),
+        concurrency=2,
+        visibility_timeout=15,
+        poll_interval=60,
+    )
+    tasks = [asyncio.create_task(listener.run()), asyncio.create_task(consumer.run())]
+    yield bare_platform
+    consumer.cancel()
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import httpx
 import wasmtime
 
 from faas.database.pool import Pool
+from faas.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -62,9 +63,16 @@ async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool
 class Platform:
     """A service under test: its HTTP API and its database."""
 
-    def __init__(self, http: httpx.AsyncClient, pool: Pool) -> None:
+    def __init__(self, http: httpx.AsyncClient, pool: Pool, runtime: Runtime | None = None) -> None:
         self.http = http
         self.pool = pool
+        self._runtime = runtime
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime of a service in this process."""
+        assert self._runtime
+        return self._runtime
 
     async def register(self, name: str, source: str, language: str = "wat", **fields: Any) -> dict[str, Any]:
         """Register a function; its answer."""

@@ -1,0 +1,21 @@
+"""A started server on this test's own database."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.e2e.server import Server, client_of, serving
+from tests.support import Platform
+
+
+@pytest.fixture
+async def server(database_url: str) -> AsyncIterator[Server]:
+    """`faas serve` with everything in it, the compiler too."""
+    async with serving("--database-url", database_url) as started:
+        yield started
+
+
+@pytest.fixture
+async def served(server: Server, database_url: str) -> AsyncIterator[Platform]:
+    """The server's API and its database."""
+    async with client_of(server, database_url) as platform:
+        yield platform

@@ -1,0 +1,123 @@
+"""A really started `faas serve`: its own process, a port of its own, real HTTP."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx
+from tests.support import Platform
+
+COMMAND = str(Path(sys.executable).parent / "faas")
+
+
+class Server:
+    """A server's process, the address that it printed, and all that it wrote."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.url = ""
+        self.lines: list[str] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def await_address(self) -> None:
+        """Read until the server says where it serves."""
+        assert self.process.stderr
+        while line := (await self.process.stderr.readline()).decode():
+            self.lines.append(line.rstrip())
+            if found := re.search(r"serves (http://[\w.:\[\]]+)", line):
+                self.url = found[1]
+                self._reading = asyncio.create_task(self._read())
+                return
+        raise AssertionError("the server ended:\n" + "\n".join(self.lines))
+
+    async def _read(self) -> None:
+        assert self.process.stderr
+        while line := (await self.process.stderr.readline()).decode():
+            self.lines.append(line.rstrip())
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait for the end; the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        code = await asyncio.wait_for(self.process.wait(), 40)
+        if self._reading:
+            await self._reading
+        return code
+
+
+async def start_server(
+    *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+) -> Server:
+    """Start `faas serve` on a free port with an empty PATH: nothing of the system's is needed."""
+    process = await asyncio.create_subprocess_exec(
+        *prefix,
+        COMMAND,
+        "serve",
+        "--port",
+        "0",
+        *arguments,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        env={"PATH": "", "HOME": "/nonexistent", **(environment or {})},
+        limit=1 << 24,
+    )
+    server = Server(process)
+    try:
+        await server.await_address()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        raise
+    return server
+
+
+@asynccontextmanager
+async def serving(*arguments: str, environment: dict[str, str] | None = None) -> AsyncIterator[Server]:
+    """A server that is stopped in the end, as an operator stops it."""
+    server = await start_server(*arguments, environment=environment)
+    try:
+        yield server
+    finally:
+        code = await server.stop()
+    assert code == 0, "\n".join(server.lines)
+
+
+@asynccontextmanager
+async def client_of(server: Server, database_url: str) -> AsyncIterator[Platform]:
+    """HTTP to the server, and a look into its database."""
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http,
+        asyncpg.create_pool(database_url, min_size=1, max_size=3) as pool,
+    ):
+        yield Platform(http, pool)
+
+
+def processes_of(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                child = int(folder.name)
+                found += [child, *processes_of(child)]
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,120 @@
+"""The six flows of the platform, through real HTTP against a started server with the real compiler."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support import ECHO_TS, Platform, eventually
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+async def test_flow_1_register_function_compile_succeeds(served: Platform) -> None:
+    source = (EXAMPLES / "sum.ts").read_text()
+    registered = await served.register("sum", source, "assemblyscript")
+    assert registered["status"] == "PENDING"
+
+    seen = {registered["status"]}
+
+    async def status() -> str:
+        found = str((await served.http.get("/functions/sum")).json()["status"])
+        seen.add(found)
+        return found
+
+    await eventually(status, lambda found: found == "READY")
+    assert "COMPILING" in seen  # when a compiler picked the job up, not when it was published
+    row = await served.pool.fetchrow("SELECT wasm_binary, compile_error FROM functions")
+    assert row
+    assert row["wasm_binary"].startswith(b"\0asm")
+    assert row["compile_error"] is None
+    for queue in ("compilation_jobs", "compilation_results"):
+        assert await served.pool.fetchval(f"SELECT count(*) FROM pgmq.q_{queue}") == 0
+    results = await served.pool.fetch("SELECT message::text FROM pgmq.a_compilation_results ORDER BY msg_id")
+    started, result = [json.loads(row["message"]) for row in results]
+    assert started == {"kind": "started", "functionId": registered["id"], "revision": 1}
+    assert (result["success"], result["error"]) == (True, None)
+
+
+async def test_flow_2_register_function_compile_fails(served: Platform) -> None:
+    await served.register("bad", "export function handle(input: string): string {\n  return 5;\n}", "assemblyscript")
+    function = await served.settled("bad")
+    assert function["status"] == "FAILED"
+    assert "Type 'i32' is not assignable to type '~lib/string/String'" in function["compileError"]
+    assert "function.ts(2,10)" in function["compileError"]
+    assert await served.pool.fetchval("SELECT wasm_binary FROM functions") is None
+
+
+async def test_flow_3_execute_function(served: Platform) -> None:
+    await served.deploy("sum", (EXAMPLES / "sum.ts").read_text(), "assemblyscript")
+    execution = await served.execute("sum", {"numbers": [1, 2, 3.5]})
+    assert (execution["status"], execution["output"]) == ("COMPLETED", {"sum": 6.5, "count": 3})
+    row = await served.pool.fetchrow(
+        "SELECT status, input::text, output::text, started_at, completed_at FROM executions"
+    )
+    assert row
+    assert row["status"] == "COMPLETED"
+    assert json.loads(row["input"]) == {"numbers": [1, 2, 3.5]}
+    assert row["output"] == '{"sum":6.5,"count":3}'
+    assert row["started_at"] <= row["completed_at"]
+
+
+async def test_flow_4_execute_rejected_function_not_ready(served: Platform) -> None:
+    await served.register("bad", "no code", "assemblyscript")
+    early = await served.http.post("/functions/bad/execute", json={})
+    assert early.status_code == 400
+    function = await served.settled("bad")
+    response = await served.http.post("/functions/bad/execute", json={})
+    assert response.status_code == 400
+    assert "is FAILED, not READY" in response.json()["detail"]
+    assert function["compileError"] in response.json()["detail"]
+    assert await served.pool.fetchval("SELECT count(*) FROM executions") == 0
+
+
+async def test_flow_5_execute_runtime_failure(served: Platform) -> None:
+    source = """export function handle(input: string): string {
+      if (input == '{"fail":"trap"}') unreachable();
+      if (input == '{"fail":"abort"}') throw new Error("no apples");
+      return "no json";
+    }"""
+    await served.deploy("fails", source, "assemblyscript")
+    expected = {
+        "trap": "trap: unreachable code was reached in function/handle",
+        "abort": "abort: no apples in function.ts(3,40)",
+        "json": "invalid JSON: JSON is malformed: invalid character (byte 1); the output begins: no json",
+    }
+    for failure, message in expected.items():
+        response = await served.http.post(
+            "/functions/fails/execute",
+            content=json.dumps({"input": {"fail": failure}}, separators=(",", ":")).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        execution = response.json()
+        assert (response.status_code, execution["status"], execution["output"]) == (200, "FAILED", None)
+        assert execution["errorMessage"] == message
+        recorded = await served.pool.fetchval("SELECT error_message FROM executions ORDER BY id DESC LIMIT 1")
+        assert recorded == message
+
+
+async def test_flow_6_queue_redelivery(served: Platform) -> None:
+    """The connection breaks in the middle of the update: the message comes back and is applied, once."""
+    async with served.pool.acquire() as connection:
+        await served.register("echo", ECHO_TS, "assemblyscript")
+        transaction = connection.transaction()
+        await transaction.start()
+        # Who only reads passes; the handler's update waits: between Flow 6's read and its update.
+        await connection.execute("LOCK TABLE functions IN SHARE ROW EXCLUSIVE MODE")
+
+        async def blocked() -> Any:
+            return await served.pool.fetchval(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+                "AND query LIKE '%UPDATE functions%' LIMIT 1"
+            )
+
+        pid = await eventually(blocked)
+        await served.pool.execute("SELECT pg_terminate_backend($1)", pid)
+        await transaction.rollback()
+    function = await served.settled("echo", timeout=60)
+    assert (function["status"], function["revision"]) == ("READY", 1)
+    assert (await served.execute("echo", {"a": 1}))["output"] == {"a": 1}
+    reads = await served.pool.fetchval("SELECT max(read_ct) FROM pgmq.a_compilation_results")
+    assert reads >= 2

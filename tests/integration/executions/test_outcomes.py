@@ -1,0 +1,58 @@
+"""Outcomes are recorded, also when the database was away when the guest ended."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from tests.integration.executions.test_recovery import running_execution, status
+
+from faas.database.pool import Pool
+from faas.errors import DatabaseUnavailable
+from faas.executions.outcomes import Outcomes
+from faas.runtime import Outcome
+
+NOW = datetime.now(UTC)
+
+
+async def recorded(pool: Pool, execution_id: UUID) -> tuple[str | None, str | None]:
+    row = await pool.fetchrow("SELECT output::text, logs FROM executions WHERE id = $1", execution_id)
+    assert row
+    return row["output"], row["logs"]
+
+
+async def test_an_outcome_is_recorded_once(pool: Pool) -> None:
+    execution_id = await running_execution(pool, UUID(int=1))
+    outcomes = Outcomes(pool)
+    assert await outcomes.settle(execution_id, Outcome(output=b'{"n": 1.0e400}', logs="hi"), NOW)
+    assert await recorded(pool, execution_id) == ('{"n": 1.0e400}', "hi")
+    assert not await outcomes.settle(execution_id, Outcome(error="late"), NOW)
+    assert (await status(pool, execution_id))[0] == "COMPLETED"
+
+
+async def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = await running_execution(pool, UUID(int=1))
+    outcomes = Outcomes(pool)
+    with monkeypatch.context() as patch:
+        patch.setattr("faas.executions.outcomes.acquire", _away)
+        with pytest.raises(DatabaseUnavailable):
+            await outcomes.settle(execution_id, Outcome(output=b"1"), NOW)
+        await outcomes.flush()
+        assert execution_id in outcomes._late
+    await outcomes.flush()
+    assert (await status(pool, execution_id))[0] == "COMPLETED"
+    assert not outcomes._late
+
+
+async def test_a_document_that_postgres_refuses_is_a_failure_on_record(pool: Pool) -> None:
+    execution_id = await running_execution(pool, UUID(int=1))
+    assert await Outcomes(pool).settle(execution_id, Outcome(output=b"no json"), NOW)
+    found, error = await status(pool, execution_id)
+    assert found == "FAILED"
+    assert error
+    assert error.startswith("invalid JSON: the database refuses it")
+
+
+def _away(*_: object, **__: object) -> None:
+    raise DatabaseUnavailable("away")

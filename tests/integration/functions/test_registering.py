@@ -1,0 +1,66 @@
+"""Registering is one transaction: the row and its job, or neither."""
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+
+from faas.database.pool import Pool
+from faas.errors import NameTaken
+from faas.functions.model import FunctionDraft
+from faas.functions.service import Functions
+
+DRAFT = FunctionDraft(name="echo", language="wat", source="(module)")
+
+
+async def counts(pool: Pool) -> tuple[int, int]:
+    return (
+        await pool.fetchval("SELECT count(*) FROM functions"),
+        await pool.fetchval("SELECT count(*) FROM pgmq.q_compilation_jobs"),
+    )
+
+
+async def test_a_function_comes_with_its_job(pool: Pool) -> None:
+    function = await Functions(pool).register(DRAFT)
+    assert await counts(pool) == (1, 1)
+    message = json.loads(await pool.fetchval("SELECT message::text FROM pgmq.q_compilation_jobs"))
+    assert message == {"functionId": str(function.id), "revision": 1, "language": "wat", "source": "(module)"}
+
+
+async def test_without_its_job_there_is_no_function(pool: Pool) -> None:
+    await pool.execute("DROP FUNCTION pgmq.send(text, jsonb)")
+    with pytest.raises(asyncpg.UndefinedFunctionError):
+        await Functions(pool).register(DRAFT)
+    assert await counts(pool) == (0, 0)
+
+
+async def test_of_those_that_want_one_name_at_once_one_gets_it(pool: Pool) -> None:
+    functions = Functions(pool)
+    outcomes = await asyncio.gather(*(functions.register(DRAFT) for _ in range(6)), return_exceptions=True)
+    assert sum(isinstance(outcome, NameTaken) for outcome in outcomes) == 5
+    assert await counts(pool) == (1, 1)
+
+
+async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
+    functions = Functions(pool)
+    await functions.register(DRAFT)
+    same = await functions.update("echo", DRAFT)
+    assert (same.revision, await counts(pool)) == (1, (1, 1))
+    revised = await functions.update("echo", FunctionDraft(name="echo", language="wat", source="(module )"))
+    assert (revised.revision, await counts(pool)) == (2, (1, 2))
+
+
+async def test_the_database_refuses_states_that_contradict_themselves(pool: Pool) -> None:
+    await Functions(pool).register(DRAFT)
+    for change in (
+        "status = 'READY'",
+        "status = 'FAILED'",
+        "status = 'DONE'",
+        "compile_error = 'x'",
+        "wasm_binary = 'x'",
+        "status = 'READY', wasm_binary = 'x', compile_error = 'x'",
+        "revision = 0",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await pool.execute(f"UPDATE functions SET {change}")

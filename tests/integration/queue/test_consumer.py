@@ -1,0 +1,210 @@
+"""The consumer loop: woken by NOTIFY, extending, giving back, giving up, sharing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from tests.support import eventually
+
+from faas.database.pool import Pool
+from faas.queue import client
+from faas.queue.client import Message
+from faas.queue.consumer import Consumer
+from faas.queue.listener import Listener
+
+QUEUE = "compilation_jobs"
+
+
+class Recorder:
+    """A handler that does what the test says."""
+
+    def __init__(self, pool: Pool, work: Callable[[Message], Awaitable[None]] | None = None) -> None:
+        self._pool = pool
+        self._work = work
+        self.handled: list[int] = []
+        self.attempts: list[int] = []
+        self.given_up: list[str] = []
+
+    async def handle(self, message: Message) -> None:
+        self.attempts.append(message.read_count)
+        if self._work:
+            await self._work(message)
+        async with self._pool.acquire() as connection:
+            assert await client.archive(connection, QUEUE, message.id)
+        self.handled.append(message.id)
+
+    async def give_up(self, message: Message, reason: str) -> None:
+        async with self._pool.acquire() as connection:
+            assert await client.archive_rejected(connection, QUEUE, message.id, reason)
+        self.given_up.append(reason)
+
+
+@asynccontextmanager
+async def consuming(
+    pool: Pool, url: str, recorder: Recorder, *, concurrency: int = 4, visibility: float = 2
+) -> AsyncIterator[Consumer]:
+    listener = Listener(url, [QUEUE])
+    consumer = Consumer(
+        pool,
+        QUEUE,
+        recorder,
+        listener.event(QUEUE),
+        concurrency=concurrency,
+        visibility_timeout=visibility,
+        poll_interval=60,
+    )
+    listening, running = asyncio.create_task(listener.run()), asyncio.create_task(consumer.run())
+
+    async def ready() -> bool:
+        return listener.connected and consumer.healthy
+
+    await eventually(ready)
+    yield consumer
+    consumer.cancel()
+    await running
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def send(pool: Pool, count: int = 1) -> None:
+    async with pool.acquire() as connection:
+        for _ in range(count):
+            await client.send(connection, QUEUE, b'{"n": 1}')
+
+
+async def test_a_notification_wakes_it_long_before_the_poll(pool: Pool, database_url: str) -> None:
+    recorder = Recorder(pool)
+    async with consuming(pool, database_url, recorder):
+        for count in range(1, 6):
+            began = time.monotonic()
+            await send(pool)
+            await eventually(lambda: asyncio.sleep(0, len(recorder.handled)), count.__eq__)
+            assert time.monotonic() - began < 10  # the poll would come after 60 s
+
+
+async def test_it_works_on_several_messages_at_once_and_no_more_than_it_may(pool: Pool, database_url: str) -> None:
+    gate = asyncio.Event()
+    working = 0
+    most = 0
+
+    async def work(_: Message) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await gate.wait()
+        working -= 1
+
+    recorder = Recorder(pool, work)
+    async with consuming(pool, database_url, recorder, concurrency=3):
+        await send(pool, 7)
+        await eventually(lambda: asyncio.sleep(0, working), lambda count: count == 3)
+        gate.set()
+        await eventually(lambda: asyncio.sleep(0, len(recorder.handled)), lambda count: count == 7)
+    assert most == 3
+
+
+async def test_work_that_outlives_the_visibility_timeout_is_not_done_twice(pool: Pool, database_url: str) -> None:
+    async def work(_: Message) -> None:
+        await asyncio.sleep(2.5)
+
+    first, second = Recorder(pool, work), Recorder(pool, work)
+    async with (
+        consuming(pool, database_url, first, visibility=1),
+        consuming(pool, database_url, second, visibility=1) as other,
+    ):
+        await send(pool)
+        await eventually(lambda: asyncio.sleep(0, first.attempts + second.attempts))
+        other._wake.set()
+        await asyncio.sleep(1.5)
+        other._wake.set()
+        await eventually(lambda: asyncio.sleep(0, first.handled + second.handled))
+    assert (first.attempts + second.attempts) == [1]
+
+
+async def test_what_fails_is_tried_again_and_given_up_after_five_reads(pool: Pool, database_url: str) -> None:
+    async def work(_: Message) -> None:
+        raise RuntimeError("broken")
+
+    recorder = Recorder(pool, work)
+    async with consuming(pool, database_url, recorder):
+        await send(pool)
+        # The pauses between the attempts grow to 8 s: let the message reappear at once instead.
+        while not recorder.given_up:
+            await pool.execute(f"UPDATE pgmq.q_{QUEUE} SET vt = clock_timestamp() WHERE vt > clock_timestamp()")
+            await pool.execute(f'NOTIFY "pgmq.q_{QUEUE}.INSERT"')
+            await asyncio.sleep(0.02)
+    assert recorder.attempts == [1, 2, 3, 4, 5]
+    assert recorder.given_up == ["given up after 5 attempts"]
+    assert await pool.fetchval(f"SELECT headers ->> 'rejected' FROM pgmq.a_{QUEUE}") == "given up after 5 attempts"
+
+
+async def test_what_failed_once_is_tried_again_by_itself(pool: Pool, database_url: str) -> None:
+    async def work(message: Message) -> None:
+        if message.read_count == 1:
+            raise RuntimeError("only now")
+
+    recorder = Recorder(pool, work)
+    async with consuming(pool, database_url, recorder):
+        await send(pool)
+        await eventually(lambda: asyncio.sleep(0, recorder.handled), timeout=20)  # not the poll, after 60 s
+    assert recorder.attempts == [1, 2]
+
+
+async def test_a_consumer_that_is_cancelled_gives_its_messages_back_at_once(pool: Pool, database_url: str) -> None:
+    async def work(_: Message) -> None:
+        await asyncio.sleep(600)
+
+    first, second = Recorder(pool, work), Recorder(pool)
+    async with consuming(pool, database_url, first, visibility=100):
+        await send(pool)
+        await eventually(lambda: asyncio.sleep(0, first.attempts))
+    async with consuming(pool, database_url, second, visibility=100):
+        await eventually(lambda: asyncio.sleep(0, second.handled))
+    assert second.attempts == [2]
+
+
+async def test_consumers_share_the_work(pool: Pool, database_url: str) -> None:
+    first, second = Recorder(pool), Recorder(pool)
+    async with consuming(pool, database_url, first), consuming(pool, database_url, second):
+        await send(pool, 40)
+        await eventually(lambda: asyncio.sleep(0, len(first.handled) + len(second.handled)), lambda count: count == 40)
+    assert not set(first.handled) & set(second.handled)
+
+
+async def test_a_lost_listening_connection_comes_back(pool: Pool, database_url: str) -> None:
+    recorder = Recorder(pool)
+    async with consuming(pool, database_url, recorder):
+        killed = await pool.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE application_name = 'faas listener' AND datname = current_database()"
+        )
+        assert killed == 1
+        await send(pool)
+        await eventually(lambda: asyncio.sleep(0, recorder.handled), timeout=20)
+
+
+async def test_a_table_that_is_away_for_a_while_is_waited_for(pool: Pool, database_url: str) -> None:
+    recorder = Recorder(pool)
+    async with consuming(pool, database_url, recorder) as consumer:
+        await pool.execute(f"ALTER TABLE pgmq.q_{QUEUE} RENAME TO away")
+        consumer._wake.set()
+        await eventually(lambda: asyncio.sleep(0, not consumer.healthy))
+        await pool.execute(f"ALTER TABLE pgmq.away RENAME TO q_{QUEUE}")
+        await send(pool)
+        await eventually(lambda: asyncio.sleep(0, recorder.handled))
+        assert consumer.healthy
+
+
+async def test_the_dequeue_uses_the_index_on_visibility(pool: Pool) -> None:
+    """However many messages wait, reading some does not look at all of them."""
+    await pool.execute(
+        f"INSERT INTO pgmq.q_{QUEUE} (vt, message) SELECT clock_timestamp() + interval '1 hour', '{{}}' "
+        "FROM generate_series(1, 20000)"
+    )
+    await pool.execute(f"ANALYZE pgmq.q_{QUEUE}")
+    plan = await pool.fetch(
+        f"EXPLAIN SELECT msg_id FROM pgmq.q_{QUEUE} WHERE vt <= clock_timestamp() ORDER BY msg_id LIMIT 1 "
+        "FOR UPDATE SKIP LOCKED"
+    )
+    assert "Index" in "\n".join(row[0] for row in plan)
