@@ -38,6 +38,7 @@ from faas.settings import Settings
 log = structlog.get_logger()
 
 _RESULT_CONCURRENCY = 4
+_FIRST_READ_TIMEOUT = 10.0
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -194,7 +195,10 @@ async def _open_compilers(stack: AsyncExitStack, settings: Settings) -> dict[str
 
 
 async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> None:
-    """Run `consumer` until the stack closes; what it has in hand then goes back to the queue for another process."""
+    """Run `consumer` until the stack closes; what it has in hand then goes back to the queue for another process.
+
+    Returns when it has read its queue once, so that the service is up when it says so.
+    """
     task = asyncio.create_task(consumer.run(), name=f"consumer:{queue}")
 
     async def stop() -> None:
@@ -202,6 +206,8 @@ async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> Non
         await task
 
     stack.push_async_callback(stop)
+    with suppress(TimeoutError):  # then /health says what is wrong
+        await asyncio.wait_for(consumer.first_read.wait(), _FIRST_READ_TIMEOUT)
 
 
 # -- background tasks and health ---------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class Consumer:
         self._working: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.healthy = False
+        self.first_read = asyncio.Event()
 
     async def run(self) -> None:
         """Consume until `stop`. Never ends because of a message or of the database being away."""
@@ -105,6 +106,7 @@ class Consumer:
             self._wake.set()
             return []
         self.healthy = True
+        self.first_read.set()
         return messages
 
     async def _work(self, message: Message) -> None:

@@ -1,0 +1,128 @@
+"""The commands, as somebody types them."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from tests.e2e.server import COMMAND, Server
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+class Faas:
+    """Runs `faas …` against a server."""
+
+    def __init__(self, server: Server) -> None:
+        self._environment = {"FAAS_URL": server.url, "PATH": "", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+
+    async def __call__(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> tuple[str, str]:
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, *arguments, env=self._environment, stdin=-1, stdout=-1, stderr=-1
+        )
+        out, err = await asyncio.wait_for(process.communicate(stdin), 120)
+        assert process.returncode == code, (arguments, out, err)
+        return out.decode(), err.decode()
+
+
+@pytest.fixture
+def faas(server: Server) -> Faas:
+    return Faas(server)
+
+
+async def test_the_readmes_first_minute(faas: Faas) -> None:
+    out, _ = await faas("deploy", str(EXAMPLES / "hello.ts"))
+    assert out == "hello created, revision 1: READY\n"
+    out, err = await faas("invoke", "hello", "--input", '{"name": "you"}')
+    assert out == '{"greeting":"Hello, you!"}\n'
+    assert err == "greeting you\n"
+    out, _ = await faas("executions", "hello")
+    assert "COMPLETED" in out
+
+
+async def test_every_example_works(faas: Faas) -> None:
+    for file in sorted(EXAMPLES.glob("*.[tw]*")):
+        out, _ = await faas("deploy", str(file))
+        assert out == f"{file.stem} created, revision 1: READY\n"
+    out, _ = await faas("invoke", "echo", "--input", '{"n": 1.0e400, "a": "\\u0000"}')
+    assert out == '{"n": 1.0e400, "a": "\\u0000"}\n'
+    out, _ = await faas("invoke", "sum", "--input", '{"numbers": [1, 2, 3.5]}')
+    assert json.loads(out) == {"sum": 6.5, "count": 3}
+    out, _ = await faas("list", "--json")
+    assert {function["status"] for function in json.loads(out)} == {"READY"}
+
+
+async def test_deploy_updates_and_prints_compile_errors_as_a_compiler_would(faas: Faas, tmp_path: Path) -> None:
+    file = tmp_path / "greet.ts"
+    file.write_text("export function handle(input: string): string { return input; }")
+    assert await faas("deploy", str(file), "--description", "greets") == ("greet created, revision 1: READY\n", "")
+    assert await faas("deploy", str(file)) == ("greet updated, revision 1: READY\n", "")
+    file.write_text("export function handle(input: string): string {\n  return 5;\n}\n")
+    out, err = await faas("deploy", str(file), code=1)
+    assert out == ""
+    assert "ERROR TS2322" in err
+    assert "function.ts(2,10)" in err
+    assert err.endswith("greet does not compile (revision 2)\n")
+    out, _ = await faas("get", "greet", "--json")
+    assert (json.loads(out)["status"], json.loads(out)["description"]) == ("FAILED", "greets")
+    out, _ = await faas("deploy", str(file), "--json", code=1)
+    assert json.loads(out)["status"] == "FAILED"
+    out, _ = await faas("deploy", str(file), "--name", "other", "--no-wait")
+    assert out == "other created, revision 1: PENDING\n"
+
+
+async def test_invoke_takes_input_from_a_file_and_from_stdin(faas: Faas, tmp_path: Path) -> None:
+    await faas("deploy", str(EXAMPLES / "echo.wat"))
+    document = tmp_path / "input.json"
+    document.write_text('{"from": "file"}')
+    assert (await faas("invoke", "echo", "--input", f"@{document}"))[0] == '{"from": "file"}\n'
+    assert (await faas("invoke", "echo", "--input", "-", stdin=b'{"from": "stdin"}\n'))[0] == '{"from": "stdin"}\n'
+    assert (await faas("invoke", "echo"))[0] == "{}\n"
+    execution = json.loads((await faas("invoke", "echo", "--json"))[0])
+    assert (execution["status"], execution["output"]) == ("COMPLETED", {})
+    _, err = await faas("invoke", "echo", "--input", "[1]", code=1)
+    assert err == "faas: input: is an array; accepted is a JSON object, or null for {}\n"
+    _, err = await faas("invoke", "echo", "--input", "@/nowhere", code=2)
+    assert err == "faas: --input @/nowhere: No such file or directory\n"
+
+
+async def test_a_failed_execution_is_said_and_exit_code_1(faas: Faas, tmp_path: Path) -> None:
+    file = tmp_path / "fails.ts"
+    file.write_text('export function handle(input: string): string { console.log("so far"); throw new Error("no"); }')
+    await faas("deploy", str(file))
+    out, err = await faas("invoke", "fails", code=1)
+    assert (out, err) == ("", "so far\nabort: no in function.ts(1,72)\n")
+    assert "abort: no in function.ts(1,72)" in (await faas("executions", "fails", "--status", "FAILED"))[0]
+
+
+async def test_list_get_and_delete(faas: Faas) -> None:
+    assert await faas("list") == ("", "no functions yet: faas deploy FILE\n")
+    await faas("deploy", str(EXAMPLES / "echo.wat"), "--description", "gives back")
+    out, _ = await faas("list")
+    header, row = out.splitlines()[0], out.splitlines()[2]
+    assert header.split() == ["NAME", "STATUS", "LANGUAGE", "REV", "UPDATED", "DESCRIPTION"]
+    assert row.split()[:4] == ["echo", "READY", "wat", "1"]
+    out, _ = await faas("get", "echo")
+    assert "gives back" in out
+    assert (await faas("get", "echo", "--source"))[0] == (EXAMPLES / "echo.wat").read_text()
+    assert (await faas("delete", "echo"))[0] == "echo deleted\n"
+    _, err = await faas("get", "echo", code=1)
+    assert err == "faas: no function has the id or name 'echo'\n"
+
+
+async def test_a_server_that_is_not_there_is_said() -> None:
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, "list", "--url", "http://127.0.0.1:1", env={}, stdout=-1, stderr=-1
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode().startswith("faas: no answer from http://127.0.0.1:1: ")
+    assert "Is `faas serve` running?" in err.decode()
+
+
+@pytest.mark.parametrize("command", ["", "serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions"])
+async def test_help_needs_nothing(command: str) -> None:
+    process = await asyncio.create_subprocess_exec(COMMAND, *command.split(), "--help", env={}, stdout=-1, stderr=-1)
+    out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert out.startswith(b"Usage: faas")

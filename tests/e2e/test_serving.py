@@ -1,0 +1,218 @@
+"""Starting, stopping and surviving: on an embedded Postgres, as root and as an ordinary user."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.server import COMMAND, Server, alive, client_of, processes_of, serving, start_server
+from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder like an operator's."""
+    folder = Path(tempfile.mkdtemp(prefix="faas-data-", dir="/tmp"))
+    yield folder / "data"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def answer(server: Server, method: str, path: str, **arguments: object) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http:
+        return await http.request(method, path, **arguments)  # type: ignore[arg-type]
+
+
+async def test_functions_and_executions_survive_a_restart(data_dir: Path) -> None:
+    async with (
+        serving("--data-dir", str(data_dir)) as server,
+        httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http,
+    ):
+        platform = Platform(http, None)  # type: ignore[arg-type]
+        function = await platform.deploy("echo", ECHO_TS, "assemblyscript")
+        execution = await platform.execute("echo", {"a": 1})
+        assert any(str(data_dir) in line for line in server.lines)
+        assert any(f"{server.url}/schema" in line for line in server.lines)
+    async with serving("--data-dir", str(data_dir)) as server:
+        assert (await answer(server, "GET", "/functions/echo")).json() == function
+        record = (await answer(server, "GET", f"/executions/{execution['id']}")).json()
+        assert record["output"] == {"a": 1}
+        again = await answer(server, "POST", "/functions/echo/execute", json={"input": {"b": 2}})
+        assert again.json()["output"] == {"b": 2}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_drains_and_leaves_nothing_running(data_dir: Path, number: signal.Signals) -> None:
+    server = await start_server("--data-dir", str(data_dir), "--time-limit", "2s")
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
+        platform = Platform(http, None)  # type: ignore[arg-type]
+        await platform.deploy("loop", LOOP_WAT)
+        children = processes_of(server.process.pid)
+        assert any("postgres" in Path(f"/proc/{pid}/cmdline").read_text() for pid in children)
+        running = asyncio.create_task(platform.execute("loop"))
+
+        async def listed() -> list[object]:
+            return list((await http.get("/functions/loop/executions?status=RUNNING")).json())
+
+        await eventually(listed)
+        server.process.send_signal(number)
+        # The request in flight is answered all the same.
+        assert (await running)["errorMessage"] == "time limit of 2s exceeded"
+    assert await server.stop(signal.SIGCONT) == 0
+    for pid in children:
+        assert not alive(pid)
+    assert server.lines[-1] == "faas: stopped"
+
+
+async def test_a_second_signal_stops_at_once_and_the_execution_says_why(data_dir: Path) -> None:
+    server = await start_server("--data-dir", str(data_dir), "--time-limit", "300s")
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
+        platform = Platform(http, None)  # type: ignore[arg-type]
+        await platform.deploy("loop", LOOP_WAT)
+        running = asyncio.create_task(http.post("/functions/loop/execute", json={}))
+
+        async def listed() -> list[object]:
+            return list((await http.get("/functions/loop/executions?status=RUNNING")).json())
+
+        await eventually(listed)
+        server.process.send_signal(signal.SIGTERM)
+        await eventually(lambda: asyncio.sleep(0, any("draining" in line for line in server.lines)))
+        assert await server.stop(signal.SIGTERM) == 0
+        await asyncio.gather(running, return_exceptions=True)
+    async with serving("--data-dir", str(data_dir)) as again:
+        (execution,) = (await answer(again, "GET", "/functions/loop/executions")).json()
+        assert execution["status"] == "FAILED"
+        assert execution["errorMessage"].startswith("interrupted")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_an_ordinary_user_serves_too(data_dir: Path) -> None:
+    home = data_dir.parent / "home"
+    home.mkdir()
+    data_dir.parent.chmod(0o755)
+    shutil.chown(home, "nobody")
+    try:
+        subprocess.run([COMMAND, "--version"], user="nobody", env={}, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("user nobody cannot reach this checkout or its Python")
+    become = "import os, sys; os.setgid(65534); os.setgroups([]); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
+    server = await start_server(environment={"HOME": str(home)}, prefix=(sys.executable, "-c", become))
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
+        platform = Platform(http, None)  # type: ignore[arg-type]
+        await platform.deploy("echo", ECHO_TS, "assemblyscript")
+        assert (await platform.execute("echo", {"a": 1}))["output"] == {"a": 1}
+    assert await server.stop() == 0
+    assert (home / ".local" / "share" / "faas" / "postgres" / "PG_VERSION").exists()
+
+
+async def test_ten_registrations_are_compiled_as_they_come_without_the_poll(database_url: str) -> None:
+    """With the fallback poll at 60 s, NOTIFY alone wakes the consumers: on register, and on the result."""
+    async with (
+        serving("--database-url", database_url, "--poll-interval", "60s") as server,
+        client_of(server, database_url) as platform,
+    ):
+        for number in range(10):
+            await platform.register(f"f{number}", core_wat(extra=f"(global i32 (i32.const {number}))"))
+            await asyncio.sleep(0.1)
+        for number in range(10):
+            await platform.settled(f"f{number}")
+        delays = await platform.pool.fetch(
+            "SELECT name, extract(epoch FROM updated_at - created_at) AS seconds, status FROM functions"
+        )
+        compiled = [line for line in server.lines if "compile.finished" in line]
+        assert len(compiled) == 10
+        assert {row["status"] for row in delays} == {"READY"}
+        # A wat function compiles in milliseconds: what remains is the queues' doing. Far from 60 s, and from a poll.
+        assert sorted(row["seconds"] for row in delays)[5] < 0.1, delays
+
+
+async def test_a_change_while_compiling_never_ends_with_the_older_source(database_url: str) -> None:
+    async with (
+        serving("--database-url", database_url) as server,
+        client_of(server, database_url) as platform,
+    ):
+        await platform.register("f", _numbered(0), "assemblyscript")
+
+        async def compiling() -> bool:
+            found = (await platform.http.get("/functions/f")).json()
+            return bool(found["status"] == "COMPILING")
+
+        for number in range(1, 4):
+            await eventually(compiling)
+            body = {"name": "f", "language": "assemblyscript", "source": _numbered(number)}
+            response = await platform.http.put("/functions/f", json=body)
+            assert (response.json()["status"], response.json()["revision"]) == ("PENDING", number + 1)
+        function = await platform.settled("f", timeout=60)
+        assert (function["status"], function["revision"]) == ("READY", 4)
+        assert (await platform.execute("f"))["output"] == 3
+
+        async def idle() -> bool:
+            return not await platform.pool.fetchval("SELECT count(*) FROM pgmq.q_compilation_results")
+
+        await eventually(idle)  # also after every late result has been read
+        assert (await platform.execute("f"))["output"] == 3
+
+
+def _numbered(number: int) -> str:
+    return f"export function handle(input: string): string {{ return '{number}'; }}"
+
+
+async def test_health_names_the_toolchains(database_url: str) -> None:
+    async with serving("--database-url", database_url) as server:
+        health = (await answer(server, "GET", "/health")).json()
+        assert health["status"] == "UP"
+        assert set(health["toolchains"]) == {"assemblyscript", "wat", "wasm"}
+        assert health["toolchains"]["assemblyscript"] in {"UP", "WARMING"}
+
+
+async def failing(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *arguments,
+        env={"PATH": "", "HOME": "/nonexistent", **(environment or {})},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, err.decode()
+
+
+async def test_what_stops_a_start_is_one_line_and_exit_code_2(data_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = await failing("serve", "--data-dir", str(data_dir), "--port", port)
+        assert (code, said) == (
+            2,
+            f"faas: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n",
+        )
+    code, said = await failing("serve", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "cannot connect to the database" in said
+    code, said = await failing("serve", environment={"FAAS_TIME_LIMIT": "soon"})
+    assert (code, said) == (2, "faas: FAAS_TIME_LIMIT='soon': a duration such as 300ms, 10s, 2m or 1m30s\n")
+    async with serving("--data-dir", str(data_dir)):
+        code, said = await failing("serve", "--data-dir", str(data_dir), "--port", "0")
+        assert (code, said.count("\n")) == (2, 1)
+        assert "is in use by another faas (pid " in said
+
+
+async def test_migrate_says_what_it_did(data_dir: Path) -> None:
+    async def run() -> str:
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "migrate", "--data-dir", str(data_dir), env={}, stdout=-1, stderr=-1
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0, err
+        return out.decode()
+
+    assert "applied 0001_functions" in await run()
+    assert await run() == "the schema is up to date\n"
