@@ -26,7 +26,7 @@ $(STAMP): requirements/run.lock requirements/dev.lock pyproject.toml $(NPM_ROOMS
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo "==> 3/4 AssemblyScript compiler and API pages (npm, with the packaged Node)"
-	@for room in $(NPM_ROOMS); do $(NPM) ci --prefix $$room --ignore-scripts --no-audit --no-fund --loglevel=error || exit 1; done
+	@for room in $(NPM_ROOMS); do $(NPM) ci --prefix $$room --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error || exit 1; done
 	@echo "==> 4/4 done: $(BIN)/faas"
 	@touch $@
 

@@ -1,0 +1,62 @@
+"""The documents say what the code does: settings, commands, languages, files of a size that one reads."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from faas import settings
+from faas.api.openapi import document
+from faas.cli import _COMMANDS
+from faas.cli.serve import _shown_default
+from faas.messages import Language
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_readmes_table_has_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `(FAAS_\w+)` \| `?([^|`]+?)`? \| ([^|]+) \|$", README, flags=re.MULTILINE)
+    shown = [(name, default, text) for name, default, text in rows if name != "FAAS_URL"]
+    wanted = [(field.variable, _shown_default(field), field.description) for field in settings.fields()]
+    root_only = {"FAAS_DATA_DIR"}  # its default depends on the user
+    assert [row for row in shown if row[0] not in root_only] == [row for row in wanted if row[0] not in root_only]
+    assert {row[0] for row in shown} == {row[0] for row in wanted}
+
+
+def test_the_readme_names_every_command() -> None:
+    for command in _COMMANDS:
+        assert f"faas {command}" in README, command
+
+
+def test_every_language_has_its_compiler() -> None:
+    files = {file.stem for file in (ROOT / "src" / "faas" / "compile" / "languages").glob("*.py")} - {"__init__"}
+    assert files == set(get_args(Language))
+
+
+def test_the_architecture_names_every_room() -> None:
+    rooms = {folder.name for folder in (ROOT / "src" / "faas").iterdir() if (folder / "__init__.py").exists()}
+    for room in rooms:
+        assert f"`{room}`" in ARCHITECTURE or f"{room}/" in ARCHITECTURE, room
+
+
+def test_the_readme_names_every_path_of_the_api() -> None:
+    for path in document()["paths"]:
+        assert path in README, path
+
+
+def test_no_file_outgrows_a_sitting() -> None:
+    for file in (ROOT / "src").rglob("*.py"):
+        assert len(file.read_text().splitlines()) <= 400, file
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    for file in (ROOT / "src" / "faas").rglob("*.py"):
+        if file.name not in {"settings.py", "environment.py"}:
+            assert not re.search(r"os\.(environ|getenv)", file.read_text()), file
+
+
+def test_every_decision_is_linked() -> None:
+    listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    for file in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert file.name == "README.md" or file.name in listed, file
