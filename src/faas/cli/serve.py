@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -173,5 +174,5 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
     ]
     if not chosen.database_url:
         lines.append(f"  psql       psql '{service.database_url}'")
-    lines.append('  try        faas deploy examples/hello.ts --wait && faas invoke hello --input \'{"name": "you"}\'')
+    lines.append(f"  next       {sys.argv[0]} deploy FILE, then {sys.argv[0]} invoke NAME")
     click.echo("\n".join(lines), err=True)
