@@ -99,8 +99,7 @@ async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
 
 async def test_it_goes_down_with_an_owner_that_was_killed(tmp_path: Path) -> None:
     script = (
-        "import asyncio, sys; from pathlib import Path; from faas.database import embedded
-from faas.database.embedded import EmbeddedPostgres\n"
+        "import asyncio, sys; from pathlib import Path; from faas.database.embedded import EmbeddedPostgres\n"
         "async def main():\n"
         "    await EmbeddedPostgres(Path(sys.argv[1])).start(); print('up', flush=True); await asyncio.sleep(600)\n"
         "asyncio.run(main())"
