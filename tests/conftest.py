@@ -4,9 +4,10 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -28,30 +29,82 @@ from faas.queue.listener import Listener
 from faas.runtime import Limits, Runtime
 from faas.settings import Settings
 
-TEMPLATE = "faas_template"
+TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
+CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which Postgres the tests stand on."""
+    group = parser.getgroup("faas")
+    group.addoption(
+        "--database",
+        choices=["embedded", "url", "testcontainers"],
+        default="embedded",
+        help="the Postgres of the tests: our own (default), one that runs already, or a container",
+    )
+    group.addoption("--database-url", help="with --database=url: a Postgres whose role may create databases")
+    group.addoption("--database-image", default=CONTAINER_IMAGE, help="with --database=testcontainers: its image")
 
 
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """A Postgres for this test process: the embedded one, on a data directory of its own."""
+def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A Postgres for this test process, as --database says."""
+    start = {"embedded": _embedded, "url": _given, "testcontainers": _contained}[request.config.getoption("database")]
+    with start(request.config) as url:
+        _run(_make_template(url))
+        yield url
+        _run(_drop_template(url))
+
+
+@contextmanager
+def _embedded(_: pytest.Config) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="faas-tests-", dir="/tmp"))
     folder.chmod(0o755)
-
-    async def start() -> EmbeddedPostgres:
-        server = EmbeddedPostgres(folder)
-        await server.start()
-        return server
-
+    server = EmbeddedPostgres(folder)
     loop = asyncio.new_event_loop()
     try:
-        server = loop.run_until_complete(start())
-        loop.run_until_complete(_make_template(server.url))
+        loop.run_until_complete(server.start())
         yield server.url
         loop.run_until_complete(server.stop())
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _given(config: pytest.Config) -> Iterator[str]:
+    url = config.getoption("database_url")
+    if not url:
+        pytest.exit("--database=url needs --database-url=postgresql://…, of a role that may create databases", 4)
+    yield url
+
+
+@contextmanager
+def _contained(config: pytest.Config) -> Iterator[str]:
+    from testcontainers.postgres import PostgresContainer
+
+    image = config.getoption("database_image")
+    try:
+        container = PostgresContainer(image, username="postgres", password=uuid4().hex, dbname="postgres").start()
+    except Exception as error:  # noqa: BLE001 - whatever Docker's absence looks like, one line says so
+        reason = " ".join(str(error).split())[:200]
+        pytest.exit(f"--database=testcontainers needs a Docker engine that has or can pull {image}: {reason}", 4)
+    try:
+        yield container.get_connection_url(driver=None)
+    finally:
+        container.stop()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner() as runner:
+        runner.run(work)
+
+
+async def _drop_template(url: str) -> None:
+    admin = await asyncpg.connect(replaced_database(url, "postgres"))
+    await admin.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+    await admin.close()
 
 
 async def _make_template(url: str) -> None:
