@@ -10,8 +10,16 @@ FaasError
 ├── NameTaken                 another function has this name
 ├── FunctionNotReady          the function has no binary to run (yet)
 ├── Saturated                 this process runs as many executions as it may
-└── DatabaseUnavailable       the work could not be done or recorded; nothing was answered as done
+├── DatabaseUnavailable       the work could not be done or recorded; nothing was answered as done
+├── RunFailed                 a pipeline run ended without its result; exit code 1
+│   ├── BadTable              a table or a set of records is not what it should be; says where
+│   ├── FailedFast            an address failed and the run was told to stop at the first
+│   ├── FoundryFailed         a call to Foundry failed for good
+│   └── Stopped               a signal ended the run
+└── EnrichmentFailed          one address could not be enriched; a row with status=error, not the end of a run
 """
+
+from typing import Literal
 
 
 class FaasError(Exception):
@@ -88,3 +96,56 @@ class Saturated(FaasError):
 
 class DatabaseUnavailable(FaasError):
     """The database did not answer in time, so the work could not be done or recorded."""
+
+
+class RunFailed(FaasError):  # noqa: N818
+    """A pipeline run ended without its result. The message is one line and holds no secret."""
+
+
+class BadTable(RunFailed):
+    """A table or a set of records is not what it should be; the message says which and where."""
+
+
+class FailedFast(RunFailed):
+    """An address failed, for `reason`, and the run was told to stop at the first."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"stopped at the first error, as --fail-fast asks: {reason}")
+        self.reason = reason
+
+
+class FoundryFailed(RunFailed):
+    """A call to Foundry failed for good. `status` is None when no answer came; `error_name` when it named none."""
+
+    def __init__(self, operation: str, detail: str, status: int | None = None, error_name: str | None = None) -> None:
+        super().__init__(f"Foundry: {operation}: {detail}")
+        self.operation = operation
+        self.status = status
+        self.error_name = error_name
+
+
+class Stopped(RunFailed):
+    """A signal, called `signal_name`, ended the run before its result."""
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(f"stopped by {signal_name}")
+        self.signal_name = signal_name
+
+
+class EnrichmentFailed(FaasError):  # noqa: N818
+    """One address could not be enriched.
+
+    `retry` says how often the same address may be tried again: `never`, `once` or `always` (as often as the run
+    allows). `retry_after` is how many seconds the other side asked to be left alone, or None.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        retry: Literal["never", "once", "always"] = "never",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry = retry
+        self.retry_after = retry_after
