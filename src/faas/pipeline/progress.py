@@ -49,9 +49,9 @@ async def _draw(tally: Tally, console: Console) -> None:
         while True:
             progress.update(
                 bar,
-                description=tally.note or "working",
+                description=tally.note or "starting",
                 total=tally.pending if tally.rows else None,
-                completed=tally.ok + tally.error,
+                completed=tally.done,
                 error=tally.error,
             )
             await asyncio.sleep(_BAR_INTERVAL)

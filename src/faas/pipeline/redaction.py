@@ -13,6 +13,7 @@ _NAMED = re.compile(
 )
 _GOOGLE_KEY = re.compile(r"\bAIza[\w-]{20,}")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
+_USER_INFO = re.compile(r"(://)[^\s/@]+@")
 _EMAIL = re.compile(r"[^\s@<>\"'(),:;=/\\]+@[^\s@<>\"'(),:;/\\]+")
 _CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
@@ -21,6 +22,7 @@ def redact(text: str, *secrets: str) -> str:
     """`text` in one line, without tokens and keys: the `secrets` by value, others by how they look."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
+    text = _USER_INFO.sub(rf"\1{_HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {_HIDDEN}", text)
     text = _JSON_WEB_TOKEN.sub(_HIDDEN, text)
     text = _GOOGLE_KEY.sub(_HIDDEN, text)

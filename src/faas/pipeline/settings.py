@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from faas.errors import ConfigurationError
+from faas.pipeline.redaction import redact
 from faas.quantities import DURATION_FORM, parse_duration
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -154,7 +155,7 @@ def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = 
         try:
             values[setting.name] = setting.parse(text)
         except ValueError as error:
-            raise ConfigurationError(f"{origin}={text!r}: {error}") from None
+            raise ConfigurationError(f"{origin}={redact(text)!r}: {error}") from None
     return Settings(**values)
 
 

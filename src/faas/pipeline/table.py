@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 import msgspec
 
@@ -108,17 +108,30 @@ def read_rows(path: Path, what: str) -> Iterator[Row]:
         yield Row(*[fields[index] for index in order])
 
 
-class _LineFeeds:
-    """Lets the csv module end lines with \\r\\n, so that it quotes both characters everywhere, and writes \\n.
+class CSVWriter(Protocol):
+    """What the csv module's writers are, which has no public name."""
 
-    Told to end lines with \\n, it leaves a lone \\r unquoted before Python 3.13, which then reads as a line's end.
-    """
+    def writerow(self, row: Iterable[Any], /) -> Any:
+        """Write one line."""
+
+
+class _LineFeeds:
+    """Ends the lines that the csv module writes with \\n instead of \\r\\n."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def write(self, line: str) -> int:
         return self._file.write(line[:-2] + "\n")
+
+
+def csv_writer(file: TextIO) -> CSVWriter:
+    """Writes lines that end with \\n, quoted only where they must be, which includes a lone \\r.
+
+    Told itself to end lines with \\n, the csv module leaves a lone \\r bare before Python 3.13, which is then read as
+    the end of a line; told \\r\\n, it quotes both.
+    """
+    return csv.writer(_LineFeeds(file), lineterminator="\r\n")
 
 
 def write_rows(path: Path, rows: Iterable[Row], *, json_lines: bool = False) -> int:
@@ -131,7 +144,7 @@ def write_rows(path: Path, rows: Iterable[Row], *, json_lines: bool = False) -> 
                 count += 1
         return count
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(_LineFeeds(file), lineterminator="\r\n")
+        writer = csv_writer(file)
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow(msgspec.structs.astuple(row))

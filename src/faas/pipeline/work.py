@@ -33,7 +33,7 @@ async def enrich_pending(
     other workers are stopped first.
     """
     tally.rows, tally.unique, tally.cached = addresses.rows, addresses.unique, addresses.cached
-    tally.error = addresses.blanks
+    tally.blanks = addresses.blanks
     if settings.fail_fast and addresses.blanks:
         raise FailedFast(EMPTY_EMAIL)
     attempts = Attempts(settings.max_retries, settings.request_timeout, RateLimit(settings.rate_limit_rps))
@@ -48,7 +48,7 @@ async def enrich_pending(
             if row.is_ok:
                 tally.ok += 1
             else:
-                tally.error += 1
+                tally.failed += 1
 
     try:
         async with asyncio.TaskGroup() as group:
