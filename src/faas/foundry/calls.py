@@ -151,7 +151,7 @@ async def _chunks(file: Path) -> AsyncIterator[bytes]:
 
 def retry_after(text: str) -> float | None:
     """Seconds in a Retry-After header, which holds a number or a date; None for anything else."""
-    if re.fullmatch(r"\d{1,9}", text.strip()):
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)

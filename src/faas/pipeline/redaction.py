@@ -6,15 +6,17 @@ from collections.abc import MutableMapping
 from typing import Any
 
 _HIDDEN = "[redacted]"
+# Each pattern can only begin where a word begins, or at a fixed text: hostile bodies take linear time.
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+")
 # `key=…`, `api_key: …`, `"x-goog-api-key": "…"`, `token=…`; the value may be quoted
 _NAMED = re.compile(
-    r"""(?ix) \b ([\w-]*(?:key|token|secret|password)) (["']?\s*[=:]\s*) (?: "[^"]*" | '[^']*' | [^\s"'&,;}\])]+ )"""
+    r"""(?ix) (key|token|secret|password) (["']?\s*[=:]\s*)
+        (?!\[redacted\]) (?: "[^"]*" | '[^']*' | [^\s"'&,;}\])]+ )"""
 )
 _GOOGLE_KEY = re.compile(r"\bAIza[\w-]{20,}")
-_JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
+_JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
 _USER_INFO = re.compile(r"(://)[^\s/@]+@")
-_EMAIL = re.compile(r"[^\s@<>\"'(),:;=/\\]+@[^\s@<>\"'(),:;/\\]+")
+_EMAIL = re.compile(r"(?<![^\s@<>\"'(),:;=/\\])[^\s@<>\"'(),:;=/\\]+@[^\s@<>\"'(),:;/\\]+")
 _CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 

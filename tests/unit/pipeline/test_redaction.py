@@ -1,5 +1,7 @@
 """No token, key or address in a message."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +60,16 @@ def test_shorten_counts_bytes_and_keeps_characters_whole() -> None:
     assert shorten("ok", 5) == "ok"
     assert shorten("üüüüüü", 8) == "üü…"
     assert len(shorten("ü" * 500, 256).encode()) <= 256
+
+
+@pytest.mark.parametrize("piece", ["[", "a-", "eyJ-", "key", "a.", "://", "bearer ", '"key', "x@"])
+def test_hostile_text_takes_linear_time(piece: str) -> None:
+    started = time.process_time()
+    redact_message(piece * 100_000)
+    assert time.process_time() - started < 2
+
+
+@given(st.text(max_size=60))
+def test_redacting_twice_changes_nothing_more(text: str) -> None:
+    once = redact_message(f"key={text} {text}")
+    assert redact_message(once) == once

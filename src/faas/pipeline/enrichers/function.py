@@ -105,5 +105,5 @@ def _refusal(response: httpx.Response) -> EnrichmentFailed:
     return EnrichmentFailed(
         f"the platform answered {status}: {shorten(redact(detail), _REASON_LIMIT)}",
         retry="always" if transient else "never",
-        retry_after=float(after) if re.fullmatch(r"\d{1,6}", after) else None,
+        retry_after=float(after) if re.fullmatch(r"[0-9]{1,6}", after) else None,
     )
