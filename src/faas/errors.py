@@ -98,7 +98,7 @@ class DatabaseUnavailable(FaasError):
     """The database did not answer in time, so the work could not be done or recorded."""
 
 
-class RunFailed(FaasError):  # noqa: N818
+class RunFailed(FaasError):
     """A pipeline run ended without its result. The message is one line and holds no secret."""
 
 
@@ -132,7 +132,7 @@ class Stopped(RunFailed):
         self.signal_name = signal_name
 
 
-class EnrichmentFailed(FaasError):  # noqa: N818
+class EnrichmentFailed(FaasError):
     """One address could not be enriched.
 
     `retry` says how often the same address may be tried again: `never`, `once` or `always` (as often as the run

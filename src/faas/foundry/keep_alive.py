@@ -62,7 +62,7 @@ async def answer_jobs(settings: KeepAliveSettings, transport: httpx.AsyncBaseTra
                 await _answer(client, settings, job)
 
 
-class _Refused(Exception):  # noqa: N818
+class _Refused(Exception):
     """No job and no word that there is none."""
 
 

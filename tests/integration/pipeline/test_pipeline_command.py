@@ -15,10 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from fake_gemini import FakeGemini, person
-from foundry_world import IN, OUT
-from served import served
+from tests.doubles.fake_gemini import FakeGemini, person
+from tests.doubles.foundry_world import IN, OUT
+from tests.doubles.served import served
 
 TOKEN = "s3cret-bearer-token"
 FAAS = [sys.executable, "-m", "faas"]

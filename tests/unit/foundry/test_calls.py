@@ -8,8 +8,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.doubles import virtual_time
 
-import virtual_time
 from faas.errors import FoundryFailed
 from faas.foundry.calls import Calls, retry_after
 from faas.foundry.environment import Environment

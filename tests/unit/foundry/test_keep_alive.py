@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.doubles import virtual_time
 
-import virtual_time
 from faas.foundry.environment import KeepAliveSettings
 from faas.foundry.keep_alive import keep_alive
 

@@ -4,8 +4,8 @@ import asyncio
 import random
 
 import pytest
+from tests.doubles import virtual_time
 
-import virtual_time
 from faas.errors import EnrichmentFailed
 from faas.pipeline.attempts import Attempts, back_off
 from faas.pipeline.enrichers.enricher import Enrichment

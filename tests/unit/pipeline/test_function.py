@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 import msgspec
 import pytest
+from tests.doubles import virtual_time
 
-import virtual_time
 from faas.errors import EnrichmentFailed
 from faas.pipeline.attempts import Attempts
 from faas.pipeline.enrichers.enricher import Enrichment

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.doubles import virtual_time
 
-import virtual_time
 from faas.errors import BadTable, ConfigurationError, EnrichmentFailed, FailedFast
 from faas.pipeline.enrichers.enricher import Enrichment
 from faas.pipeline.enrichers.static import StaticEnricher

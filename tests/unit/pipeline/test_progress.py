@@ -4,8 +4,8 @@ import asyncio
 import io
 
 from rich.console import Console
+from tests.doubles import virtual_time
 
-import virtual_time
 from faas.pipeline.progress import show_progress
 from faas.pipeline.tally import Tally
 

@@ -22,7 +22,7 @@ class Answer(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Refusal(Exception):  # noqa: N818 - named for what it is to the client
+class Refusal(Exception):
     """Ends a request with an error in Foundry's form. `parameters` name what the error is about."""
 
     def __init__(

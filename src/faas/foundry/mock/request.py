@@ -12,7 +12,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
-class ClientGone(Exception):  # noqa: N818
+class ClientGone(Exception):
     """The client went away before it had sent its whole body."""
 
 
