@@ -212,7 +212,7 @@ def _configure_logs() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redact_event,
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.LogfmtRenderer(),
+            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
         logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=False,
