@@ -42,6 +42,7 @@ async def enrich_pending(
 
     async def worker() -> None:
         for email in pending:  # one iterator for all: each address goes to whichever worker is free
+            await asyncio.sleep(0)  # an enricher that never waits must not keep signals and the progress waiting
             row = await _enrich(attempts, enricher, email, fail_fast=settings.fail_fast)
             async with turn:
                 await deliver(row)
