@@ -147,22 +147,29 @@ def _execute(
 
 async def _supervise(run: Run, enricher: Enricher, stay: Run) -> None:
     tally = Tally()
-    try:
+    ended = False
+
+    async def whole() -> None:
+        nonlocal ended
         async with show_progress(tally, Console(stderr=True), lambda line: click.echo(line, err=True)):
-            stopped_by = await _until_signal(run(tally))
-    except FaasError as failure:
-        if isinstance(failure, RunFailed):
-            raise RunFailed(_ending(redact_message(str(failure)), tally)) from None
+            await run(tally)
+        ended = True
+        click.echo(tally.line())
+        click.echo(f"written: {tally.written}")
+        await stay(tally)
+
+    try:
+        stopped_by = await _until_signal(whole())
+    except RunFailed as failure:
+        raise RunFailed(_ending(redact_message(str(failure)), tally)) from None
+    except FaasError:
         raise
     except Exception as error:  # noqa: BLE001 - the edge: no path prints what an exception holds as it is
         raise RunFailed(_ending(f"{type(error).__name__}: {redact_message(str(error))}", tally)) from None
     finally:
         await enricher.aclose()
-    if stopped_by:
+    if stopped_by and not ended:
         raise RunFailed(_ending(str(Stopped(stopped_by)), tally))
-    click.echo(tally.line())
-    click.echo(f"written: {tally.written}")
-    await _until_signal(stay(tally))
 
 
 def _ending(reason: str, tally: Tally) -> str:
