@@ -51,6 +51,8 @@ class FakeGemini:
         body, more = b"", True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.received.append(Received(scope["path"], headers, msgspec.json.decode(body)))

@@ -77,13 +77,19 @@ class World:
             "\n".join(["id,email", *[f"{number},{email}" for number, email in enumerate(emails)]]) + "\n"
         )
 
-    async def run(self, mode: WriteMode = "auto", intercept: Intercept | None = None, **settings: Any) -> list[str]:
+    async def run(
+        self,
+        mode: WriteMode = "auto",
+        intercept: Intercept | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        **settings: Any,
+    ) -> list[str]:
         """One run; the calls that it made, as `METHOD path`. They are in `self.calls` too when it fails."""
         self.tally = Tally()
         self.enricher.asked.clear()
         self.mock.calls.clear()
         job = Job(Dataset(IN, "master"), Dataset(OUT, self.branch), mode, "enriched.csv")
-        async with Calls(self.environment, Intercepting(self.mock, intercept)) as calls:
+        async with Calls(self.environment, transport or Intercepting(self.mock, intercept)) as calls:
             client = FoundryClient(self.environment, calls)
             await run_foundry(job, client, self.enricher, Settings(**settings), self.tally)
         return self.calls

@@ -1,5 +1,6 @@
 """The flow charts of the compute module, each as the exact sequence of calls that Foundry sees."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from tests.doubles import virtual_time
 from tests.doubles.foundry_world import IN, OUT, Intercept, World, answering
 
-from faas.errors import FailedFast, FoundryFailed
+from faas.errors import BadTable, FailedFast, FoundryFailed
 
 READ_INPUT = [f"GET /api/v2/datasets/{IN}/branches/master", f"GET /api/v2/datasets/{IN}/readTable"]
 READ_OUTPUT = [f"GET /api/v2/datasets/{OUT}/branches/master", f"GET /api/v2/datasets/{OUT}/readTable"]
@@ -102,6 +103,39 @@ def test_stream_runs_publish_only_what_is_new_or_failed_before(stream: World) ->
     assert virtual_time.run(stream.run()) == [*READ_INPUT, RECORDS, RECORDS]
     assert stream.tally.line().startswith("rows=3 unique=3 cached=3 ok=0 error=0 ")
     assert stream.tally.written == "nothing"
+
+
+def test_a_publish_that_fails_fails_the_run_and_says_how_many_went_before(stream: World) -> None:
+    stream.emails("a@x.io", "b@x.io", "c@x.io")
+    seen = 0
+
+    def refuse_the_second(request: httpx.Request) -> httpx.Response | None:
+        nonlocal seen
+        seen += request.url.path.endswith("/jsonRecord")
+        return httpx.Response(400, json={"errorName": "Full"}) if seen == 2 else None
+
+    with pytest.raises(FoundryFailed, match=f"publish to {OUT}: 400 errorName=Full"):
+        virtual_time.run(stream.run("auto", refuse_the_second, workers=1))
+    assert stream.calls == [*READ_INPUT, RECORDS, RECORDS, PUBLISH]
+    assert stream.tally.written == f"1 records to stream {OUT}"
+
+
+def test_records_are_published_one_at_a_time(stream: World) -> None:
+    stream.emails(*[f"{number}@x.io" for number in range(20)])
+    under_way, most = 0, 0
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(1)
+            under_way -= 1
+            return await httpx.ASGITransport(app=stream.mock).handle_async_request(request)
+
+    virtual_time.run(stream.run(transport=Slow()))
+    assert len(stream.records()) == 20
+    assert most == 1
 
 
 def test_a_stream_on_another_branch_is_escaped_once(tmp_path: Path) -> None:
@@ -201,6 +235,21 @@ def test_among_good_rows_of_an_address_the_later_wins(dataset: World) -> None:
     earlier.write_text(f"{header}\na@x.io,,first,,,,ok,,,,\na@x.io,,second,,,,ok,,,,\n")
     virtual_time.run(dataset.run("dataset"))
     assert dataset.output()[0]["company"] == "second"
+
+
+def test_a_web_page_instead_of_a_table_fails_the_run(dataset: World) -> None:
+    page = httpx.Response(200, html="<html><body>Sign in</body></html>")
+    with pytest.raises(FoundryFailed, match=f"read table of {IN}: the answer is a web page, not CSV"):
+        virtual_time.run(dataset.run("auto", answering("GET", "/readTable", page)))
+
+
+@pytest.mark.parametrize("body", [b"", b"email\n", b"<html>", b'email,status\n"a'])
+def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, body: bytes) -> None:
+    answer = httpx.Response(200, content=body)
+    with pytest.raises(BadTable, match=f"earlier output {OUT}"):
+        virtual_time.run(dataset.run("dataset", answering("GET", f"{OUT}/readTable", answer)))
+    assert dataset.enricher.asked == []
+    assert CREATE not in dataset.calls
 
 
 def test_fail_fast_creates_no_transaction(dataset: World) -> None:

@@ -206,7 +206,7 @@ class _StandardError:
     """Writes log lines to whatever is standard error at the time: a progress bar moves it while it is drawn."""
 
     def msg(self, message: str) -> None:
-        click.echo(message, err=True)
+        sys.stderr.write(message + "\n")  # click's echo keeps to the stream that it first saw
 
     debug = info = warning = error = critical = exception = msg
 

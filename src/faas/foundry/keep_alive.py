@@ -44,6 +44,7 @@ async def answer_jobs(settings: KeepAliveSettings, transport: httpx.AsyncBaseTra
         transport=transport,
         verify=trust(settings.ca_path) if transport is None else True,
         timeout=_TIMEOUT,
+        trust_env=False,  # the endpoint is beside us: no proxy is on the way
         headers={"Module-Auth-Token": settings.token},
     ) as client:
         pause = FIRST_PAUSE

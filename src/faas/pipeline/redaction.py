@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 _HIDDEN = "[redacted]"
+_SHORTEST_SECRET = 4  # by value; cutting every `k` out of a message would protect nobody
 # Each pattern can only begin where a word begins, or at a fixed text: hostile bodies take linear time.
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+")
 # `key=…`, `api_key: …`, `"x-goog-api-key": "…"`, `token=…`; the value may be quoted
@@ -22,13 +23,14 @@ _CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 def redact(text: str, *secrets: str) -> str:
     """`text` in one line, without tokens and keys: the `secrets` by value, others by how they look."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
     text = _USER_INFO.sub(rf"\1{_HIDDEN}@", text)
     text = _BEARER.sub(rf"\1 {_HIDDEN}", text)
     text = _JSON_WEB_TOKEN.sub(_HIDDEN, text)
     text = _GOOGLE_KEY.sub(_HIDDEN, text)
     text = _NAMED.sub(rf"\1\2{_HIDDEN}", text)
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _HIDDEN)
     return _CONTROLS.sub(" ", text).strip()
 
 

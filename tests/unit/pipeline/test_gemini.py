@@ -1,6 +1,7 @@
 """The Gemini enricher: the official SDK against a fake of the HTTP API, in virtual time."""
 
 import asyncio
+import sys
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from tests.doubles import virtual_time
 from tests.doubles.fake_gemini import PERSON, FakeGemini, candidate, error, person
 
-from faas.errors import EnrichmentFailed
+from faas.errors import ConfigurationError, EnrichmentFailed
 from faas.pipeline.attempts import Attempts
 from faas.pipeline.enrichers.enricher import Enrichment
 from faas.pipeline.enrichers.gemini import GeminiEnricher
@@ -170,6 +171,12 @@ def test_a_body_that_is_not_the_apis_is_for_good(raw: bytes) -> None:
 )
 def test_no_answer_says_why(body: Any, reason: str) -> None:
     assert failure(body)[0] == f"Gemini gave no answer: {reason}"
+
+
+def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.genai", None)
+    with pytest.raises(ConfigurationError, match="with its extra `gemini`"):
+        GeminiEnricher(key=KEY, model="m")
 
 
 AUDIT = {

@@ -40,6 +40,10 @@ def test_a_secret_known_by_value_never_survives(secret: str, around: str) -> Non
     assert secret not in redact(f"{around}{secret}{around}", secret).replace("[redacted]", "")
 
 
+def test_a_very_short_secret_does_not_take_messages_apart() -> None:
+    assert redact("bad key=abc", "k", "") == "bad key=[redacted]"
+
+
 def test_addresses_are_hashed_in_logs_and_stay_recognisable() -> None:
     message = redact_message("no answer for jane.doe@corp.example, twice")
     assert "jane" not in message

@@ -53,7 +53,7 @@ class GeminiEnricher:
             from google.genai import errors, types
         except ImportError:
             raise ConfigurationError(
-                "--enricher gemini needs the Gemini SDK, which is not installed: pip install 'faas[gemini]'"
+                "--enricher gemini needs the Gemini SDK, which is not installed: install faas with its extra `gemini`"
             ) from None
         self.model = model
         self._key = key
