@@ -93,7 +93,11 @@ def foundry(
     function: str | None,
     **options: str | bool | None,
 ) -> None:
-    """Run as a compute module: read a dataset, write a dataset or a stream."""
+    """Run as a compute module: read a dataset, write a dataset or a stream.
+
+    Where Foundry is comes from FOUNDRY_URL or FOUNDRY_SERVICE_DISCOVERY_V2, the token from the file BUILD2_TOKEN, and
+    what the aliases stand for from the file RESOURCE_ALIAS_MAP.
+    """
     settings = _load(options)
     place = read_environment()
     job = Job(place.dataset(input_alias), place.dataset(output_alias), output_write_mode, _filename(output_filename))
@@ -216,10 +220,10 @@ def _configure_logs() -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
             structlog.processors.format_exc_info,
             redact_event,
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer(pad_event_to=0) if terminal else structlog.processors.JSONRenderer(),
         ],
         logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=False,

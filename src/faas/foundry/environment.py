@@ -188,7 +188,9 @@ def _discovered(path: str) -> tuple[str, str]:
         raise ConfigurationError(f"{name}={path!r}: not YAML") from None
     addresses = []
     for service in ("api_gateway", "stream_proxy"):
-        listed = services.get(service) if isinstance(services, dict) else None
+        listed = None
+        if isinstance(services, dict):  # Foundry itself writes either
+            listed = services.get(service) or services.get(service.replace("_", "-"))
         if not isinstance(listed, list) or not listed or not isinstance(listed[0], str):
             raise ConfigurationError(f"{name}={path!r}: no address under {service}; it is a list of URLs")
         addresses.append(_url(f"{name}: {service}", listed[0]))

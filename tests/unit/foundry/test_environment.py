@@ -59,6 +59,8 @@ def test_service_discovery_wins(environ: dict[str, str], tmp_path: Path) -> None
     path.write_text("api_gateway:\n  - https://a:8443/api/\nstream_proxy: ['https://b/stream-proxy/api']\nother: x\n")
     place = read_environment(environ | {"FOUNDRY_SERVICE_DISCOVERY_V2": str(path)})
     assert (place.api, place.stream_proxy) == ("https://a:8443/api", "https://b/stream-proxy/api")
+    path.write_text("api-gateway: [https://c/api]\nstream-proxy: [https://d/api]\n")
+    assert read_environment(environ | {"FOUNDRY_SERVICE_DISCOVERY_V2": str(path)}).stream_proxy == "https://d/api"
 
 
 @pytest.mark.parametrize(
