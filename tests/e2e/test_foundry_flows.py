@@ -252,6 +252,23 @@ def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, bod
     assert CREATE not in dataset.calls
 
 
+@pytest.mark.parametrize(
+    ("path_end", "written"),
+    [
+        ("/transactions", "nothing"),
+        ("/upload", "nothing yet in transaction ri.foundry.main.transaction.txn-000001, which is open"),
+        (
+            "/commit",
+            "2 rows as enriched.csv in transaction ri.foundry.main.transaction.txn-000001, not committed",
+        ),
+    ],
+)
+def test_a_write_that_fails_says_how_far_it_came(dataset: World, path_end: str, written: str) -> None:
+    with pytest.raises(FoundryFailed, match="403"):
+        virtual_time.run(dataset.run("auto", answering("POST", path_end, httpx.Response(403))))
+    assert dataset.tally.written == written
+
+
 def test_fail_fast_creates_no_transaction(dataset: World) -> None:
     dataset.enricher.failing = {"a@x.io"}
     with pytest.raises(FailedFast, match="nobody home"):
