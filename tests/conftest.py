@@ -13,7 +13,6 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from tests.support import Platform, replaced_database
 
 from faas import messages
 from faas.app import open_service
@@ -26,8 +25,9 @@ from faas.database.migrations import migrate
 from faas.database.pool import Pool, open_pool
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
-from faas.runtime import Limits, Runtime
+from faas.runtime import Artifacts, Limits, Runtime
 from faas.settings import Settings
+from tests.support import Platform, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
 CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"
@@ -134,11 +134,12 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def runtime() -> AsyncIterator[Runtime]:
     """A runtime whose limits a test reaches quickly."""
     limits = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
-    async with Runtime(limits, threads=16, cached_modules=32) as opened:
+    artifacts = Artifacts(stack=limits.stack, timeout=60, memory=2 << 30, workers=2)
+    async with Runtime(limits, artifacts, threads=16, cached_modules=64) as opened:
         yield opened
 
 

@@ -17,6 +17,9 @@ CREATE TABLE executions (
     CONSTRAINT ended_has_an_end CHECK ((status = 'RUNNING') = (completed_at IS NULL))
 );
 
+-- Not compressed: their size is then known without reading them (a list's page has a budget), and writing is cheaper.
+ALTER TABLE executions ALTER COLUMN input SET STORAGE EXTERNAL, ALTER COLUMN output SET STORAGE EXTERNAL;
+
 -- A function's history, newest first: ids are UUIDv7, so their order is the order of time.
 CREATE INDEX executions_by_function ON executions (function_id, id DESC);
 

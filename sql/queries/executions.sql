@@ -42,15 +42,27 @@ SELECT id, function_id, revision, status, input, output, error_message, logs, cr
 FROM executions
 WHERE id = :id;
 
--- name: list_executions(function_id, cursor, status, limit)
--- Newest first. Inputs and logs stay where they are.
-SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at
-FROM executions
-WHERE function_id = :function_id
-  AND (:cursor::uuid IS NULL OR id < :cursor::uuid)
-  AND (:status::text IS NULL OR status = :status::text)
-ORDER BY id DESC
-LIMIT :limit;
+-- name: list_executions(function_id, cursor, status, limit, budget)
+-- Newest first. Inputs and logs stay where they are. A page ends early where its outputs together pass :budget bytes
+-- (outputs are stored uncompressed, so that their size is known without reading them); `found` says how many there are
+-- up to :limit + 1, so that whoever asks knows whether more follow.
+SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at, found
+FROM (
+    SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
+           sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
+    FROM (
+        SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at
+        FROM executions
+        WHERE function_id = :function_id
+          AND (:cursor::uuid IS NULL OR id < :cursor::uuid)
+          AND (:status::text IS NULL OR status = :status::text)
+        ORDER BY id DESC
+        LIMIT :limit::bigint + 1
+    ) AS candidates
+    WINDOW newest AS (ORDER BY id DESC)
+) AS measured
+WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
+ORDER BY id DESC;
 
 -- name: beat(id)!
 -- "I am alive", as a number that only grows: nobody compares clocks.

@@ -19,10 +19,9 @@ from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
-from faas.compile.outcome import CompilerDied
 from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import migrate
-from faas.database.pool import TRANSIENT, Pool, acquire, open_pool
+from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Pool, acquire, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.outcomes import Outcomes
 from faas.executions.recovery import Recovery
@@ -32,7 +31,8 @@ from faas.functions.service import Functions
 from faas.queue import client as queue_client
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
-from faas.runtime import Limits, Runtime
+from faas.runtime import Artifacts, Limits, Runtime
+from faas.sandbox import WorkerDied, WorkerPool
 from faas.settings import Settings
 
 log = structlog.get_logger()
@@ -78,11 +78,19 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             output=settings.output_limit,
             logs=settings.log_limit,
         )
-        runtime = await stack.enter_async_context(
-            Runtime(limits, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+        artifacts = Artifacts(
+            stack=settings.stack_limit,
+            timeout=settings.compile_timeout,
+            memory=settings.compile_memory,
+            workers=settings.compile_workers,
         )
+        runtime = await stack.enter_async_context(
+            Runtime(limits, artifacts, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+        )
+        await _background(stack, _warm("wasm", artifacts.pool), "wasm-warm-up")
         process_id = uuid7()
-        recovery = Recovery(pool, process_id)
+        # A connection of its own: requests that wait for one must not make this process look dead.
+        recovery = Recovery(await stack.enter_async_context(open_pool(url, 1)), process_id)
         await recovery.beat()
         stack.push_async_callback(_leave, recovery)
         await _background(stack, recovery.run(), "recovery")
@@ -134,9 +142,8 @@ async def _ensure_database(url: str) -> None:
 async def _migrate(url: str) -> list[str]:
     try:
         connection = await asyncpg.connect(url, timeout=10)
-    except (*TRANSIENT, asyncpg.PostgresError, ValueError) as error:
-        reason = str(error) or type(error).__name__
-        raise ConfigurationError(f"cannot connect to the database: {reason}") from None
+    except CANNOT_CONNECT as error:
+        raise ConfigurationError(explain(error)) from None
     try:
         return await migrate(connection)
     except asyncpg.PostgresError as error:
@@ -183,15 +190,16 @@ async def _open_compilers(stack: AsyncExitStack, settings: Settings) -> dict[str
         output_limit=settings.compile_output_limit,
     )
     stack.push_async_callback(assemblyscript.close)
-
-    async def warm() -> None:
-        try:
-            await assemblyscript.warm()
-        except (CompilerDied, OSError) as error:
-            log.error("compiler.not_started", language="assemblyscript", error=str(error))
-
-    await _background(stack, warm(), "compiler-warm-up")
+    await _background(stack, _warm("assemblyscript", assemblyscript.pool), "compiler-warm-up")
     return {"assemblyscript": assemblyscript, "wat": WatCompiler(), "wasm": WasmCompiler()}
+
+
+async def _warm(name: str, pool: WorkerPool) -> None:
+    """Start the pool's first process before somebody waits for it. That it cannot start is in its state, too."""
+    try:
+        await pool.warm()
+    except (WorkerDied, OSError) as error:
+        log.error("worker.not_started", worker=name, error=str(error))
 
 
 async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> None:

@@ -11,6 +11,8 @@ import msgspec
 
 DEPTH_LIMIT = 500
 
+_PIECE = 1 << 16
+
 _OPENING, _CLOSING = b"[{", b"]}"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _OPENING + _CLOSING)
 _STEP = [0] * 256
@@ -53,15 +55,22 @@ def explain(document: bytes, error: msgspec.DecodeError) -> str:
 
 
 def check_depth(document: bytes) -> None:
-    """Raise NotJSON when `document` is nested deeper than DEPTH_LIMIT. Brackets inside strings do not count."""
+    """Raise NotJSON when `document` is nested deeper than DEPTH_LIMIT. Brackets inside strings do not count.
+
+    Piece by piece: in a thread, another one gets its turn between two of them.
+    """
     if document.count(b"[") + document.count(b"{") <= DEPTH_LIMIT:
         return
-    brackets = _without_strings(document).translate(None, _NOT_BRACKETS)
-    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > DEPTH_LIMIT:
-        raise NotJSON(f"nested deeper than {DEPTH_LIMIT} levels")
-
-
-def _without_strings(document: bytes) -> bytes:
-    """`document` less what stands between quotes."""
-    unescaped = document.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(unescaped.split(b'"')[::2])
+    depth, in_string, rest = 0, False, b""
+    for start in range(0, len(document), _PIECE):
+        piece = rest + document[start : start + _PIECE]
+        # A backslash at the end belongs to what comes next.
+        rest = b"\\" if (len(piece) - len(piece.rstrip(b"\\"))) % 2 else b""
+        piece = piece[: len(piece) - len(rest)]
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        steps = b"".join(parts[in_string::2]).translate(None, _NOT_BRACKETS)
+        in_string ^= len(parts) % 2 == 0
+        depths = list(accumulate(map(_STEP.__getitem__, steps), initial=depth))
+        if max(depths) > DEPTH_LIMIT:
+            raise NotJSON(f"nested deeper than {DEPTH_LIMIT} levels")
+        depth = depths[-1]

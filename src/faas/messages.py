@@ -5,13 +5,17 @@ compiler starts, `CompilationStarted` (`"kind": "started"`). Keys are camelCase;
 either side can add some.
 """
 
-from typing import Literal
+import base64
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
 COMPILATION_JOBS = "compilation_jobs"
 COMPILATION_RESULTS = "compilation_results"
+
+# A Postgres integer, counted from 1.
+Revision = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 Language = Literal["assemblyscript", "wat", "wasm"]
 
@@ -20,7 +24,7 @@ class CompilationJob(msgspec.Struct, frozen=True, rename="camel"):
     """Compile `source`; `wasm` sources are base64."""
 
     function_id: UUID
-    revision: int
+    revision: Revision
     language: str
     source: str
 
@@ -30,14 +34,14 @@ class CompilationStarted(msgspec.Struct, frozen=True, rename="camel", kw_only=Tr
 
     kind: Literal["started"] = "started"
     function_id: UUID
-    revision: int | None = None
+    revision: Revision | None = None
 
 
 class CompilationResult(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What became of a job: `wasm_binary` (base64) on success, else `error`, the compiler's diagnostics."""
 
     function_id: UUID
-    revision: int | None = None
+    revision: Revision | None = None
     success: bool
     wasm_binary: str | None = None
     error: str | None = None
@@ -49,8 +53,8 @@ class _Kind(msgspec.Struct):
 
 class _Owner(msgspec.Struct, rename="camel"):
     function_id: UUID
-    revision: int | None = None
-    kind: str | None = None
+    revision: Any = None
+    kind: Any = None
 
 
 def encode(message: CompilationJob | CompilationStarted | CompilationResult) -> bytes:
@@ -77,4 +81,16 @@ def owner_of(body: bytes) -> tuple[UUID, int | None] | None:
         owner = msgspec.json.decode(body, type=_Owner)
     except msgspec.DecodeError:
         return None
-    return None if owner.kind else (owner.function_id, owner.revision)
+    try:
+        revision = msgspec.convert(owner.revision, Revision | None, strict=False)
+    except msgspec.ValidationError:
+        revision = None
+    return None if owner.kind else (owner.function_id, revision)
+
+
+def decode_binary(text: str) -> bytes:
+    """The bytes of a module in base64; line breaks, as Postgres and base64(1) put them in, do not matter.
+
+    Raises ValueError on anything else.
+    """
+    return base64.b64decode("".join(text.split()), validate=True)

@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compile_output_limit: Annotated[Size, _doc("size of a compiled module")] = 8 << 20
     time_limit: Annotated[Duration, _doc("one execution may take this long")] = 10.0
     memory_limit: Annotated[Size, _doc("linear memory of one execution")] = 128 << 20
-    stack_limit: Annotated[Size, msgspec.Meta(le=4 << 20), _doc("call stack of one execution")] = 1 << 20
+    stack_limit: Annotated[Size, msgspec.Meta(le=2 << 20), _doc("call stack of one execution")] = 1 << 20
     input_limit: Annotated[Size, _doc("size of an execution's input")] = 6 << 20
     output_limit: Annotated[Size, _doc("size of an execution's output")] = 6 << 20
     log_limit: Annotated[Size, _doc("what an execution may print; the rest is cut")] = 64 << 10

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from tests.e2e.server import Server, client_of, serving
 from tests.support import Platform
 

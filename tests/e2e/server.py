@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+
 from tests.support import Platform
 
 COMMAND = str(Path(sys.executable).parent / "faas")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.server import COMMAND, Server
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.e2e.server import COMMAND, Server, alive, client_of, processes_of, serving, start_server
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+
+_FINISHED = re.compile(r'"compile.finished".*?"functionId": "([^"]+)".*?"durationMs": ([\d.]+)')
 
 
 @pytest.fixture
@@ -124,13 +128,16 @@ async def test_ten_registrations_are_compiled_as_they_come_without_the_poll(data
         for number in range(10):
             await platform.settled(f"f{number}")
         delays = await platform.pool.fetch(
-            "SELECT name, extract(epoch FROM updated_at - created_at) AS seconds, status FROM functions"
+            "SELECT id, extract(epoch FROM updated_at - created_at)::float8 AS seconds, status FROM functions"
         )
         compiled = [line for line in server.lines if "compile.finished" in line]
         assert len(compiled) == 10
         assert {row["status"] for row in delays} == {"READY"}
-        # A wat function compiles in milliseconds: what remains is the queues' doing. Far from 60 s, and from a poll.
-        assert sorted(row["seconds"] for row in delays)[5] < 0.1, delays
+        # Each is READY within its compile time + 100 ms. The machine may have stalled once; the queues may not.
+        spent = {found[1]: float(found[2]) / 1000 for line in compiled if (found := _FINISHED.search(line))}
+        waits = sorted(row["seconds"] - spent[str(row["id"])] for row in delays)
+        assert waits[-2] < 0.1, waits
+        assert waits[-1] < 1, waits
 
 
 async def test_a_change_while_compiling_never_ends_with_the_older_source(database_url: str) -> None:
@@ -170,6 +177,26 @@ async def test_health_names_the_toolchains(database_url: str) -> None:
         assert health["status"] == "UP"
         assert set(health["toolchains"]) == {"assemblyscript", "wat", "wasm"}
         assert health["toolchains"]["assemblyscript"] in {"UP", "WARMING"}
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", b"GET /\xff\x00 HTTP/1.1\r\n\r\n"],
+)
+async def test_what_is_no_http_gets_a_problem_too(server: Server, request_bytes: bytes) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request_bytes)
+    answered = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"application/problem+json" in answered
+    assert b"x-request-id: " in answered.lower()
+
+
+async def test_head_tells_the_health(server: Server) -> None:
+    response = await answer(server, "HEAD", "/health")
+    assert (response.status_code, response.content) == (200, b"")
 
 
 async def failing(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:

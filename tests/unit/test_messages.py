@@ -59,3 +59,6 @@ def test_the_owner_is_found_in_what_does_not_decode() -> None:
     assert messages.owner_of(b'{"functionId":"%s","success":"yes"}' % str(ID).encode()) == (ID, None)
     assert messages.owner_of(b'{"functionId":"%s","kind":"started"}' % str(ID).encode()) is None
     assert messages.owner_of(b"[]") is None
+    with_text = b'{"functionId":"%s","revision":"7","success":1}' % str(ID).encode()
+    assert messages.owner_of(with_text) == (ID, 7)
+    assert messages.owner_of(with_text.replace(b'"7"', b"99999999999")) == (ID, None)

@@ -21,6 +21,7 @@ ROUTES = [
     executions.list_executions,
     executions.get_execution,
     system.health,
+    system.health_head,
     system.metrics,
     system.schema,
     system.openapi,

@@ -1,7 +1,6 @@
 """Routes of executions: execute, list, get."""
 
 from typing import Any, get_args
-from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
@@ -13,7 +12,7 @@ from faas.api.wire import execution_record_response, execution_response
 from faas.errors import InvalidRequest
 from faas.executions.model import Status
 from faas.executions.service import Executions
-from faas.functions.validation import parse_reference
+from faas.functions.validation import parse_reference, parse_uuid
 
 _FILTERS = {"status": get_args(Status)}
 
@@ -24,7 +23,7 @@ async def execute_function(
 ) -> Response[bytes]:
     """Execute a function. What the function does wrong is a 200 with status FAILED."""
     function_id, name = parse_reference(reference)
-    execution = await executions.execute(function_id, name, bodies.execution_input(body, request.headers))
+    execution = await executions.execute(function_id, name, await bodies.execution_input(body, request.headers))
     return json_response(execution_response(execution))
 
 
@@ -35,16 +34,15 @@ async def list_executions(
     """List a function's executions, newest first."""
     function_id, name = parse_reference(reference)
     page = pagination.parse(f"/functions/{reference}/executions", request.query_params, _FILTERS)
-    items = await executions.list(function_id, name, limit=page.limit + 1, cursor=page.cursor, **page.filters)
-    shown, headers = pagination.link(page, items)
+    shown, more = await executions.list(function_id, name, limit=page.limit, cursor=page.cursor, **page.filters)
+    headers = pagination.link(page, shown, more)
     return json_response([execution_response(execution) for execution in shown], headers=headers)
 
 
 @get("/executions/{execution_id:str}")
 async def get_execution(execution_id: FromPath[str], executions: NamedDependency[Executions]) -> Response[bytes]:
     """Get an execution with its input and what it printed."""
-    try:
-        parsed = UUID(execution_id)
-    except ValueError:
-        raise InvalidRequest("id", f"{execution_id[:100]!r} is not a UUID") from None
+    parsed = parse_uuid(execution_id)
+    if parsed is None:
+        raise InvalidRequest("id", f"{execution_id[:100]!r} is not a UUID")
     return json_response(execution_record_response(await executions.get(parsed)))

@@ -24,7 +24,7 @@ async def register_function(
     request: Request[Any, Any, Any], body: RawBody, functions: NamedDependency[Functions]
 ) -> Response[bytes]:
     """Register a function; it is compiled in the background."""
-    function = await functions.register(_draft(request, body))
+    function = await functions.register(await _draft(request, body))
     return json_response(function, status=201, headers={"Location": f"/functions/{function.id}"})
 
 
@@ -32,9 +32,9 @@ async def register_function(
 async def list_functions(request: Request[Any, Any, Any], functions: NamedDependency[Functions]) -> Response[bytes]:
     """List functions, newest first, without their sources."""
     page = pagination.parse("/functions", request.query_params, _FILTERS)
-    items = await functions.list(limit=page.limit + 1, cursor=page.cursor, **page.filters)
-    items, headers = pagination.link(page, items)  # type: ignore[assignment]
-    return json_response(items, headers=headers)
+    found = await functions.list(limit=page.limit + 1, cursor=page.cursor, **page.filters)
+    shown = found[: page.limit]
+    return json_response(shown, headers=pagination.link(page, shown, more=len(found) > len(shown)))
 
 
 @get("/functions/{reference:str}")
@@ -48,7 +48,7 @@ async def update_function(
     request: Request[Any, Any, Any], reference: FromPath[str], body: RawBody, functions: NamedDependency[Functions]
 ) -> Response[bytes]:
     """Replace a function's name, description, language and source."""
-    return json_response(await functions.update(reference, _draft(request, body)))
+    return json_response(await functions.update(reference, await _draft(request, body)))
 
 
 @delete("/functions/{reference:str}", status_code=204)
@@ -57,6 +57,6 @@ async def delete_function(reference: FromPath[str], functions: NamedDependency[F
     await functions.delete(reference)
 
 
-def _draft(request: Request[Any, Any, Any], body: bytes) -> FunctionDraft:
-    asked = bodies.decode(body, request.headers, bodies.function_request)
+async def _draft(request: Request[Any, Any, Any], body: bytes) -> FunctionDraft:
+    asked = await bodies.decode(body, request.headers, bodies.function_request)
     return FunctionDraft(**msgspec.structs.asdict(asked))

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from faas.errors import InvalidRequest
+from faas.functions.validation import parse_uuid
 
 LIMIT_DEFAULT = 50
 LIMIT_MOST = 200
@@ -40,19 +41,18 @@ def parse(path: str, query: Mapping[str, Any], filters: Mapping[str, Sequence[st
     return Page(path, int(text), _cursor(query.get("cursor")), chosen)
 
 
-def link(page: Page, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, str]]:
-    """The items of `page`, of which one more than `limit` was asked for, and the header that leads to the next."""
-    if len(items) <= page.limit:
-        return items, {}
-    items = items[: page.limit]
+def link(page: Page, items: Sequence[Any], more: bool) -> dict[str, str]:
+    """The header that leads from these items of `page` to the next ones; empty when there are no more."""
+    if not more:
+        return {}
     query = {"limit": page.limit, "cursor": items[-1].id, **{k: v for k, v in page.filters.items() if v is not None}}
-    return items, {"Link": f'<{page.path}?{urlencode(query)}>; rel="next"'}
+    return {"Link": f'<{page.path}?{urlencode(query)}>; rel="next"'}
 
 
 def _cursor(text: str | None) -> UUID | None:
     if text is None:
         return None
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidRequest("cursor", f"{text[:100]!r} is not a cursor; take it from a Link header") from None
+    cursor = parse_uuid(text)
+    if cursor is None:
+        raise InvalidRequest("cursor", f"{text[:100]!r} is not a cursor; take it from a Link header")
+    return cursor

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -48,7 +49,7 @@ def deploy(
     response = client.call("POST", "/functions", json=body, accept=(409,))
     created = response.status_code == 201
     if not created:
-        response = client.call("PUT", f"/functions/{body['name']}", json=body)
+        response = client.call("PUT", _path(body["name"]), json=body)
     function = response.json()
     if wait:
         function = _await_compiled(client, function, timeout)
@@ -74,9 +75,7 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
     What it printed goes to stderr. Ends with 1 when the execution FAILED.
     """
     body = b'{"input":' + _input(source) + b"}"
-    response = client.call(
-        "POST", f"/functions/{name}/execute", content=body, headers={"Content-Type": "application/json"}
-    )
+    response = client.call("POST", _path(name, "execute"), content=body, headers={"Content-Type": "application/json"})
     execution = response.json()
     if as_json:
         click.echo(response.text)
@@ -127,7 +126,7 @@ def list_functions(status: str | None, language: str | None, limit: int, client:
 @server_options
 def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
     """Show the function NAME (or id)."""
-    function = client.call("GET", f"/functions/{name}").json()
+    function = client.call("GET", _path(name)).json()
     if only_source:
         click.echo(function["source"], nl=False)
     elif as_json:
@@ -157,7 +156,7 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
 @server_options
 def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
     """Delete the function NAME (or id) and its executions."""
-    function = client.call("GET", f"/functions/{name}").json()
+    function = client.call("GET", _path(name)).json()
     if not yes and sys.stdin.isatty():
         click.confirm(f"Delete {function['name']} and all its executions?", abort=True, err=True)
     client.call("DELETE", f"/functions/{function['id']}")
@@ -174,7 +173,7 @@ def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
 @server_options
 def executions(name: str, status: str | None, limit: int, client: Client, as_json: bool) -> None:
     """List the executions of the function NAME (or id), newest first."""
-    found = client.pages(f"/functions/{name}/executions", limit, status=status)
+    found = client.pages(_path(name, "executions"), limit, status=status)
     if as_json:
         print_json(found)
     elif not found:
@@ -209,6 +208,13 @@ COMMANDS: dict[str, click.Command] = {
 }
 
 
+def _path(name: str | None, *rest: str) -> str:
+    """The address of a function; a name may hold anything until the server has judged it."""
+    if not name:
+        raise ConfigurationError("the name is empty")
+    return "/".join(["/functions", quote(name, safe=""), *rest])
+
+
 def _source(file: Path, language: str) -> str:
     try:
         if language == "wasm":
@@ -222,7 +228,7 @@ def _source(file: Path, language: str) -> str:
 
 def _kept_description(client: Client, name: str) -> str | None:
     """The description that the function has already: a deploy without --description does not wipe it out."""
-    response = client.call("GET", f"/functions/{name}", accept=(400, 404))
+    response = client.call("GET", _path(name), accept=(400, 404))
     description: str | None = response.json()["description"] if response.is_success else None
     return description
 

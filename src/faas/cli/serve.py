@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ import uvicorn
 import uvloop
 
 from faas import __version__, logs, settings
+from faas.api.http_protocol import ProblemProtocol
 from faas.app import Service, open_database, open_service
 from faas.errors import ConfigurationError
 from faas.quantities import format_duration, format_size
@@ -102,8 +104,10 @@ def _bind(chosen: Settings) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(_BACKLOG)
+    except UnicodeError:
+        raise ConfigurationError(f"cannot listen on {chosen.host!r}: not a host name or an address") from None
     except OSError as error:
-        hint = "; choose another with --port" if isinstance(error, OSError) and error.errno == 98 else ""
+        hint = "; choose another with --port" if error.errno == errno.EADDRINUSE else ""
         raise ConfigurationError(f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}{hint}") from None
     listening.setblocking(False)
     return listening
@@ -144,7 +148,7 @@ async def _serve(chosen: Settings, listening: socket.socket) -> None:
             server = _Server(
                 uvicorn.Config(
                     service.application,
-                    http="httptools",
+                    http=ProblemProtocol,
                     lifespan="off",
                     log_config=None,
                     access_log=False,

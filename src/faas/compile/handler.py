@@ -72,8 +72,8 @@ class CompilationJobs:
         """Archive the job with `reason`, and answer it with a failure so that its function does not wait for ever."""
         owner = messages.owner_of(message.body)
         async with acquire(self._pool) as connection, connection.transaction():
-            await queue.archive_rejected(connection, _QUEUE, message.id, reason.replace("\0", "\\u0000"))
-            if owner:
+            archived = await queue.archive_rejected(connection, _QUEUE, message.id, reason.replace("\0", "\\u0000"))
+            if owner and archived:
                 error = f"the compilation job was {reason}" if "given up" in reason else f"the job {reason}"
                 result = CompilationResult(function_id=owner[0], revision=owner[1], success=False, error=error)
                 await queue.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))

@@ -13,7 +13,3 @@ class Rejected(msgspec.Struct, frozen=True):
     """The source does not compile: the compiler's own `diagnostics`, or which limit was reached."""
 
     diagnostics: str
-
-
-class CompilerDied(Exception):
-    """The compiler's process ended without an answer. The job is tried again, as often as the queue allows."""

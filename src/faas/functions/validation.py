@@ -1,10 +1,9 @@
 """What a function's name and source must look like; messages name the field, the value and what is accepted."""
 
-import base64
-import binascii
 import re
 from uuid import UUID
 
+from faas import messages
 from faas.errors import InvalidRequest, PayloadTooLarge
 from faas.functions.model import FunctionDraft
 from faas.quantities import format_size
@@ -18,12 +17,12 @@ _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9._-]{0,63}")
 
 def is_name(text: str) -> bool:
     """Whether a function may be called `text`."""
-    return _NAME.fullmatch(text) is not None and _as_uuid(text) is None
+    return _NAME.fullmatch(text) is not None and parse_uuid(text) is None
 
 
 def parse_reference(reference: str) -> tuple[UUID | None, str | None]:
     """`reference` as (id, None) or (None, name). Raises InvalidRequest when it can be neither."""
-    if function_id := _as_uuid(reference):
+    if function_id := parse_uuid(reference):
         return function_id, None
     if is_name(reference):
         return None, reference
@@ -33,7 +32,7 @@ def parse_reference(reference: str) -> tuple[UUID | None, str | None]:
 def check_draft(draft: FunctionDraft) -> None:
     """Raise InvalidRequest or PayloadTooLarge for the first field that is not as it must be."""
     if not is_name(draft.name):
-        reason = "names that look like a UUID would be taken for an id" if _as_uuid(draft.name) else NAME_FORM
+        reason = "names that look like a UUID would be taken for an id" if parse_uuid(draft.name) else NAME_FORM
         raise InvalidRequest("name", f"{draft.name[:100]!r} is not accepted; {reason}")
     for field, text in (("source", draft.source), ("description", draft.description or "")):
         if "\0" in text:
@@ -49,15 +48,15 @@ def check_draft(draft: FunctionDraft) -> None:
 
 
 def _check_wasm_source(source: str) -> None:
-    if len(source) > (WASM_LIMIT + 2) // 3 * 4:
+    if len("".join(source.split())) > (WASM_LIMIT + 2) // 3 * 4:
         raise PayloadTooLarge("source", WASM_LIMIT, f"a module of at most {format_size(WASM_LIMIT)}, in base64")
     try:
-        base64.b64decode(source, validate=True)
-    except (binascii.Error, ValueError) as error:
+        messages.decode_binary(source)
+    except ValueError as error:
         raise InvalidRequest("source", f"not base64, which the language wasm takes: {error}") from None
 
 
-def _as_uuid(text: str) -> UUID | None:
+def parse_uuid(text: str) -> UUID | None:
     """`text` as a UUID in its canonical form, 8-4-4-4-12; Python's UUID takes more."""
     try:
         value = UUID(text)

@@ -53,16 +53,20 @@ class Consumer:
         self._visibility = math.ceil(visibility_timeout)
         self._poll_interval = poll_interval
         self._working: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._stop = asyncio.Event()
         self.healthy = False
         self.first_read = asyncio.Event()
 
     async def run(self) -> None:
         """Consume until `stop`. Never ends because of a message or of the database being away."""
-        while not self._stopping:
+        while not self._stop.is_set():
             self._wake.clear()
             free = self._concurrency - len(self._working)
             messages = await self._read(free) if free else []
+            if self._stop.is_set():
+                for message in messages:
+                    await self._set_visibility(message, 0)
+                break
             for message in messages:
                 task = asyncio.create_task(self._work(message), name=f"{self._queue}:{message.id}")
                 self._working.add(task)
@@ -75,7 +79,7 @@ class Consumer:
 
     def stop(self) -> None:
         """Read no more; `run` returns once the messages in hand are done."""
-        self._stopping = True
+        self._stop.set()
         self._wake.set()
 
     def cancel(self) -> None:
@@ -119,7 +123,7 @@ class Consumer:
             else:
                 await self._handler.handle(message)
         except asyncio.CancelledError:
-            await self._give_back(message, 0)
+            await self._give_back(message, 0, extending)
             raise
         except Exception as error:
             pause = min(2 ** (message.read_count - 1), _RETRY_PAUSE_LIMIT)
@@ -133,7 +137,7 @@ class Consumer:
                 error=f"{type(error).__name__}: {error}",
                 exc_info=not transient,
             )
-            await self._give_back(message, pause)
+            await self._give_back(message, pause, extending)
             # Nothing notifies when a hidden message reappears; here we know when.
             asyncio.get_running_loop().call_later(pause + 0.05, self._wake.set)
         finally:
@@ -143,9 +147,14 @@ class Consumer:
         """Keep the message hidden while it is worked on. Three chances to do so before it would reappear."""
         while True:
             await asyncio.sleep(self._visibility / 4)
-            await self._give_back(message, self._visibility)
+            await self._set_visibility(message, self._visibility)
 
-    async def _give_back(self, message: Message, seconds: int) -> None:
+    async def _give_back(self, message: Message, seconds: int, extending: asyncio.Task[None]) -> None:
+        extending.cancel()  # and wait: an extension under way must not be the last word
+        await asyncio.gather(extending, return_exceptions=True)
+        await self._set_visibility(message, seconds)
+
+    async def _set_visibility(self, message: Message, seconds: int) -> None:
         try:
             async with self._pool.acquire(timeout=5) as connection:
                 await client.set_visibility(connection, self._queue, message.id, seconds)

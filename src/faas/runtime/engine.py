@@ -18,17 +18,20 @@ import wasmtime
 from faas import documents
 from faas.runtime import abi
 from faas.runtime.abi.convention import ABI, Guest
+from faas.runtime.artifacts import Artifacts
+from faas.runtime.clock import TICK, EpochClock
 from faas.runtime.limits import Limits
 from faas.runtime.outcome import GuestFault, Outcome
+from faas.runtime.precompiler import configuration
 from faas.runtime.session import Session, guarded
 from faas.runtime.traps import explain
 
 log = structlog.get_logger()
 
-TICK = 0.01  # seconds; the time limit is kept to within two of these
 _TABLE_ELEMENTS = 100_000
 _INVALID_JSON_SHOWN = 80
 _GUEST_NICENESS = 5
+_THREAD_STACK = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
 
 
 class _Module(msgspec.Struct, frozen=True):
@@ -40,25 +43,23 @@ class _Module(msgspec.Struct, frozen=True):
 
 
 class Runtime:
-    """Compiles, checks and runs modules. Use as `async with`; safe to use from one event loop."""
+    """Checks and runs modules. Use as `async with`; safe to use from one event loop."""
 
-    def __init__(self, limits: Limits, *, threads: int, cached_modules: int) -> None:
+    def __init__(self, limits: Limits, artifacts: Artifacts, *, threads: int, cached_modules: int) -> None:
         self._limits = limits
-        self._engine = wasmtime.Engine(_configuration(limits))
+        self._artifacts = artifacts
+        self._engine = wasmtime.Engine(configuration(limits.stack))
+        self._clock = EpochClock(self._engine)
         self._linkers = {convention.name: _linker(self._engine, convention) for convention in abi.CONVENTIONS}
-        self._modules: OrderedDict[bytes, asyncio.Future[_Module | str]] = OrderedDict()
+        self._modules: OrderedDict[bytes, asyncio.Task[_Module | str]] = OrderedDict()
         self._cached_modules = cached_modules
         # A thread for each call that may be in flight: a guest that loops holds up nobody. Idle ones are used again.
+        threading.stack_size(_THREAD_STACK)
         self._guests = ThreadPoolExecutor(threads, "guest", initializer=_yield_to_others)
-        self._compilers = ThreadPoolExecutor(2, "cranelift")
         self._running = 0
-        self._wanted = threading.Event()
-        self._closed = False
         self._interrupted = False
-        self._ticker = threading.Thread(target=self._tick, name="epoch", daemon=True)
 
     async def __aenter__(self) -> "Runtime":
-        self._ticker.start()
         return self
 
     async def __aexit__(
@@ -66,9 +67,8 @@ class Runtime:
     ) -> None:
         self.interrupt()
         await asyncio.to_thread(self._guests.shutdown)
-        await asyncio.to_thread(self._compilers.shutdown)
-        self._closed = True
-        self._wanted.set()
+        self._clock.close()
+        await self._artifacts.pool.close()
 
     @property
     def limits(self) -> Limits:
@@ -76,60 +76,71 @@ class Runtime:
         return self._limits
 
     async def check(self, binary: bytes) -> str | None:
-        """What keeps `binary` from being run: not wasm, a missing export, an import nobody provides. None when fine."""
-        module = await self._module(hashlib.sha256(binary).digest(), lambda: _given(binary))
+        """What keeps `binary` from being run: not wasm, a missing export, an import nobody provides. None when fine.
+
+        Raises WorkerDied.
+        """
+        module = await self._module(hashlib.sha256(binary).digest(), lambda: _given(binary), new=True)
         return module if isinstance(module, str) else None
 
     async def run(self, digest: bytes, load: Callable[[], Awaitable[bytes]], document: bytes) -> Outcome:
         """Call the module with this SHA-256 `digest` in a fresh instance; `load` fetches it when it is not cached.
 
-        `document` is JSON, UTF-8. Whatever the guest does comes back as an Outcome; only `load` can raise.
+        `document` is JSON, UTF-8. Whatever the guest does comes back as an Outcome; raises what `load` raises, and
+        WorkerDied.
         """
-        module = await self._module(digest, load)
+        module = await self._module(digest, load, new=False)
         if isinstance(module, str):
             return Outcome(error=module)
         self._running += 1
-        self._wanted.set()
+        if self._running == 1:
+            self._clock.start()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._guests, self._call, module, document)
         finally:
             self._running -= 1
             if not self._running:
-                self._wanted.clear()
+                self._clock.stop()
 
     def interrupt(self) -> None:
-        """End every call that runs now, and every later one, at its next tick: for a shutdown that cannot wait."""
+        """End every call that runs now, and every later one, at once: for a shutdown that cannot wait."""
         self._interrupted = True
-        self._wanted.set()
+        for _ in range(self._deadline()):  # no guest's deadline lies further ahead
+            self._engine.increment_epoch()
+
+    def _deadline(self) -> int:
+        """The time limit in ticks."""
+        return max(1, math.ceil(self._limits.time / TICK))
 
     # -- modules ---------------------------------------------------------------------------------------------------
 
-    async def _module(self, digest: bytes, load: Callable[[], Awaitable[bytes]]) -> _Module | str:
+    async def _module(self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool) -> _Module | str:
         """The compiled module, or what is wrong with it. Callers that come together wait for one compilation."""
-        future = self._modules.get(digest)
-        if future is None:
-            future = asyncio.get_running_loop().create_task(self._compile(load))
-            self._modules[digest] = future
-            if len(self._modules) > self._cached_modules:
-                self._modules.popitem(last=False)
-        self._modules.move_to_end(digest)
-        try:
-            return await asyncio.shield(future)
-        except BaseException:
-            # Loading failed, or we were cancelled: the next caller starts anew rather than meet the same error.
-            if future.done() and (future.cancelled() or future.exception()):
-                self._modules.pop(digest, None)
-            raise
+        while True:
+            task, own = self._modules.get(digest), False
+            if task is None:
+                task, own = asyncio.create_task(self._compile(load, new=new)), True
+                self._modules[digest] = task
+                if len(self._modules) > self._cached_modules:
+                    self._modules.popitem(last=False)
+            self._modules.move_to_end(digest)
+            try:
+                return await asyncio.shield(task)
+            except BaseException:
+                if not task.done():  # it is we who are cancelled; the others still wait for it
+                    raise
+                if self._modules.get(digest) is task:
+                    del self._modules[digest]
+                if own or not (task.cancelled() or task.exception()):
+                    raise
+                # Somebody else's `load` failed, of which we know nothing: try with our own.
 
-    async def _compile(self, load: Callable[[], Awaitable[bytes]]) -> _Module | str:
-        binary = await load()
-        return await asyncio.get_running_loop().run_in_executor(self._compilers, self._compile_now, binary)
+    async def _compile(self, load: Callable[[], Awaitable[bytes]], *, new: bool) -> _Module | str:
+        code = await self._artifacts.compile(await load(), new=new)
+        return code if isinstance(code, str) else await asyncio.to_thread(self._link, code)
 
-    def _compile_now(self, binary: bytes) -> _Module | str:
-        try:
-            compiled = wasmtime.Module(self._engine, binary)
-        except wasmtime.WasmtimeError as error:
-            return f"not a valid WebAssembly module: {' '.join(str(error).split())}"
+    def _link(self, code: bytes) -> _Module | str:
+        compiled = wasmtime.Module.deserialize(self._engine, code)
         convention, fault = abi.choose(compiled)
         if convention is None:
             return fault
@@ -164,7 +175,10 @@ class Runtime:
         store.set_limits(
             memory_size=self._limits.memory, table_elements=_TABLE_ELEMENTS, instances=1, tables=16, memories=1
         )
-        store.set_epoch_deadline(max(1, math.ceil(self._limits.time / TICK)))
+        store.set_epoch_deadline(self._deadline())
+        if self._interrupted:  # after the line above: either we see it here, or its ticks come on top of the deadline
+            store.set_epoch_deadline(1)
+            self._engine.increment_epoch()
         memory = None
         try:
             instance = module.ready.instantiate(store)
@@ -178,35 +192,11 @@ class Runtime:
             size = memory.data_len(store) if memory else 0
             raise _Trapped(explain(error, self._limits, size)) from None
 
-    def _tick(self) -> None:
-        """Advance the epoch while guests run. The sleep is a wait in C: it needs the GIL for microseconds."""
-        pause = threading.Event()
-        while not self._closed:
-            self._wanted.wait()
-            pause.wait(TICK)
-            # An interrupt ages every deadline at once: no guest's lies more than time / TICK ahead.
-            steps = math.ceil(self._limits.time / TICK) if self._interrupted and self._running else 1
-            for _ in range(steps):
-                self._engine.increment_epoch()
-
 
 class _Trapped(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def _configuration(limits: Limits) -> wasmtime.Config:
-    config = wasmtime.Config()
-    config.epoch_interruption = True
-    config.max_wasm_stack = limits.stack
-    config.cranelift_opt_level = "speed"
-    # What no toolchain of ours emits is off: less to attack. One memory, so that the memory limit is the whole of it.
-    config.wasm_threads = False
-    config.wasm_memory64 = False
-    config.wasm_multi_memory = False
-    config.wasm_component_model = False
-    return config
 
 
 def _linker(engine: wasmtime.Engine, convention: ABI) -> wasmtime.Linker:

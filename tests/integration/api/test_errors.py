@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+
 from tests.support import Platform, core_wat
 
 PROBLEM = {"type", "title", "status", "detail", "instance", "requestId"}

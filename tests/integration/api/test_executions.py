@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
+
 from tests.support import LOOP_WAT, Platform, core_wat, eventually, returning_wat
 
 FIELDS = {
@@ -122,7 +123,14 @@ async def test_unknown_functions_and_executions_are_404_and_bad_ids_400(platform
     assert (await platform.http.post("/functions/unknown/execute", json={})).status_code == 404
     assert (await platform.http.get("/functions/unknown/executions")).status_code == 404
     assert (await platform.http.get(f"/executions/{uuid4()}")).status_code == 404
-    for path in ("/executions/1", "/functions/1", "/functions/1/executions", "/functions/%00"):
+    for path in (
+        "/executions/1",
+        f"/executions/urn:uuid:{uuid4()}",
+        f"/executions/{uuid4().hex}",
+        "/functions/1",
+        "/functions/1/executions",
+        "/functions/%00",
+    ):
         response = await platform.http.get(path)
         assert response.status_code == 400
         assert response.json()["detail"].startswith("id: ")
@@ -141,6 +149,25 @@ async def test_executions_are_listed_newest_first_with_links_and_filter(platform
     assert seen == ids[::-1]
     assert len((await platform.http.get("/functions/echo/executions?status=COMPLETED")).json()) == 5
     assert (await platform.http.get("/functions/echo/executions?status=FAILED")).json() == []
+
+
+async def test_a_list_of_large_outputs_comes_in_smaller_pages(platform: Platform) -> None:
+    size = 3 << 20
+    await platform.deploy("large", core_wat(f"(i64.const {(2048 << 32) | 1})", extra='(data (i32.const 2048) "1")'))
+    for _ in range(5):
+        await platform.execute("large")
+    await platform.pool.execute("UPDATE executions SET output = to_json(repeat('x', $1))", size)
+    following: str | None = "/functions/large/executions"
+    pages = []
+    while following:
+        response = await platform.http.get(following)
+        pages.append(len(response.json()))
+        following = response.links.get("next", {}).get("url")
+    assert pages == [3, 2]
+    await platform.pool.execute("UPDATE executions SET output = to_json(repeat('x', $1))", 10 << 20)
+    response = await platform.http.get("/functions/large/executions?limit=3")
+    assert len(response.json()) == 1  # one at least, however large
+    assert "next" in response.links
 
 
 async def test_running_is_visible_while_the_guest_runs(platform: Platform) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from tests.support import Platform, core_wat, wat
 
 FIELDS = {

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from openapi_spec_validator import validate
-from tests.support import Platform, core_wat
 
 from faas.api.application import ROUTES
 from faas.api.openapi import document
 from faas.api.system import PAGES
+from tests.support import Platform, core_wat
 
 
 async def test_health_says_up_with_its_parts(platform: Platform) -> None:

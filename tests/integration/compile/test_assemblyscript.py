@@ -3,11 +3,11 @@
 import hashlib
 
 import pytest
-from tests.support import ECHO_TS
 
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.outcome import Compiled, Rejected
 from faas.runtime import Outcome, Runtime
+from tests.support import ECHO_TS
 
 ADD_TS = """import { JSON } from "json-as";
 @json class Input { a: f64 = 0; b: f64 = 0; }
@@ -139,6 +139,27 @@ async def test_what_cannot_become_a_function_is_told(
     told = answer.diagnostics if isinstance(answer, Rejected) else await runtime.check(answer.binary)
     assert told is not None
     assert diagnostic in told
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\r", "\x0b", "\ufeff", "\x1a"])
+async def test_odd_characters_are_characters(
+    compiler: AssemblyScriptCompiler, runtime: Runtime, character: str
+) -> None:
+    """Some are line ends to some readers; a comment and a string may hold them."""
+    source = (
+        f"export function handle(input: string): string {{ return '\"a' + `{character}`.length.toString() + '\"'; }}"
+    )
+    compiled = await compiler.compile(source)
+    assert isinstance(compiled, Compiled), compiled
+    assert isinstance(await compiler.compile(f"// {character}\n" + ECHO_TS), Compiled)
+
+
+async def test_diagnostics_are_cut_to_what_one_reads(compiler: AssemblyScriptCompiler) -> None:
+    line = "export function handle(input: string): string { " + "const a: i32 = 'x'; " * 3000 + "return input; }"
+    answer = await compiler.compile(line)
+    assert isinstance(answer, Rejected)
+    assert "function.ts(1," in answer.diagnostics
+    assert len(answer.diagnostics) <= 64 << 10
 
 
 async def test_sources_do_not_meet(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:

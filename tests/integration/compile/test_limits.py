@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.support import ECHO_TS
 
 from faas.compile.languages import assemblyscript
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
-from faas.compile.outcome import Compiled, CompilerDied, Rejected
+from faas.compile.outcome import Compiled, Rejected
+from faas.sandbox import WorkerDied
+from tests.support import ECHO_TS
 
 LONG_TS = "\n".join(
     f"export function f{n}(a: i32): i32 {{ return a * {n} + f{max(n - 1, 0)}(a - 1); }}" for n in range(9000)
@@ -24,7 +25,7 @@ CRASHING_TS = "export function handle(input: string): string { return " + "(" * 
 
 
 def pids(compiler: AssemblyScriptCompiler) -> set[int | None]:
-    return {process.pid for process in compiler._processes}
+    return {process.pid for process in compiler.pool.processes}
 
 
 async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
@@ -49,7 +50,7 @@ async def test_the_memory_limit_ends_a_compilation() -> None:
 async def test_the_output_limit_is_told() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=1000)
     answer = await compiler.compile(ECHO_TS)
-    assert answer == Rejected("the compiled module exceeded the output limit of 1000 bytes")
+    assert answer == Rejected("the compiled module has 4578 bytes, over the output limit of 1000 bytes")
     await compiler.close()
 
 
@@ -67,18 +68,18 @@ async def test_a_compiler_that_crashes_on_a_source_says_so_and_is_replaced() -> 
 async def test_a_compiler_that_is_killed_is_replaced() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
     await compiler.warm()
-    (process,) = compiler._processes
+    (process,) = compiler.pool.processes
     assert process._process
     process._process.kill()
     await process._process.wait()
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
-    (process,) = compiler._processes
+    (process,) = compiler.pool.processes
     compiling = asyncio.create_task(compiler.compile(LONG_TS))
-    while not process.busy:
+    while not process._busy:
         await asyncio.sleep(0.01)
     assert process._process
     process._process.kill()
-    with pytest.raises(CompilerDied, match="exit code -9"):
+    with pytest.raises(WorkerDied, match="exit code -9"):
         await compiling
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     await compiler.close()
@@ -90,4 +91,4 @@ async def test_a_compiler_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPa
     for _ in range(2):  # the place in the pool is not lost
         with pytest.raises(Exception, match="compiler is missing in /nowhere"):
             await asyncio.wait_for(compiler.compile(ECHO_TS), 5)
-    assert compiler.state().startswith("DOWN: ")
+    assert compiler.state().startswith("DOWN: the AssemblyScript compiler is missing")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.support import eventually
 
 from faas.database import embedded
 from faas.database.embedded import EmbeddedPostgres
 from faas.errors import ConfigurationError
+from tests.support import eventually
 
 
 async def ask(server: EmbeddedPostgres, statement: str) -> object:
@@ -179,12 +179,22 @@ async def test_another_major_version_is_refused_untouched(tmp_path: Path) -> Non
 
 
 async def test_an_initdb_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
-    (tmp_path / "postgres" / "base").mkdir(parents=True)
-    (tmp_path / "postgres" / "postgresql.conf").write_text("half")
+    (tmp_path / ".postgres-initialising" / "base").mkdir(parents=True)
+    (tmp_path / "postgres").mkdir()
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     assert await ask(server, "SELECT 1") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"postgres", "postgres.log", "lock"}
     await server.stop()
+
+
+async def test_a_folder_that_is_somebody_elses_is_refused_untouched(tmp_path: Path) -> None:
+    """`postgres/` next to a compose file, say."""
+    (tmp_path / "postgres" / "migrations").mkdir(parents=True)
+    (tmp_path / "postgres" / "migrations" / "1.sql").write_text("SELECT 1")
+    with pytest.raises(ConfigurationError, match="is not empty and no Postgres data directory"):
+        await EmbeddedPostgres(tmp_path).start()
+    assert (tmp_path / "postgres" / "migrations" / "1.sql").read_text() == "SELECT 1"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from tests.support import replaced_database
 
 from faas.database import migrations
 from faas.database.embedded import EmbeddedPostgres
 from faas.database.migrations import files, migrate
 from faas.errors import ConfigurationError
+from tests.support import replaced_database
 
 
 @pytest.fixture

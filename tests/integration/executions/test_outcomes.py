@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from tests.integration.executions.test_recovery import running_execution, status
 
 from faas.database.pool import Pool
 from faas.errors import DatabaseUnavailable
 from faas.executions.outcomes import Outcomes
 from faas.runtime import Outcome
+from tests.integration.executions.test_recovery import running_execution, status
 
 NOW = datetime.now(UTC)
 

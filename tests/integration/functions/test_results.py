@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.support import Platform, core_wat, eventually, wat
 
 from faas.database.pool import Pool
+from tests.support import Platform, core_wat, eventually, wat
 
 READY_WASM = base64.b64encode(wat(core_wat())).decode()
 
@@ -74,7 +74,7 @@ async def test_a_compiler_elsewhere_speaks_the_two_queues_in_plain_sql(bare_plat
 
 async def test_a_failure_is_the_compilers_own_words(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
-    error = "ERROR: no\0such thing\n  in function.ts(1,2)".replace("\0", "")
+    error = "ERROR: no such thing\n  in function.ts(1,2)"
     await send(bare_platform.pool, {"functionId": function["id"], "revision": 1, "success": False, "error": error})
     found = await bare_platform.settled("waits")
     assert (found["status"], found["compileError"]) == ("FAILED", error)
@@ -141,6 +141,35 @@ async def test_a_module_is_judged_here_whoever_compiled_it(
     found = await bare_platform.settled("waits")
     assert found["status"] == "FAILED"
     assert error in found["compileError"]
+
+
+async def test_line_breaks_in_base64_do_not_matter(bare_platform: Platform) -> None:
+    """Postgres' encode() breaks its lines, as base64(1) does."""
+    function = await waiting(bare_platform)
+    await bare_platform.pool.execute(
+        "SELECT pgmq.send('compilation_results', jsonb_build_object('functionId', $1::text, 'revision', 1, "
+        "'success', true, 'wasmBinary', encode($2::bytea, 'base64')))",
+        function["id"],
+        wat(core_wat()),
+    )
+    assert (await bare_platform.settled("waits"))["status"] == "READY"
+
+
+async def test_an_endless_error_is_cut(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    await send(bare_platform.pool, {"functionId": function["id"], "success": False, "error": "x" * 200_000})
+    found = await bare_platform.settled("waits")
+    assert len(found["compileError"]) < 70_000
+    assert found["compileError"].endswith("… 134464 more characters")
+
+
+@pytest.mark.parametrize("revision", [3_000_000_000, 0, -1, 1.5, "one", [1]])
+async def test_a_revision_that_is_none_ends_somewhere(bare_platform: Platform, revision: object) -> None:
+    function = await waiting(bare_platform)
+    result = {"functionId": function["id"], "revision": revision, "success": True, "wasmBinary": READY_WASM}
+    headers = await archived(bare_platform.pool, await send(bare_platform.pool, result))
+    assert headers["rejected"].startswith("does not decode: ")
+    assert (await bare_platform.settled("waits"))["status"] == "FAILED"
 
 
 UNDECODABLE = ['{"success": true}', "[]", '"text"', "null", '{"functionId": "x", "success": true}', '{"kind": "other"}']

@@ -5,13 +5,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from tests.support import eventually
-
 from faas.database.pool import Pool
 from faas.queue import client
 from faas.queue.client import Message
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
+from tests.support import eventually
 
 QUEUE = "compilation_jobs"
 
@@ -162,6 +161,30 @@ async def test_a_consumer_that_is_cancelled_gives_its_messages_back_at_once(pool
     async with consuming(pool, database_url, second, visibility=100):
         await eventually(lambda: asyncio.sleep(0, second.handled))
     assert second.attempts == [2]
+
+
+async def test_what_was_being_read_when_it_was_cancelled_goes_back(pool: Pool, database_url: str) -> None:
+    recorder = Recorder(pool)
+    async with consuming(pool, database_url, recorder, visibility=100) as consumer:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"LOCK TABLE pgmq.q_{QUEUE}")  # the read waits for this transaction
+            await connection.execute(f"SELECT pgmq.send('{QUEUE}', '{{}}')")
+            consumer._wake.set()
+
+            async def waiting() -> bool:
+                return bool(
+                    await pool.fetchval(
+                        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                        "AND wait_event_type = 'Lock'"
+                    )
+                )
+
+            await eventually(waiting)
+            consumer.cancel()
+        await eventually(lambda: asyncio.sleep(0, consumer._stop.is_set()))
+    assert recorder.attempts == []
+    async with consuming(pool, database_url, recorder):
+        await eventually(lambda: asyncio.sleep(0, recorder.handled))
 
 
 async def test_consumers_share_the_work(pool: Pool, database_url: str) -> None:

@@ -5,11 +5,11 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support import wat
-from tests.unit.runtime.test_core_abi import call
 
 from faas.runtime import Runtime
 from faas.runtime.abi.assemblyscript import decode, encode
+from tests.support import wat
+from tests.unit.runtime.test_core_abi import call
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tests.support import LOOP_WAT, core_wat, returning_wat, wat
 
 from faas.runtime import Outcome, Runtime
+from tests.support import LOOP_WAT, core_wat, returning_wat, wat
 
 
 async def call(runtime: Runtime, module: bytes | str, document: bytes = b"{}") -> Outcome:

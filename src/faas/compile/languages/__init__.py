@@ -6,7 +6,7 @@ from faas.compile.outcome import Compiled, Rejected
 
 
 class Compiler(Protocol):
-    """Source in, module or diagnostics out. May raise CompilerDied."""
+    """Source in, module or diagnostics out. May raise WorkerDied: the job is then tried again."""
 
     async def compile(self, source: str) -> Compiled | Rejected:
         """Compile one source."""

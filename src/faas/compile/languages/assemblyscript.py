@@ -1,15 +1,17 @@
-"""AssemblyScript, by the compiler from npm in Node processes that stay up (toolchain/worker.mjs)."""
+"""AssemblyScript, by the compiler from npm in confined Node processes that stay up (toolchain/worker.mjs)."""
 
-import asyncio
 from pathlib import Path
 
-from faas.compile.outcome import Compiled, CompilerDied, Rejected
-from faas.compile.sandbox import Sandbox
-from faas.compile.worker import CompilerProcess, LimitReached
+from faas.compile.outcome import Compiled, Rejected
 from faas.errors import ConfigurationError
+from faas.quantities import format_size
+from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 
 TOOLCHAIN = Path(__file__).parent.parent / "toolchain"
-_COMPILATIONS_PER_PROCESS = 500  # then a fresh one: no heap grows for ever
+_ANSWER_MARGIN = 1 << 20  # what an answer may have beside a module of the largest size
+
+# The first byte of the worker's answer.
+_MODULE, _DIAGNOSTICS, _CRASHED = b"M", b"D", b"C"
 
 
 def find_node() -> Path:
@@ -27,6 +29,7 @@ def find_node() -> Path:
 def node_sandbox(arguments: list[str], *, memory: int) -> Sandbox:
     """Node with `arguments`, confined to the toolchain's folder by its own permission model and by the sandbox."""
     return Sandbox(
+        name="compiling",
         command=[
             str(find_node()),
             "--openssl-config=/dev/null",  # the default one may not be read
@@ -52,73 +55,37 @@ class AssemblyScriptCompiler:
         self._timeout = timeout
         self._memory = memory
         self._output_limit = output_limit
-        self._free: asyncio.LifoQueue[CompilerProcess | None] = asyncio.LifoQueue()
-        for _ in range(workers):
-            self._free.put_nowait(None)
-        self._processes: set[CompilerProcess] = set()
-        self._state = "WARMING"
+        self.pool = WorkerPool(self._spawn, workers)
 
     async def warm(self) -> None:
         """Start the first process, so that the first job finds a compiler that has compiled before."""
-        await self._release(await self._take())
+        await self.pool.warm()
 
     async def close(self) -> None:
         """Kill every process."""
-        for process in list(self._processes):
-            await process.kill()
-        self._processes.clear()
+        await self.pool.close()
 
     async def compile(self, source: str) -> Compiled | Rejected:
-        """Compile one source. Raises CompilerDied when the process ended without saying why."""
-        process = await self._take()
+        """Compile one source. Raises WorkerDied when the process ended without saying why."""
         try:
-            answer = await process.compile(source, self._timeout)
+            answer = await self.pool.ask(source.encode(), self._timeout)
         except LimitReached as limit:
             return Rejected(str(limit))
-        finally:
-            # Also when we are cancelled in the middle of a compilation: the process is then of no more use.
-            await self._release(process)
-        if answer.binary is not None:
-            return Compiled(answer.binary)
-        return Rejected(answer.diagnostics)
+        kind, content = answer[:1], answer[1:]
+        if kind == _MODULE and len(content) <= self._output_limit:
+            return Compiled(content)
+        if kind == _MODULE:
+            limit_shown = format_size(self._output_limit)
+            return Rejected(f"the compiled module has {len(content)} bytes, over the output limit of {limit_shown}")
+        if kind == _CRASHED:
+            await self.pool.retire()  # what a crash left behind is not for the next source
+            return Rejected(f"the compiler crashed on this source: {content.decode()}")
+        return Rejected(content.decode())
 
     def state(self) -> str:
         """See Compiler."""
-        return self._state
+        return self.pool.state
 
-    async def _take(self) -> CompilerProcess:
-        process = await self._free.get()
-        if process is not None and process.usable:
-            return process
-        try:
-            if process is not None:
-                await self._drop(process)
-            process = self._spawn()
-            self._processes.add(process)
-            await process.start()
-        except (CompilerDied, OSError, ConfigurationError) as error:
-            self._state = f"DOWN: {error}"
-            if process is not None:
-                await self._drop(process)
-            self._free.put_nowait(None)
-            raise
-        except BaseException:
-            self._free.put_nowait(process)
-            raise
-        self._state = "UP"
-        return process
-
-    async def _release(self, process: CompilerProcess) -> None:
-        if process.busy or process.compilations >= _COMPILATIONS_PER_PROCESS or not process.usable:
-            await self._drop(process)
-            self._free.put_nowait(None)
-        else:
-            self._free.put_nowait(process)
-
-    async def _drop(self, process: CompilerProcess) -> None:
-        self._processes.discard(process)
-        await process.kill()
-
-    def _spawn(self) -> CompilerProcess:
+    def _spawn(self) -> WorkerProcess:
         sandbox = node_sandbox([str(TOOLCHAIN / "worker.mjs")], memory=self._memory)
-        return CompilerProcess(sandbox, output_limit=self._output_limit, memory=self._memory)
+        return WorkerProcess(sandbox, answer_limit=max(self._output_limit, _ANSWER_MARGIN) + _ANSWER_MARGIN)

@@ -1,8 +1,6 @@
 """A module that the author compiled: the source is its base64. Whether it can be run is checked like any other's."""
 
-import base64
-import binascii
-
+from faas import messages
 from faas.compile.outcome import Compiled, Rejected
 
 
@@ -12,8 +10,8 @@ class WasmCompiler:
     async def compile(self, source: str) -> Compiled | Rejected:
         """Decode `source`."""
         try:
-            return Compiled(base64.b64decode(source, validate=True))
-        except (binascii.Error, ValueError) as error:
+            return Compiled(messages.decode_binary(source))
+        except ValueError as error:
             return Rejected(f"the source is not base64: {error}")
 
     def state(self) -> str:

@@ -1,9 +1,9 @@
-// The AssemblyScript compiler as a long-lived worker. A line {"source"} on stdin gives a line {"wasm"} (base64) or
-// {"diagnostics"} on stdout. The compiler sees no file system: `readFile` knows the source, and the packages that are
-// read once at the start. Its standard library is part of the compiler itself.
+// The AssemblyScript compiler as a long-lived worker. Frames (four bytes of length, then so many bytes) in and out: a
+// source in; out a module ("M"), diagnostics ("D"), or why the compiler crashed ("C"), behind a letter that says which.
+// The compiler sees no file system: `readFile` knows the source, and the packages that are read once at the start.
+// Its standard library is part of the compiler itself.
 
 import { readFileSync, readdirSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
@@ -11,6 +11,8 @@ import asc from "assemblyscript/asc";
 const SOURCE = "function.ts";
 const OUTPUT = "function.wasm";
 const LIBRARIES = ["json-as", "xjb-as"];
+const LINE_LIMIT = 400; // a diagnostic quotes its whole line, and a hostile source is one long line
+const DIAGNOSTICS_LIMIT = 64 << 10;
 const modules = join(dirname(fileURLToPath(import.meta.url)), "node_modules");
 const transform = join(modules, "json-as", "transform", "lib", "index.js");
 
@@ -28,9 +30,17 @@ console.log = console.info = console.debug = () => {};
 
 async function compile(source) {
   let wasm = null;
-  const diagnostics = [];
   let crash = null;
-  console.error = (...words) => diagnostics.push(words.join(" "));
+  let size = 0;
+  const diagnostics = [];
+  const note = (text) => {
+    for (const line of String(text).split("\n")) {
+      const shown = (line.length > LINE_LIMIT ? line.slice(0, LINE_LIMIT) + "…" : line) + "\n";
+      size += shown.length;
+      if (size < DIAGNOSTICS_LIMIT) diagnostics.push(shown);
+    }
+  };
+  console.error = (...words) => note(words.join(" "));
   // When the compiler meets a bug of its own (or a stack that overflows) it prints a stack trace and exits.
   process.exit = () => { throw (crash = new Error("exit")); };
   const compiling = asc.main(
@@ -40,7 +50,7 @@ async function compile(source) {
     ],
     {
       stdout: { write: () => {} },
-      stderr: { write: (text) => diagnostics.push(String(text)) },
+      stderr: { write: note },
       readFile: (name) => (name === SOURCE ? source : files.get(posix.normalize(name)) ?? null),
       writeFile: (name, contents) => { if (name === OUTPUT) wasm = contents; },
       listFiles: () => [],
@@ -52,34 +62,46 @@ async function compile(source) {
   });
   if (crash) {
     const reason = /\b(\w*Error: .*)/.exec([...diagnostics, String(crash)].join("\n"))?.[1] ?? String(crash);
-    return { diagnostics: `the compiler crashed on this source: ${clean(reason)}`, last: true };
+    return ["C", clean(reason)];
   }
-  if (error) return { diagnostics: clean(diagnostics.join("")) || String(error.message ?? error) };
-  return { wasm: Buffer.from(wasm).toString("base64") };
+  if (error) return ["D", clean(diagnostics.join("")) || String(error.message ?? error)];
+  return ["M", wasm];
 }
 
-// A crash of the compiler prints its stack: the author needs neither it nor our paths.
+// The author needs neither stack frames of the compiler nor our paths.
 function clean(text) {
   return text
     .split("\n")
     .filter((line) => !/^\s+at .*(file:|node:|\()/.test(line) && !/^FAILURE \d+ (parse|compile) error/.test(line))
     .join("\n")
+    .replace(/\n{3,}/g, "\n\n")
     .replaceAll(modules, "~lib")
     .trim();
 }
 
-function answer(message) {
-  return new Promise((written) => process.stdout.write(JSON.stringify(message) + "\n", written));
+function send(...parts) {
+  const content = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(content.length);
+  return new Promise((written) => process.stdout.write(Buffer.concat([length, content]), written));
+}
+
+async function* frames(stream) {
+  let waiting = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    waiting = Buffer.concat([waiting, chunk]);
+    while (waiting.length >= 4 && waiting.length >= 4 + waiting.readUInt32BE(0)) {
+      const end = 4 + waiting.readUInt32BE(0);
+      yield waiting.subarray(4, end);
+      waiting = waiting.subarray(end);
+    }
+  }
 }
 
 // The first compilation costs ten times a later one: pay before somebody waits. json-as is the larger part of it.
 await compile(`import { JSON } from "json-as";
 @json class Input { a: f64 = 0; b: string = ""; }
 export function handle(input: string): string { return JSON.stringify(JSON.parse<Input>(input)); }`);
-await answer({ ready: true });
+await send();
 
-for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  const message = await compile(JSON.parse(line).source);
-  await answer(message);
-  if (message.last) break; // what a crash left behind is not for the next source
-}
+for await (const source of frames(process.stdin)) await send(...(await compile(source.toString("utf8"))));

@@ -54,7 +54,7 @@ def _read_string(guest: Guest, pointer: int, size_limit: int, output_limit: int)
     if pointer == 0 or header is None:
         raise GuestFault(f"handle returned {pointer or 'null'}, which is no string: it must be (input: string): string")
     class_id, size = struct.unpack("<II", header)
-    data = guest.read(pointer, size)
+    data = guest.read(pointer, size) if size <= size_limit else b""  # a lie is not worth a copy
     if class_id != _STRING_CLASS or size % 2 or data is None:
         raise GuestFault("handle returned something that is no string: it must be (input: string): string")
     if size > size_limit:

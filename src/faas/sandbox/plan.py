@@ -1,4 +1,4 @@
-"""The sandbox that compilers run in: what `confine.py` is asked to do before it becomes the compiler."""
+"""What a confined process may use: what `confine.py` is asked to do before it becomes the program."""
 
 import json
 import sys
@@ -14,8 +14,12 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
-    """A command and all that it may use: `readable` files and folders, `memory` bytes, no network, no environment."""
+    """A command and all that it may use: `readable` files and folders, `memory` bytes, no network, no environment.
 
+    `name` is what the command does, for messages: "`name` exceeded the time limit of 60s".
+    """
+
+    name: str
     command: list[str]
     readable: list[Path]
     memory: int

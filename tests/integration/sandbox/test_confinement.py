@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import sys
 import sysconfig
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faas.compile.languages.assemblyscript import TOOLCHAIN, node_sandbox
-from faas.compile.sandbox import Sandbox
+from faas.sandbox import Sandbox, plan
 
 ATTEMPTS = {
     "read /etc/passwd": "fs.readFileSync('/etc/passwd', 'utf8')",
@@ -80,7 +81,17 @@ async def test_the_compiler_can_read_its_own_files() -> None:
 
 
 PYTHON_PROBE = """
-import json, os, socket, sys
+import ctypes, json, os, resource, socket, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    if libc.syscall(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), "refused")
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 def attempt(work):
     try:
         return f"ESCAPED {work()!r}"
@@ -101,6 +112,12 @@ results = {
     "udp": attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)),
     "unix": attempt(lambda: socket.socket(socket.AF_UNIX)),
     "kill": attempt(lambda: os.kill(os.getppid(), 0)),
+    "tgkill": attempt(lambda: call(234, os.getppid(), os.getppid(), 0)),
+    "sigqueue": attempt(lambda: call(129, os.getppid(), 0, ctypes.create_string_buffer(128))),
+    "prlimit": attempt(lambda: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)),
+    "nice of others": attempt(lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)),
+    "open descriptors": [number for number in range(3, 1000) if is_open(number)],
+    "own abort": attempt(lambda: call(234, os.getpid(), threading.get_native_id(), 0)),
     "memory": attempt(lambda: len(bytearray(1 << 30))),
     "root": os.geteuid(),
     "environment": dict(os.environ),
@@ -116,7 +133,10 @@ async def test_the_kernels_layers_hold_without_the_compilers_own() -> None:
     server, port, connections = await listening()
     libraries = [Path(sysconfig.get_paths()["stdlib"]), Path(sys.base_prefix)]
     sandbox = Sandbox(
-        command=[sys.executable, "-I", "-S", "-c", PYTHON_PROBE, str(port)], readable=libraries, memory=512 << 20
+        name="probing",
+        command=[sys.executable, "-I", "-S", "-c", PYTHON_PROBE, str(port)],
+        readable=libraries,
+        memory=512 << 20,
     )
     results = await probe(sandbox)
     server.close()
@@ -126,7 +146,9 @@ async def test_the_kernels_layers_hold_without_the_compilers_own() -> None:
     root = results.pop("root")
     assert root != 0 or os.geteuid() == 0
     assert str(results.pop("thread")).startswith("ESCAPED")  # threads are allowed
+    assert str(results.pop("own abort")).startswith("ESCAPED")  # abort() needs it
     assert results.pop("memory") == "MemoryError"
+    assert results.pop("open descriptors") == []
     escaped = {name for name, result in results.items() if str(result).startswith("ESCAPED")}
     if not _has_landlock():
         escaped -= {"passwd", "list", "exec"}  # then these rest on the compiler's permission model
@@ -137,6 +159,23 @@ def _has_landlock() -> bool:
     import ctypes
 
     return int(ctypes.CDLL(None).syscall(444, None, 0, 1)) >= 1
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the probe's system call numbers")
+async def test_seccomp_holds_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On an older kernel signals and limits of other processes are seccomp's to refuse, alone."""
+    confine = (Path(plan.CONFINE).read_text()).replace("abi = _libc.syscall(", "abi = 0 and _libc.syscall(")
+    unlocked = tmp_path / "confine.py"
+    unlocked.write_text(confine)
+    monkeypatch.setattr(plan, "CONFINE", unlocked)
+    code = PYTHON_PROBE.replace('os.execve("/bin/sh", ["sh"], {})', "1 / 0")  # Landlock's to refuse
+    sandbox = Sandbox(
+        name="probing", command=[sys.executable, "-I", "-S", "-c", code, "1"], readable=[], memory=512 << 20
+    )
+    results = await probe(sandbox)
+    for name in ("fork", "tcp", "udp", "unix", "kill", "tgkill", "sigqueue", "prlimit", "nice of others"):
+        assert not str(results[name]).startswith("ESCAPED"), (name, results[name])
+    assert str(results["passwd"]).startswith("ESCAPED")  # so Landlock was really off
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")

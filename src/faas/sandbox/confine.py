@@ -1,12 +1,11 @@
-"""Run as a program: confine this process for good, then become the compiler. Needs nothing but the standard library.
+"""Run as a program: confine this process for good, then become another. Needs nothing but the standard library.
 
 Layers, each used where the kernel has it; the first line on stderr says which hold:
-  rlimits      memory, no core dumps, no file may be written
+  rlimits      memory, no core dumps, no file may be written; no descriptor but stdin, stdout and stderr
   parent       the kernel kills us when the server dies
-  privileges   root becomes nobody where it can, and no capability or set-user-id program gives anything back
-  landlock     no file but the compiler's own and the system's libraries (Linux 5.13+)
-  seccomp      no sockets, no other processes, no tracing, no mounts (any Linux with seccomp filters)
-On top of these the compiler itself runs in Node's permission model and is handed sources through pipes only.
+  privileges   root becomes a user of its own where it can; nothing gives a capability back
+  landlock     no file but the program's own and the system's libraries (Linux 5.13+)
+  seccomp      no sockets, no other processes, no signals to any, no tracing, no mounts (any Linux with seccomp filters)
 """
 
 import ctypes
@@ -25,7 +24,8 @@ _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _LAST_CAPABILITY = 63
-_NOBODY = 65534
+_USERS = (65533, 65534)  # not nobody's where that is possible: root's Postgres runs as nobody
+_NICENESS = 5  # executions go first
 
 # -- landlock: include/uapi/linux/landlock.h ---------------------------------------------------------------------------
 
@@ -72,6 +72,9 @@ _REFUSED = {
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
     "accept4": (288, 242), "socketpair": (53, 199), "ptrace": (101, 117), "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271), "kill": (62, 129), "tkill": (200, 130), "pidfd_open": (434, 434),
+    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "migrate_pages": (256, 238),
+    "move_pages": (279, 239), "process_madvise": (440, 440), "process_mrelease": (448, 448),
     "pidfd_send_signal": (424, 424), "pidfd_getfd": (438, 438), "mount": (165, 40), "umount2": (166, 39),
     "unshare": (272, 97), "setns": (308, 268), "chroot": (161, 51), "pivot_root": (155, 41), "bpf": (321, 280),
     "perf_event_open": (298, 241), "io_uring_setup": (425, 425), "userfaultfd": (323, 282), "keyctl": (250, 219),
@@ -82,6 +85,7 @@ _REFUSED = {
     "fork": (57, None), "vfork": (58, None),
 }  # fmt: skip
 _CLONE, _CLONE3 = (56, 220), (435, 435)
+_TGKILL, _PRLIMIT = (234, 131), (302, 261)  # to itself only: abort() and libc's thread stacks need them
 _CLONE_THREAD = 0x10000
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -100,6 +104,9 @@ def refuse_syscalls() -> str:
     for numbers in _REFUSED.values():
         if (number := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
+    for number, own in ((_TGKILL[column], os.getpid()), (_PRLIMIT[column], 0)):
+        program += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, own)]
+        program += [(_RETURN, 0, 0, _ERRNO | _EPERM), (_RETURN, 0, 0, _ALLOW)]
     # Threads yes, processes no. clone3's flags lie in memory, where a filter cannot look: libc falls back to clone.
     program += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
     program += [(_EQUAL, 0, 3, _CLONE[column]), (_LOAD, 0, 0, 16), (_ANY_BIT, 1, 0, _CLONE_THREAD)]
@@ -115,23 +122,30 @@ def refuse_syscalls() -> str:
 # -- the rest ----------------------------------------------------------------------------------------------------------
 
 
-def drop_privileges(program: str) -> str:
-    """Root becomes nobody if nobody can run `program`; in any case nothing is left of root's capabilities."""
+def drop_privileges(program: str, readable: list[str]) -> str:
+    """Root becomes another user if that one can run `program` and read its files; no capability is left anyhow."""
     if os.geteuid() != 0:
         return "user"
     for capability in range(_LAST_CAPABILITY + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    os.setegid(_NOBODY)
-    os.seteuid(_NOBODY)
-    reachable = os.access(program, os.X_OK, effective_ids=True)
-    os.seteuid(0)
-    os.setegid(0)
-    if not reachable:
-        return "root-without-capabilities"
-    os.setgroups([])
-    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    return "nobody"
+    for user in _USERS:
+        try:
+            os.setegid(user)
+            os.seteuid(user)
+            reachable = os.access(program, os.X_OK, effective_ids=True) and all(
+                os.access(path, os.R_OK, effective_ids=True) for path in readable
+            )
+        except OSError:  # a user namespace in which this user does not exist
+            reachable = False
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+        if reachable:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            return f"user-{user}"
+    return "root-without-capabilities"
 
 
 def _check(result: int, what: str) -> None:
@@ -145,7 +159,9 @@ def main() -> None:
     plan = json.loads(sys.argv[1])
     for limit, value in ((resource.RLIMIT_DATA, plan["memory"]), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
         resource.setrlimit(limit, (value, value))
-    layers = ["rlimits", drop_privileges(plan["command"][0])]
+    os.closerange(3, 65536)  # whatever the server had open and did not mark as its own
+    os.nice(_NICENESS)
+    layers = ["rlimits", drop_privileges(plan["command"][0], plan["read"])]
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     # After the change of user, which clears it.
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "parent-death signal")

@@ -1,0 +1,58 @@
+"""Native code for modules, made by confined processes (precompiler.py) and trusted as the compiler in them is."""
+
+import asyncio
+import sys
+import sysconfig
+from pathlib import Path
+
+import wasmtime
+
+from faas.runtime import precompiler
+from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
+
+_ANSWER_LIMIT = 256 << 20
+
+
+class Artifacts:
+    """Compiles modules outside this process: `timeout` seconds and `memory` bytes for each."""
+
+    def __init__(self, *, stack: int, timeout: float, memory: int, workers: int) -> None:
+        self._stack = stack
+        self._timeout = timeout
+        self._memory = memory
+        size = max(2, workers)
+        self.pool = WorkerPool(self._spawn, size)
+        # New modules leave one process to those that were compiled before: what runs does not wait for what is new.
+        self._newcomers = asyncio.Semaphore(size - 1)
+
+    async def compile(self, binary: bytes, *, new: bool) -> bytes | str:
+        """Native code for `binary`, or why there is none. `new`: nobody has compiled it before.
+
+        Raises WorkerDied when the process ended without saying why.
+        """
+        if not new:
+            return await self._compile(binary)
+        async with self._newcomers:
+            return await self._compile(binary)
+
+    async def _compile(self, binary: bytes) -> bytes | str:
+        try:
+            answer = await self.pool.ask(binary, self._timeout)
+        except LimitReached as limit:
+            return str(limit)
+        content = answer[1:]
+        return content if answer[:1] == precompiler.COMPILED else f"not a valid WebAssembly module: {content.decode()}"
+
+    def _spawn(self) -> WorkerProcess:
+        packages = Path(wasmtime.__file__).parent.parent
+        libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+        program = (
+            f"import runpy, sys; sys.path.append({str(packages)!r}); runpy.run_path(sys.argv[1], run_name='__main__')"
+        )
+        sandbox = Sandbox(
+            name="translating the module to native code",
+            command=[sys.executable, "-I", "-S", "-c", program, precompiler.__file__, str(self._stack)],
+            readable=[packages, Path(precompiler.__file__), Path(sys.base_prefix, "lib"), *libraries],
+            memory=self._memory,
+        )
+        return WorkerProcess(sandbox, answer_limit=_ANSWER_LIMIT)
