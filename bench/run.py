@@ -1,7 +1,7 @@
 """`make bench`: what the two hot paths cost, from outside, on a server of its own.
 
-Starts `faas serve` on an embedded Postgres in a temporary folder, and measures over HTTP: executions one after the other, the
-same by 16 and 64 clients at once, and the time from registering to READY. Medians of ROUNDS rounds; bounded, under a minute.
+Starts `faas serve` on an embedded Postgres in a temporary folder, and measures over HTTP: executions one after the
+other, the same by 16 and 64 clients at once, and the time from registering to READY. Medians of ROUNDS rounds.
 Machines are noisy: compare figures of one run with each other, not across machines.
 """
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.doubles import virtual_time
-from tests.doubles.foundry_world import IN, OUT, Intercept, World, answering
 
 from faas.errors import BadTable, FailedFast, FoundryFailed
+from tests.doubles import virtual_time
+from tests.doubles.foundry_world import IN, OUT, Intercept, World, answering
 
 READ_INPUT = [f"GET /api/v2/datasets/{IN}/branches/master", f"GET /api/v2/datasets/{IN}/readTable"]
 READ_OUTPUT = [f"GET /api/v2/datasets/{OUT}/branches/master", f"GET /api/v2/datasets/{OUT}/readTable"]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.server import Server
 
 ROOT = Path(__file__).parents[2]

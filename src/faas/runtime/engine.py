@@ -3,12 +3,10 @@
 import asyncio
 import hashlib
 import math
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from types import TracebackType
 
 import msgspec
@@ -30,7 +28,6 @@ log = structlog.get_logger()
 
 _TABLE_ELEMENTS = 100_000
 _INVALID_JSON_SHOWN = 80
-_GUEST_NICENESS = 5
 _THREAD_STACK = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
 
 
@@ -55,7 +52,7 @@ class Runtime:
         self._cached_modules = cached_modules
         # A thread for each call that may be in flight: a guest that loops holds up nobody. Idle ones are used again.
         threading.stack_size(_THREAD_STACK)
-        self._guests = ThreadPoolExecutor(threads, "guest", initializer=_yield_to_others)
+        self._guests = ThreadPoolExecutor(threads, "guest")
         self._running = 0
         self._interrupted = False
 
@@ -225,9 +222,3 @@ def _fault_of(output: bytes) -> str | None:
 
 async def _given(binary: bytes) -> bytes:
     return binary
-
-
-def _yield_to_others() -> None:
-    """Guests get the processor that the event loop and the database leave over. On Linux a thread has its own nice."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GUEST_NICENESS)

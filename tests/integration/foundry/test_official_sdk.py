@@ -7,9 +7,9 @@ import foundry_sdk
 import pytest
 from foundry_sdk import Config, UserTokenAuth
 from foundry_sdk.v2 import FoundryClient
-from tests.doubles.served import served
 
 from faas.foundry.mock.app import MockFoundry
+from tests.doubles.served import served
 
 RID = "ri.foundry.main.dataset.d"
 TOKEN = "token"

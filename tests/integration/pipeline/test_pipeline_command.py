@@ -16,12 +16,12 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from tests.doubles.fake_gemini import FakeGemini, person
-from tests.doubles.foundry_world import IN, OUT
-from tests.doubles.served import served
 
 from faas.cli import main
 from faas.foundry.calls import PAUSES
+from tests.doubles.fake_gemini import FakeGemini, person
+from tests.doubles.foundry_world import IN, OUT
+from tests.doubles.served import served
 
 TOKEN = "s3cret-bearer-token"
 FAAS = [sys.executable, "-m", "faas"]

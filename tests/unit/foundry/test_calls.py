@@ -8,12 +8,12 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.doubles import virtual_time
 
 from faas.errors import FoundryFailed
 from faas.foundry.calls import Calls, retry_after
 from faas.foundry.environment import Environment
 from faas.pipeline.redaction import hash_email
+from tests.doubles import virtual_time
 
 TOKEN = "s3cret-bearer-token"
 ENVIRONMENT = Environment(api="http://f.test/api", stream_proxy="http://f.test/sp", token=TOKEN, aliases={})

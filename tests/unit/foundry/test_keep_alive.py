@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.doubles import virtual_time
 
 from faas.foundry.environment import KeepAliveSettings
 from faas.foundry.keep_alive import keep_alive
+from tests.doubles import virtual_time
 
 SETTINGS = KeepAliveSettings("http://127.0.0.1:1/job", "http://127.0.0.1:1/results", "hush", Path("unused"))
 

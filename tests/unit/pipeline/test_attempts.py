@@ -4,12 +4,12 @@ import asyncio
 import random
 
 import pytest
-from tests.doubles import virtual_time
 
 from faas.errors import EnrichmentFailed
 from faas.pipeline.attempts import Attempts, back_off
 from faas.pipeline.enrichers.enricher import Enrichment
 from faas.pipeline.rate import RateLimit
+from tests.doubles import virtual_time
 
 
 class Scripted:

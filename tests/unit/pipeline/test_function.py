@@ -5,13 +5,13 @@ from collections.abc import Callable
 import httpx
 import msgspec
 import pytest
-from tests.doubles import virtual_time
 
 from faas.errors import EnrichmentFailed
 from faas.pipeline.attempts import Attempts
 from faas.pipeline.enrichers.enricher import Enrichment
 from faas.pipeline.enrichers.function import FunctionEnricher
 from faas.pipeline.rate import RateLimit
+from tests.doubles import virtual_time
 
 
 class Platform:

@@ -7,8 +7,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from tests.doubles import virtual_time
-from tests.doubles.fake_gemini import PERSON, FakeGemini, candidate, error, person
 
 from faas.errors import ConfigurationError, EnrichmentFailed
 from faas.pipeline.attempts import Attempts
@@ -16,6 +14,8 @@ from faas.pipeline.enrichers.enricher import Enrichment
 from faas.pipeline.enrichers.gemini import GeminiEnricher
 from faas.pipeline.rate import RateLimit
 from faas.pipeline.rows import ok_row
+from tests.doubles import virtual_time
+from tests.doubles.fake_gemini import PERSON, FakeGemini, candidate, error, person
 
 KEY = "gemini-test-key-0123456789"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.doubles import virtual_time
 
 from faas.errors import BadTable, ConfigurationError, EnrichmentFailed, FailedFast
 from faas.pipeline.enrichers.enricher import Enrichment
@@ -16,6 +15,7 @@ from faas.pipeline.rows import Row
 from faas.pipeline.settings import Settings
 from faas.pipeline.table import read_rows
 from faas.pipeline.tally import Tally
+from tests.doubles import virtual_time
 
 
 class Slow:

@@ -4,10 +4,10 @@ import asyncio
 import io
 
 from rich.console import Console
-from tests.doubles import virtual_time
 
 from faas.pipeline.progress import show_progress
 from faas.pipeline.tally import Tally
+from tests.doubles import virtual_time
 
 
 def show(*, terminal: bool) -> tuple[str, list[str]]:
