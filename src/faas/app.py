@@ -109,6 +109,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             await _consume(stack, queue, consumer)
 
         executions = Executions(pool, runtime, outcomes, process_id, settings.max_in_flight)
+        stack.push_async_callback(executions.drain)
 
         async def check_health() -> Health:
             return await _health(pool, listener, consumers, compilers)

@@ -37,7 +37,7 @@ class Executions:
         self._outcomes = outcomes
         self._process_id = process_id
         self._max_in_flight = max_in_flight
-        self.in_flight = 0
+        self._in_flight: set[asyncio.Task[Execution]] = set()
 
     async def execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
         """Run the function with this id or name on `document`, a JSON object, and record it.
@@ -48,17 +48,27 @@ class Executions:
         limit = self._runtime.limits.input
         if len(document) > limit:
             raise PayloadTooLarge("input", limit, f"{len(document)} bytes; the limit is {format_size(limit)}")
-        if self.in_flight >= self._max_in_flight:
+        if len(self._in_flight) >= self._max_in_flight:
             metrics.EXECUTIONS_REFUSED.inc()
             raise Saturated(self._max_in_flight, RETRY_AFTER)
-        self.in_flight += 1
+        task = asyncio.create_task(self._execute(function_id, function_name, document))
+        self._in_flight.add(task)
         metrics.EXECUTIONS_IN_FLIGHT.inc()
-        try:
-            # A client that hangs up does not undo what has begun: the record is always brought to its end.
-            return await asyncio.shield(asyncio.ensure_future(self._execute(function_id, function_name, document)))
-        finally:
-            self.in_flight -= 1
-            metrics.EXECUTIONS_IN_FLIGHT.dec()
+        task.add_done_callback(self._ended)
+        # A client that hangs up does not undo what has begun: the record is always brought to its end.
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """End what still runs, on record: for a shutdown whose patience with the requests in flight is over."""
+        if self._in_flight:
+            self._runtime.interrupt()
+            await asyncio.wait(self._in_flight)
+
+    def _ended(self, task: asyncio.Task[Execution]) -> None:
+        self._in_flight.discard(task)
+        metrics.EXECUTIONS_IN_FLIGHT.dec()
+        if not task.cancelled():
+            task.exception()  # whoever asked has it, unless he has gone
 
     async def _execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
         execution_id, started_at = uuid7(), datetime.now(UTC)
