@@ -103,7 +103,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         consumers = {messages.COMPILATION_RESULTS: _results_consumer(settings, pool, runtime, listener)}
         compilers: dict[str, Compiler] = {}
         if settings.compiler:
-            compilers = await _open_compilers(stack, settings)
+            compilers = await _open_compilers(stack, settings, runtime)
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
         for queue, consumer in consumers.items():
             await _consume(stack, queue, consumer)
@@ -182,7 +182,7 @@ def _jobs_consumer(
     )
 
 
-async def _open_compilers(stack: AsyncExitStack, settings: Settings) -> dict[str, Compiler]:
+async def _open_compilers(stack: AsyncExitStack, settings: Settings, runtime: Runtime) -> dict[str, Compiler]:
     find_node()
     assemblyscript = AssemblyScriptCompiler(
         workers=settings.compile_workers,
@@ -192,7 +192,7 @@ async def _open_compilers(stack: AsyncExitStack, settings: Settings) -> dict[str
     )
     stack.push_async_callback(assemblyscript.close)
     await _background(stack, _warm("assemblyscript", assemblyscript.pool), "compiler-warm-up")
-    return {"assemblyscript": assemblyscript, "wat": WatCompiler(), "wasm": WasmCompiler()}
+    return {"assemblyscript": assemblyscript, "wat": WatCompiler(runtime), "wasm": WasmCompiler()}
 
 
 async def _warm(name: str, pool: WorkerPool) -> None:

@@ -14,7 +14,7 @@ _ANSWER_LIMIT = 256 << 20
 
 
 class Artifacts:
-    """Compiles modules outside this process: `timeout` seconds and `memory` bytes for each."""
+    """Compiles modules, and assembles texts, outside this process: `timeout` seconds and `memory` bytes for each."""
 
     def __init__(self, *, stack: int, timeout: float, memory: int, workers: int) -> None:
         self._stack = stack
@@ -30,18 +30,27 @@ class Artifacts:
 
         Raises WorkerDied when the process ended without saying why.
         """
-        if not new:
-            return await self._compile(binary)
-        async with self._newcomers:
-            return await self._compile(binary)
-
-    async def _compile(self, binary: bytes) -> bytes | str:
         try:
-            answer = await self.pool.ask(binary, self._timeout)
+            answer = await self._ask(precompiler.MODULE + binary, new=new)
         except LimitReached as limit:
             return str(limit)
-        content = answer[1:]
-        return content if answer[:1] == precompiler.COMPILED else f"not a valid WebAssembly module: {content.decode()}"
+        if answer[:1] == precompiler.DONE:
+            return answer[1:]
+        return f"not a valid WebAssembly module: {' '.join(answer[1:].decode().split())}"
+
+    async def assemble(self, text: str) -> bytes | str:
+        """The module that `text` describes, or the assembler's diagnostics. Raises WorkerDied."""
+        try:
+            answer = await self._ask(precompiler.TEXT + text.encode(), new=True)
+        except LimitReached as limit:
+            return str(limit)
+        return answer[1:] if answer[:1] == precompiler.DONE else answer[1:].decode()
+
+    async def _ask(self, request: bytes, *, new: bool) -> bytes:
+        if not new:
+            return await self.pool.ask(request, self._timeout)
+        async with self._newcomers:
+            return await self.pool.ask(request, self._timeout)
 
     def _spawn(self) -> WorkerProcess:
         packages = Path(wasmtime.__file__).parent.parent
@@ -50,7 +59,7 @@ class Artifacts:
             f"import runpy, sys; sys.path.append({str(packages)!r}); runpy.run_path(sys.argv[1], run_name='__main__')"
         )
         sandbox = Sandbox(
-            name="translating the module to native code",
+            name="translating the module",
             command=[sys.executable, "-I", "-S", "-c", program, precompiler.__file__, str(self._stack)],
             readable=[packages, Path(precompiler.__file__), Path(sys.base_prefix, "lib"), *libraries],
             memory=self._memory,

@@ -18,6 +18,7 @@ from faas.runtime import abi
 from faas.runtime.abi.convention import ABI, Guest
 from faas.runtime.artifacts import Artifacts
 from faas.runtime.clock import TICK, EpochClock
+from faas.runtime.exports import export
 from faas.runtime.limits import Limits
 from faas.runtime.outcome import GuestFault, Outcome
 from faas.runtime.precompiler import configuration
@@ -79,6 +80,10 @@ class Runtime:
         """
         module = await self._module(hashlib.sha256(binary).digest(), lambda: _given(binary), new=True)
         return module if isinstance(module, str) else None
+
+    async def assemble(self, text: str) -> bytes | str:
+        """The module that `text`, WebAssembly's text format, describes, or what is wrong with it. Raises WorkerDied."""
+        return await self._artifacts.assemble(text)
 
     async def run(self, digest: bytes, load: Callable[[], Awaitable[bytes]], document: bytes) -> Outcome:
         """Call the module with this SHA-256 `digest` in a fresh instance; `load` fetches it when it is not cached.
@@ -179,10 +184,9 @@ class Runtime:
         memory = None
         try:
             instance = module.ready.instantiate(store)
-            exports = instance.exports(store)
-            guest = Guest(store, exports)
+            guest = Guest(store, {name: export(store, instance, name) for name in module.abi.exports})
             memory = guest.memory
-            if isinstance(initialize := exports.get("_initialize"), wasmtime.Func):
+            if isinstance(initialize := export(store, instance, "_initialize"), wasmtime.Func):
                 initialize(store)
             return module.abi.invoke(guest, document, self._limits.output)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:

@@ -1,5 +1,7 @@
 """Modules become native code in a confined process: hostile ones cost minutes and gigabytes, and there they end.
 
+The text format becomes modules there too: a source of 1 MiB can keep its parser busy for half a minute.
+
 Run as a program, this file is that process: it imports nothing of faas, only wasmtime. The server imports
 `configuration`, on which both sides must agree to the letter; wasmtime refuses native code of another one.
 """
@@ -10,8 +12,11 @@ from typing import BinaryIO
 
 import wasmtime
 
-# The first byte of an answer.
-COMPILED, REFUSED = b"C", b"R"
+# The first byte of a request, and of an answer.
+MODULE, TEXT = b"M", b"T"
+DONE, REFUSED = b"D", b"R"
+
+_MAGIC = b"\0asm"
 
 
 def configuration(stack: int) -> wasmtime.Config:
@@ -34,7 +39,10 @@ def configuration(stack: int) -> wasmtime.Config:
 
 
 def serve(stack: int, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer each frame, a module, with its native code or why it has none. A first, empty answer says ready."""
+    """Answer each frame: a module with its native code, a text with its module, either with why there is none.
+
+    A first, empty answer says ready.
+    """
     engine = wasmtime.Engine(configuration(stack))
     content = b""
     while True:
@@ -43,11 +51,18 @@ def serve(stack: int, requests: BinaryIO, answers: BinaryIO) -> None:
         length = requests.read(4)
         if len(length) < 4:
             return
+        request = requests.read(*struct.unpack(">I", length))
+        kind, source = request[:1], request[1:]
         try:
-            module = wasmtime.Module(engine, requests.read(*struct.unpack(">I", length)))
-            content = COMPILED + bytes(module.serialize())
+            content = DONE + (bytes(wasmtime.wat2wasm(source)) if kind == TEXT else _translate(engine, source))
         except wasmtime.WasmtimeError as error:
-            content = REFUSED + " ".join(str(error).split()).encode()
+            content = REFUSED + str(error).encode()
+
+
+def _translate(engine: wasmtime.Engine, module: bytes) -> bytes:
+    if not module.startswith(_MAGIC):  # wasmtime-py would take it for the text format
+        raise wasmtime.WasmtimeError("it does not begin with the bytes of a module, \\0asm")
+    return bytes(wasmtime.Module(engine, module).serialize())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ _CODES: dict[wasmtime.TrapCode | None, str] = {
     wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "a number that does not fit was converted to an integer",
 }
 _FRAMES_SHOWN = 5
+_NAME_SHOWN = 200  # characters; a module may name a function with megabytes
 
 
 def explain(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memory_size: int) -> str:
@@ -58,7 +59,7 @@ def _explain_instantiation(message: str, limits: Limits) -> str:
 def _where(trap: wasmtime.Trap) -> str:
     names: list[str] = []
     for frame in trap.frames:
-        name = (frame.func_name or f"function {frame.func_index}").removeprefix("export:")
+        name = (frame.func_name or f"function {frame.func_index}").removeprefix("export:")[:_NAME_SHOWN]
         if not names or names[-1] != name:  # a recursion is one line
             names.append(name)
     return f" in {', called by '.join(names[:_FRAMES_SHOWN])}" if names else ""

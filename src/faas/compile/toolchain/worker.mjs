@@ -60,6 +60,8 @@ async function compile(source) {
     crash ??= thrown;
     return { error: thrown };
   });
+  // Errors in the source are plain ones; a RangeError or TypeError is the compiler's.
+  if (error && error.constructor !== Error) crash ??= error;
   if (crash) {
     const reason = /\b(\w*Error: .*)/.exec([...diagnostics, String(crash)].join("\n"))?.[1] ?? String(crash);
     return ["C", clean(reason)];

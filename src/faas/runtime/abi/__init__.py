@@ -8,6 +8,7 @@ from faas.runtime.abi import assemblyscript, core
 from faas.runtime.abi.convention import ABI
 
 CONVENTIONS: Sequence[ABI] = (assemblyscript.CONVENTION, core.CONVENTION)
+_FAULTS_SHOWN, _FAULT_SHOWN = 5, 1000  # so many, of so many characters
 
 
 def choose(module: wasmtime.Module) -> tuple[ABI | None, str]:
@@ -16,12 +17,20 @@ def choose(module: wasmtime.Module) -> tuple[ABI | None, str]:
     for abi in CONVENTIONS:
         if not (faults := abi.missing(exports)):
             faults = abi.refused_imports(module)
-            return (None, "; ".join(faults)) if faults else (abi, "")
+            return (None, _told(faults)) if faults else (abi, "")
     nearest = next((abi for abi in CONVENTIONS if abi.marker in exports), None)
     if nearest is None:
         both = " or ".join(f"{abi.name} ({', '.join(abi.exports)})" for abi in CONVENTIONS)
         return None, f"the module follows no known calling convention: {both}"
-    return None, f"the module does not follow the {nearest.name} convention: {'; '.join(nearest.missing(exports))}"
+    return None, f"the module does not follow the {nearest.name} convention: {_told(nearest.missing(exports))}"
+
+
+def _told(faults: Sequence[str]) -> str:
+    """The first few of them: a module may have 100,000, with names as long."""
+    shown = "; ".join(
+        fault if len(fault) <= _FAULT_SHOWN else f"{fault[:_FAULT_SHOWN]}…" for fault in faults[:_FAULTS_SHOWN]
+    )
+    return f"{shown}; and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else shown
 
 
 def describe(kind: object) -> str:
