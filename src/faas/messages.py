@@ -93,4 +93,4 @@ def decode_binary(text: str) -> bytes:
 
     Raises ValueError on anything else.
     """
-    return base64.b64decode("".join(text.split()), validate=True)
+    return base64.b64decode(b"".join(text.encode("ascii").split()), validate=True)

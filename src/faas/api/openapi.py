@@ -32,6 +32,11 @@ _ECHO = {
     "language": "assemblyscript",
     "source": "export function handle(input: string): string { return input; }",
 }
+_NAME = "[a-zA-Z][a-zA-Z0-9._-]{0,63}"
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_SPACE = "[\\t-\\r ]*"
+_DIGIT = f"[A-Za-z0-9+/]{_SPACE}"
+_BASE64 = f"^{_SPACE}(({_DIGIT}){{4}})*(({_DIGIT}){{2}}(={_SPACE}){{2}}|({_DIGIT}){{3}}={_SPACE})?$"
 _REQUEST_ID = {"$ref": "#/components/headers/RequestId"}
 
 
@@ -302,11 +307,16 @@ def document() -> _Schema:
     ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     request = schemas["FunctionRequest"]["properties"]
-    request["name"] |= {"pattern": "^[a-zA-Z][a-zA-Z0-9._-]{0,63}$", "description": "Unique among all functions."}
-    request["description"] |= {"maxLength": DESCRIPTION_LIMIT}
+    request["name"] |= {"pattern": f"^{_NAME}$", "description": "Unique among all functions; nothing like a UUID."}
+    request["description"] |= {"maxLength": DESCRIPTION_LIMIT, "pattern": "^[^\\u0000]*$"}
     request["source"] |= {
         "minLength": 1,
+        "pattern": "^[^\\u0000]*$",
         "description": "At most 1 MiB; for the language wasm a module of at most 8 MiB in base64.",
+    }
+    schemas["FunctionRequest"] |= {
+        "if": {"properties": {"language": {"const": "wasm"}}},
+        "then": {"properties": {"source": {"pattern": _BASE64}}},
     }
     schemas["ExecutionRequest"]["properties"]["input"] = {
         "type": ["object", "null"],
@@ -338,7 +348,7 @@ def document() -> _Schema:
                     "in": "path",
                     "required": True,
                     "description": "The function's id or its name.",
-                    "schema": {"type": "string", "minLength": 1},
+                    "schema": {"type": "string", "pattern": f"^({_NAME}|{_UUID})$"},
                 }
             },
         },

@@ -96,10 +96,6 @@ SOURCES: dict[str, Hostile] = {
         ),
         "the compiler crashed on this source: RangeError",
     ),
-    "parentheses 20,000 deep": refused(
-        handle("return " + "(" * 20_000 + "input" + ")" * 20_000 + ";"),
-        "the compiler crashed on this source: RangeError",
-    ),
     "blocks 20,000 deep": refused(
         handle("{" * 20_000 + "}" * 20_000 + _RETURN), "the compiler crashed on this source: RangeError"
     ),

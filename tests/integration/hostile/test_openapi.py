@@ -1,0 +1,119 @@
+"""A started server against its own description: whatever is sent, no 5xx, and every answer is one that is documented."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import count, product
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Flaky
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from tests.e2e.server import serving
+from tests.support import Platform, core_wat
+
+BOUNDED = hypothesis_settings(
+    max_examples=12,
+    stateful_step_count=8,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+async def schema(database_url: str) -> AsyncIterator[OpenApiSchema]:
+    """The description that a server gives of itself; it has a function `echo`, and sources in `wat` are of one."""
+    async with serving(environment={"FAAS_DATABASE_URL": database_url}) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http:
+            await Platform(http, None).deploy("echo", core_wat())  # type: ignore[arg-type]
+        loaded = await asyncio.to_thread(schemathesis.openapi.from_url, f"{server.url}/schema/openapi.json")
+
+        numbers = count()
+
+        @loaded.hook
+        def map_body(_context: Any, body: Any) -> Any:
+            """A name that is not taken; a source that is one."""
+            if not isinstance(body, dict):
+                return body
+            body = dict(body)
+            if isinstance(name := body.get("name"), str) and name.isascii() and name.isalnum() and name[0].isalpha():
+                body["name"] = f"f{next(numbers)}"
+            if isinstance(source := body.get("source"), str) and source.isprintable() and body.get("language") == "wat":
+                body["source"] = core_wat()
+            return body
+
+        yield loaded
+
+
+async def test_every_answer_is_documented(schema: OpenApiSchema) -> None:
+    @schema.hook
+    def map_path_parameters(context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Where a function is read or executed, every second one is there."""
+        operation = context.operation
+        if not parameters or operation.path.startswith("/executions") or operation.method in {"put", "delete"}:
+            return parameters
+        return {"id": "echo"} if len(str(parameters["id"])) % 2 else parameters
+
+    def ask_all() -> list[str]:
+        failures = []
+        for found, mode in product(schema.get_all_operations(), GenerationMode):
+            operation = found.ok()
+            if mode.is_negative and not (operation.query or operation.path_parameters or operation.body):
+                continue
+
+            @BOUNDED
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def ask(case: Any) -> None:
+                case.call_and_validate()
+
+            try:
+                ask()
+            except FailureGroup as failure:
+                failures.append(f"{operation.label}: {failure}")
+        return failures
+
+    failures = await asyncio.to_thread(ask_all)
+    assert not failures, "\n\n".join(failures)
+
+
+async def test_what_the_links_lead_to_is_documented(schema: OpenApiSchema) -> None:
+    """Register, then follow: get, change, execute, list, delete, in any order."""
+    followed: Counter[str] = Counter()
+    failures: list[str] = []
+
+    class Machine(schema.as_state_machine()):  # type: ignore[misc]
+        def validate_response(self, response: Any, case: Any, additional_checks: Any = (), **_: Any) -> None:
+            followed[f"{case.operation.label} {response.status_code}"] += 1
+            # That a function is not READY is no fault of the request, and a 400 by contract.
+            excluded = [positive_data_acceptance] if b"function-not-ready" in response.content else []
+            try:
+                case.validate_response(response, excluded_checks=excluded, additional_checks=additional_checks)
+            except FailureGroup as failure:
+                failures.append(str(failure))
+            if case.operation.method in {"post", "put"} and response.status_code in {200, 201}:
+                settle(response.json())
+
+    def settle(answer: dict[str, Any]) -> None:
+        """Wait for the compiler: what comes next must not depend on how quick it is."""
+        while answer["status"] in {"PENDING", "COMPILING"}:
+            time.sleep(0.02)
+            answer = http.get(f"/functions/{answer['id']}").json()
+
+    # Which rules the machine offers depends on what earlier runs of it reached: hypothesis ends it over that.
+    with httpx.Client(base_url=schema.get_base_url(), timeout=30, trust_env=False) as http, suppress(Flaky):
+        await asyncio.to_thread(Machine.run, settings=hypothesis_settings(BOUNDED, max_examples=6))
+    assert not failures, "\n\n".join(failures)
+    assert {"POST /functions 201", "GET /functions/{id} 200"} <= set(followed)
