@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from faas.errors import ConfigurationError
-from faas.pipeline.enrichers.credentials import read_secret
+from faas.pipeline.enrichers.credentials import names_file, read_secret
 from faas.pipeline.redaction import redact
 from faas.pipeline.settings import parse_url
 
@@ -201,7 +201,7 @@ def _token(environ: Mapping[str, str]) -> str:
     path = _value(environ, "BUILD2_TOKEN")
     if not path:
         raise ConfigurationError("BUILD2_TOKEN: needed, the path of a file that holds the bearer token")
-    if not Path(path).is_file():
+    if not names_file(path):
         # not shown: someone may have set the token itself
         raise ConfigurationError("BUILD2_TOKEN: the file that it names does not exist")
     return read_secret(path, "BUILD2_TOKEN")

@@ -89,6 +89,8 @@ def test_wrong_service_discovery(environ: dict[str, str], tmp_path: Path, conten
         ("FOUNDRY_SERVICE_DISCOVERY_V2", "/none", "No such file"),
         ("BUILD2_TOKEN", "", "BUILD2_TOKEN: needed"),
         ("BUILD2_TOKEN", SECRET, "BUILD2_TOKEN: the file that it names does not exist"),
+        # as long as tokens are, which is longer than a file's name may be
+        ("BUILD2_TOKEN", SECRET * 99, "BUILD2_TOKEN: the file that it names does not exist"),
         ("RESOURCE_ALIAS_MAP", "", "RESOURCE_ALIAS_MAP: needed"),
         ("RESOURCE_ALIAS_MAP", "/none", "No such file"),
         ("DEFAULT_CA_PATH", "/none", "No such file"),
@@ -175,6 +177,12 @@ def test_keep_alive_token_may_be_a_file(tmp_path: Path) -> None:
     settings = read_keep_alive(keep_alive(tmp_path, MODULE_AUTH_TOKEN=str(tmp_path / "token")))
     assert settings
     assert settings.token == SECRET
+
+
+def test_keep_alive_token_may_be_longer_than_a_path(tmp_path: Path) -> None:
+    settings = read_keep_alive(keep_alive(tmp_path, MODULE_AUTH_TOKEN=SECRET * 99))
+    assert settings
+    assert settings.token == SECRET * 99
 
 
 @pytest.mark.parametrize("missing", ["MODULE_AUTH_TOKEN", "DEFAULT_CA_PATH"])

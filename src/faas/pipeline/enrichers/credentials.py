@@ -39,14 +39,22 @@ def gemini_key(environ: Mapping[str, str]) -> str:
 
 def read_secret(value: str, variable: str) -> str:
     """The secret that `variable` gives, as itself or as the path of a file that holds it. Never shows it."""
+    is_file = names_file(value)
     try:
-        is_file = Path(value).is_file()
         text = Path(value).read_text(encoding="utf-8").strip() if is_file else value
-    except (OSError, UnicodeDecodeError, ValueError):
+    except (OSError, UnicodeDecodeError):
         raise ConfigurationError(f"{variable}: the file that it names cannot be read as text") from None
     if not is_file and value.startswith(("/", "./", "../", "~/")):
         raise ConfigurationError(f"{variable}: it names a file that does not exist")
     return _checked(text, variable)
+
+
+def names_file(value: str) -> bool:
+    """Whether `value` is the path of a file. A token is often longer than a path may be, which is no error."""
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):  # before Python 3.14 the first, with the value in its message
+        return False
 
 
 def _checked(text: str, variable: str) -> str:
