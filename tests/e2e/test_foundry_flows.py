@@ -302,7 +302,10 @@ def conflict(name: str = "OpenTransactionAlreadyExists", code: str = "CONFLICT")
     return httpx.Response(409, json={"errorName": name, "errorCode": code, "parameters": {"secret": "x"}})
 
 
-@pytest.mark.parametrize("answer", [conflict(code="OTHER"), conflict(name="Other")])
+@pytest.mark.parametrize(
+    "answer",
+    [conflict(code="OTHER"), conflict(name="Other"), httpx.Response(409, json={"errorCode": "CONFLICT"})],
+)
 def test_either_the_name_or_the_code_tells_the_conflict(dataset: World, answer: httpx.Response) -> None:
     transaction = dataset.mock.datasets.create(OUT, "master", "SNAPSHOT")
     virtual_time.run(dataset.run("dataset", answering("POST", "/transactions", answer)))

@@ -1,5 +1,7 @@
 """What an answer of Foundry's that is not a success says, in one line without secrets."""
 
+import re
+
 import httpx
 import msgspec
 
@@ -9,6 +11,8 @@ from faas.pipeline.redaction import redact_message, shorten
 _SHOWN = 256  # bytes of a body that has no error in Foundry's form
 _NAME_SHOWN = 128
 _FIELDS = ("errorName", "errorCode", "errorInstanceId")
+# where the parameters of an error begin: in one that is cut off, or inside something else, they cannot be taken out
+_PARAMETERS = re.compile(rb"""\\?["']?parameters\\?["']?\s*[:=]""")
 
 
 def describe(operation: str, response: httpx.Response, *secrets: str) -> FoundryFailed:
@@ -27,9 +31,10 @@ def describe(operation: str, response: httpx.Response, *secrets: str) -> Foundry
 
 
 def excerpt(body: bytes, *secrets: str) -> str:
-    """The beginning of a body, in one line."""
+    """The beginning of a body, in one line, up to the parameters of an error."""
+    body = _PARAMETERS.split(body[: _SHOWN * 64], maxsplit=1)[0]
     # a secret could begin before the cut and end after it: look at more than is shown
-    return shorten(redact_message(body[: _SHOWN * 64].decode("utf-8", "replace"), *secrets), _SHOWN)
+    return shorten(redact_message(body.decode("utf-8", "replace"), *secrets), _SHOWN)
 
 
 def error_code(response: httpx.Response) -> str:
@@ -42,6 +47,6 @@ def _conjure_fields(body: bytes) -> dict[str, str]:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    if not isinstance(decoded, dict) or not isinstance(decoded.get("errorName"), str):
+    if not isinstance(decoded, dict):
         return {}
     return {name: decoded[name] for name in _FIELDS if isinstance(decoded.get(name), str)}

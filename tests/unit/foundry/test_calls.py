@@ -143,6 +143,20 @@ def test_an_error_shows_name_code_and_instance_but_never_parameters() -> None:
     assert message == ("Foundry: read x: 404 errorName=DatasetNotFound errorCode=NOT_FOUND errorInstanceId=9c1f")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"errorCode": "CONFLICT", "parameters": {"a": "do-not-show"}}', "400 errorCode=CONFLICT"),
+        ('{"errorName": null, "errorCode": "C", "parameters": {"a": "do-not-show"}}', "400 errorCode=C"),
+        ('{"errorName": "X", "parameters": {"a": "do-not-show', '400 {"errorName": "X",'),
+        ('[{"errorName": "X", "parameters": {"a": "do-not-show"}}]', '400 [{"errorName": "X",'),
+        ('{"message": "{\\"parameters\\": {\\"a\\": \\"do-not-show\\"}}"}', '400 {"message": "{'),
+    ],
+)
+def test_parameters_are_not_shown_in_errors_of_another_form_either(body: str, message: str) -> None:
+    assert failing(httpx.Response(400, text=body)) == f"Foundry: read x: {message}"
+
+
 def test_names_are_redacted_too() -> None:
     message = failing(httpx.Response(400, json={"errorName": f"Bad:{TOKEN}\n\x1b[31m" + "x" * 500}))
     assert TOKEN not in message
