@@ -269,6 +269,54 @@ def test_a_write_that_fails_says_how_far_it_came(dataset: World, path_end: str, 
     assert dataset.tally.written == written
 
 
+class Losing(httpx.AsyncBaseTransport):
+    """Passes calls on to the stand-in, but the first answer to a path that ends so is lost, or another comes."""
+
+    def __init__(self, world: World, path_end: str, instead: httpx.Response | None) -> None:
+        self._inner = httpx.ASGITransport(app=world.mock)
+        self._path_end = path_end
+        self._instead = instead
+        self._lost = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        if self._lost or request.method != "POST" or not request.url.path.endswith(self._path_end):
+            return response
+        self._lost = True
+        if self._instead is None:
+            raise httpx.ReadError("reset by peer")
+        return self._instead
+
+
+@pytest.mark.parametrize("instead", [None, httpx.Response(504)])
+def test_a_commit_whose_answer_was_lost_is_a_commit(dataset: World, instead: httpx.Response | None) -> None:
+    calls = virtual_time.run(dataset.run("dataset", transport=Losing(dataset, "/commit", instead)))
+    assert calls[-2:] == [commit(), commit()]
+    assert dataset.tally.written.endswith(", committed")
+    assert len(dataset.output()) == 2
+
+
+def not_open(status: str | None) -> httpx.Response:
+    parameters = {"transactionStatus": status} if status else {}
+    body = {"errorName": "TransactionNotOpen", "errorCode": "INVALID_ARGUMENT", "parameters": parameters}
+    return httpx.Response(400, json=body)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [not_open(None)],
+        [not_open("COMMITTED")],
+        [httpx.Response(429), not_open("COMMITTED")],
+        [httpx.Response(503), not_open("ABORTED")],
+    ],
+)
+def test_a_transaction_that_we_did_not_commit_is_not_committed(dataset: World, answers: list[httpx.Response]) -> None:
+    with pytest.raises(FoundryFailed, match="400 errorName=TransactionNotOpen"):
+        virtual_time.run(dataset.run("dataset", answering("POST", "/commit", *answers)))
+    assert dataset.tally.written.endswith(", not committed")
+
+
 def test_fail_fast_creates_no_transaction(dataset: World) -> None:
     dataset.enricher.failing = {"a@x.io"}
     with pytest.raises(FailedFast, match="nobody home"):

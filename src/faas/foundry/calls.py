@@ -24,6 +24,7 @@ TIMEOUT = 60.0
 PAUSES = (0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0)  # seconds after each failure but the last: eight attempts
 LONGEST_ASKED_PAUSE = 60.0
 _CHUNK = 1 << 20
+_MAY_HAVE_BEEN_DONE = "faas.may_have_been_done"
 
 
 class Calls:
@@ -102,6 +103,7 @@ class Calls:
             )
             return await self._send(request, into)
 
+        unclear = False  # whether an attempt had no answer, or one that leaves open what became of it
         for pause in (*PAUSES, None):
             asked = None
             try:
@@ -110,9 +112,12 @@ class Calls:
                 if pause is None or not isinstance(error, httpx.TransportError) or _is_final(error):
                     raise FoundryFailed(operation, self._no_answer(url, error)) from None
                 reason = self._no_answer(url, error)
+                unclear = True
             else:
                 if pause is None or not _is_transient(response.status_code):
+                    response.extensions[_MAY_HAVE_BEEN_DONE] = unclear
                     return response
+                unclear = unclear or response.status_code != httpx.codes.TOO_MANY_REQUESTS
                 asked = retry_after(response.headers.get("Retry-After", ""))
                 reason = f"status {response.status_code}"
             longer = max(pause, min(asked or 0.0, LONGEST_ASKED_PAUSE))
@@ -147,6 +152,11 @@ async def _chunks(file: Path) -> AsyncIterator[bytes]:
     with file.open("rb") as source:
         while chunk := source.read(_CHUNK):
             yield chunk
+
+
+def may_have_been_done(response: httpx.Response) -> bool:
+    """Whether `response` answers a repetition of a call whose first attempt may have reached Foundry all the same."""
+    return bool(response.extensions.get(_MAY_HAVE_BEEN_DONE))
 
 
 def retry_after(text: str) -> float | None:

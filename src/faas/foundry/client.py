@@ -8,12 +8,15 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
+import structlog
 
 from faas.errors import FoundryFailed
-from faas.foundry.calls import Calls
+from faas.foundry.calls import Calls, may_have_been_done
 from faas.foundry.environment import Dataset, Environment
 from faas.foundry.failure import error_code
 from faas.pipeline.rows import Row
+
+log = structlog.get_logger()
 
 _PAGES = 5
 _PAGE_SIZE = 100
@@ -118,8 +121,13 @@ class FoundryClient:
         operation = f"commit transaction {transaction.rid} of {dataset.rid}"
         url = f"{self._api}/{_segment(dataset.rid)}/transactions/{_segment(transaction.rid)}/commit"
         response = await self._calls.call(operation, "POST", url)
-        if not response.is_success:
-            raise self._calls.failure(operation, response)
+        if response.is_success:
+            return
+        failure = self._calls.failure(operation, response)
+        if failure.error_name == "TransactionNotOpen" and may_have_been_done(response) and not _is_aborted(response):
+            log.info("foundry.committed_before", rid=transaction.rid)  # its answer was lost
+            return
+        raise failure
 
     async def _find_open(self, dataset: Dataset, url: str) -> str:
         """The newest OPEN transaction; where entries name their branch, of ours."""
@@ -158,6 +166,13 @@ def _is_open(entry: object, branch: str) -> bool:
         return False
     named = entry.get("branchName") or entry.get("branch") or branch
     return entry.get("status") == "OPEN" and named == branch
+
+
+def _is_aborted(response: httpx.Response) -> bool:
+    """Whether a TransactionNotOpen says that the transaction ended otherwise than by a commit."""
+    parameters = msgspec.json.decode(response.content).get("parameters")
+    status = parameters.get("transactionStatus") if isinstance(parameters, dict) else None
+    return status not in {None, "COMMITTED"}
 
 
 def _created(entry: dict[str, Any]) -> datetime:
