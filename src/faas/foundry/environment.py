@@ -183,7 +183,8 @@ def _services(environ: Mapping[str, str]) -> tuple[str, str]:
 def _discovered(path: str) -> tuple[str, str]:
     name = "FOUNDRY_SERVICE_DISCOVERY_V2"
     try:
-        services = yaml.safe_load(_read(name, path))
+        # only texts: what the safe loader makes of dates and tags raises whatever Python raises for them
+        services = yaml.load(_read(name, path), Loader=yaml.BaseLoader)  # noqa: S506 - it makes no objects
     except (yaml.YAMLError, RecursionError):
         raise ConfigurationError(f"{name}={path!r}: not YAML") from None
     addresses = []

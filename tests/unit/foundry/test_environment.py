@@ -71,7 +71,9 @@ def test_service_discovery_wins(environ: dict[str, str], tmp_path: Path) -> None
         ("api_gateway: []\n", "no address under api_gateway"),
         ("api_gateway: [a]\nstream_proxy: [https://b]", "a URL such as"),
         ("[", "not YAML"),
-        ("!!python/object/apply:os.system [id]", "not YAML"),
+        ("!!python/object/apply:os.system [id]", "no address under api_gateway"),
+        ("since: 2001-99-99\n", "no address under api_gateway"),
+        ("old: !!bool maybe\napi_gateway: [3]\nstream_proxy: [https://b]", "a URL such as"),
         ("", "no address under api_gateway"),
     ],
 )
