@@ -19,6 +19,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
 RESULT_RETRIES = 5
 _TIMEOUT = 60.0
+_JOB_LIMIT = 1024  # characters of an identifier that an address can hold
 _JOB = "computeModuleJobV1"
 
 
@@ -78,11 +79,12 @@ async def _next_job(client: httpx.AsyncClient, settings: KeepAliveSettings) -> s
     if not response.is_success:
         raise _Refused(f"status {response.status_code}")
     try:
-        envelope = msgspec.json.decode(response.content, type=dict[str, dict[str, object]])
+        envelope = msgspec.json.decode(response.content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _Refused("the answer is not a job") from None
-    job = envelope.get(_JOB, {}).get("jobId")
-    if not isinstance(job, str) or not job:
+        raise _Refused("the answer is not JSON") from None
+    named = envelope.get(_JOB) if isinstance(envelope, dict) else None  # beside it there may be other fields
+    job = named.get("jobId") if isinstance(named, dict) else None
+    if not isinstance(job, str) or not 0 < len(job) <= _JOB_LIMIT:
         raise _Refused("the answer names no job")
     return job
 

@@ -64,6 +64,11 @@ def test_jobs_are_answered_ok_one_after_the_other() -> None:
     assert jobs.asked[:5] == [0, 0, 0, 0.5, 1.0]
 
 
+def test_a_job_may_come_with_other_fields() -> None:
+    answer = httpx.Response(200, json={"type": "computeModuleJobV1", "computeModuleJobV1": {"jobId": "j"}, "n": [1]})
+    assert [path for _, path, _ in run(Jobs(answer), seconds=3).answered] == ["/results/j"]
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -73,7 +78,9 @@ def test_jobs_are_answered_ok_one_after_the_other() -> None:
         httpx.Response(200, text="<html>"),
         httpx.Response(200, json={}),
         httpx.Response(200, json=[]),
+        httpx.Response(200, json={"computeModuleJobV1": "j"}),
         job(3),
+        job("j" * 70_000),
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
     ],
