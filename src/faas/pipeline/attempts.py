@@ -30,13 +30,14 @@ class Attempts(msgspec.Struct, frozen=True):
     async def enrich(self, enricher: Enricher, email: str) -> Enrichment:
         """What `enricher` finds, after as many attempts as it takes. Raises the last attempt's EnrichmentFailed."""
         attempt = 0
+        once = 0  # failures that one retry is worth, however often other ones were retried before
         while True:
             await self.rate.wait()  # outside the time limit: a wait for our own bucket is not the other side's fault
             try:
                 return await self._once(enricher, email)
             except EnrichmentFailed as failure:
-                allowed = {"never": 0, "once": min(1, self.max_retries), "always": self.max_retries}[failure.retry]
-                if attempt >= allowed:
+                once += failure.retry == "once"
+                if failure.retry == "never" or once > 1 or attempt >= self.max_retries:
                     raise
                 pause = max(back_off(attempt), min(failure.retry_after or 0, LONGEST_ASKED_PAUSE))
                 log.info(

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 
 import pytest
 
@@ -66,6 +67,23 @@ def test_attempts_are_one_and_the_retries_allowed(retry: str, max_retries: int, 
     enricher = Scripted(*[EnrichmentFailed("no", retry)] * 9)  # type: ignore[arg-type]
     with pytest.raises(EnrichmentFailed, match="no"):
         virtual_time.run(attempts(max_retries).enrich(enricher, "a@x.io"))
+    assert len(enricher.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked"),
+    [
+        (["always", "once"], 3),
+        (["always", "once", "once"], 3),
+        (["once", "always", "once"], 3),
+        (["once", "always", "always"], 4),
+    ],
+)
+def test_what_is_tried_again_once_is_so_after_other_failures_too(failures: list[str], asked: int) -> None:
+    enricher = Scripted(*[EnrichmentFailed("no", retry) for retry in failures])  # type: ignore[arg-type]
+    enricher.failures += [EnrichmentFailed("end", "never")] * (asked == len(failures))
+    with suppress(EnrichmentFailed):
+        virtual_time.run(attempts().enrich(enricher, "a@x.io"))
     assert len(enricher.asked) == asked
 
 
