@@ -9,12 +9,13 @@ _HIDDEN = "[redacted]"
 _SHORTEST_SECRET = 4  # by value; cutting every `k` out of a message would protect nobody
 # Each pattern can only begin where a word begins, or at a fixed text: hostile bodies take linear time.
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+")
-# `key=…`, `api_key: …`, `"x-goog-api-key": "…"`, `token=…`; the value may be quoted
+# `key=…`, `api_key: …`, `"x-goog-api-key": "…"`, `token=…`; the value may be quoted, with the end cut off, or all of it
+# be inside another JSON text or percent-encoded
 _NAMED = re.compile(
-    r"""(?ix) (key|token|secret|password) (["']?\s*[=:]\s*)
-        (?!\[redacted\]) (?: "[^"]*" | '[^']*' | [^\s"'&,;}\])]+ )"""
+    r"""(?ix) (key|token|secret|password|bearer) (\\?["']?\s*(?:[=:]|%3[ad])\s*)
+        (?!\[redacted\]) (?: \\?"[^"]*"? | \\?'[^']*'? | [^\s"'&,;}\])]+ )"""
 )
-_GOOGLE_KEY = re.compile(r"\bAIza[\w-]{20,}")
+_GOOGLE_KEY = re.compile(r"AIza[\w-]{20,}")
 _JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
 _USER_INFO = re.compile(r"(://)[^\s/@]+@")
 _EMAIL = re.compile(r"(?<![^\s@<>\"'(),:;=/\\])[^\s@<>\"'(),:;=/\\]+@[^\s@<>\"'(),:;/\\]+")

@@ -23,6 +23,10 @@ KEY = "AIzaSyD-1234567890abcdefghijklmnopqrstu"
         "token='SECRET'",
         "client_secret=SECRET",
         "Password: SECRET",
+        "Bearer: SECRET",
+        'cut off: {"apiKey": "SECRET',
+        r'{"message": "{\"apiKey\": \"SECRET\"}"}',
+        "Location: /login?next=%2Fv1%3Fkey%3DSECRET",
     ],
 )
 def test_named_secrets_are_removed(text: str) -> None:
@@ -32,6 +36,7 @@ def test_named_secrets_are_removed(text: str) -> None:
 
 def test_keys_and_tokens_are_known_by_their_look() -> None:
     assert KEY not in redact(f"refused {KEY}.")
+    assert KEY not in redact(f"%2F{KEY}")
     assert "eyJ" not in redact("got eyJhbGciOi.eyJzdWIiOi.c2ln back")
 
 
@@ -66,7 +71,9 @@ def test_shorten_counts_bytes_and_keeps_characters_whole() -> None:
     assert len(shorten("ü" * 500, 256).encode()) <= 256
 
 
-@pytest.mark.parametrize("piece", ["[", "a-", "eyJ-", "key", "a.", "://", "bearer ", '"key', "x@"])
+@pytest.mark.parametrize(
+    "piece", ["[", "a-", "eyJ-", "key", "a.", "://", "bearer ", '"key', "x@", 'key="', r"key\"", "AIza"]
+)
 def test_hostile_text_takes_linear_time(piece: str) -> None:
     started = time.process_time()
     redact_message(piece * 100_000)
