@@ -59,6 +59,8 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise ConfigurationError(f"--addr {host}:{port}: {error.strerror}") from None
+    except UnicodeError:
+        raise ConfigurationError(f"--addr {host}:{port}: not the name of a host") from None
     return listener
 
 

@@ -111,8 +111,8 @@ def read_mock_settings(options: Mapping[str, str | None], environ: Mapping[str, 
         return variable, _value(environ, variable)
 
     origin, address = said("addr")
-    host, _, port = (address or "127.0.0.1:8081").rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+    host, colon, port = (address or "127.0.0.1:8081").rpartition(":")
+    if not (colon and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ConfigurationError(f"{origin}={address!r}: an address such as 127.0.0.1:8081")
     origin, inputs = said("input_dir")
     if inputs and not Path(inputs).is_dir():

@@ -272,6 +272,11 @@ def test_mock_foundry_on_a_port_that_is_taken_is_exit_2(faas_here: Here, tmp_pat
     assert "Address already in use" in one_red_line(result, 2)
 
 
+def test_mock_foundry_on_a_host_that_cannot_be_is_exit_2(faas_here: Here, tmp_path: Path) -> None:
+    result = faas_here("mock-foundry", "--addr", "a..b:0", "--upload-dir", str(tmp_path))
+    assert "--addr a..b:0: not the name of a host" in one_red_line(result, 2)
+
+
 def test_a_dataset_run_and_a_second_one_from_the_command_line(tmp_path: Path, environ: dict[str, str]) -> None:
     with mock_foundry(tmp_path, "--token", TOKEN) as (url, _):
         place = environ | {"FOUNDRY_URL": url}

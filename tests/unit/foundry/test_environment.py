@@ -214,6 +214,7 @@ def test_mock_settings_come_from_options_then_the_environment(tmp_path: Path) ->
     [
         ("addr", "nonsense", "--addr='nonsense': an address such as 127.0.0.1:8081"),
         ("addr", "127.0.0.1:99999", "an address such as"),
+        ("addr", "8081", "--addr='8081': an address such as"),  # `:8081` listens everywhere, on purpose only
         ("input_dir", "/none/at/all", "--input-dir='/none/at/all': no such folder"),
         ("upload_dir", "/dev/null/x", "--upload-dir='/dev/null/x': "),
     ],

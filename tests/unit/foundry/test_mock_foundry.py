@@ -267,6 +267,7 @@ async def test_upload_checks_the_transaction(mock: httpx.AsyncClient) -> None:
         "a%2F.",
         "%2E%2E",
         "x" * 256,
+        "/".join(["x" * 200] * 30),
         "a/b/",
     ],
 )
@@ -381,6 +382,7 @@ async def test_only_registered_streams_exist(mock: httpx.AsyncClient) -> None:
     proxy = f"/stream-proxy/api/streams/{RID}/branches/master"
     assert_error(await mock.get(proxy + "/records"), 404, "NotFound", "NOT_FOUND")
     assert_error(await mock.post(proxy + "/jsonRecord", json={}), 404, "NotFound", "NOT_FOUND")
+    assert_error(await mock.post(proxy + "/jsonRecord", content=b"no JSON"), 404, "NotFound", "NOT_FOUND")
 
 
 @pytest.mark.parametrize("gateway", ["/api", "/stream-proxy/api"])

@@ -18,6 +18,7 @@ from faas.foundry.mock.answer import invalid
 
 MASTER = "master"
 _NAME_LIMIT = 255  # bytes, what file systems allow
+_PATH_LIMIT = 1024  # bytes; Linux allows 4096, which the folders before it share
 
 
 class Disk:
@@ -46,7 +47,8 @@ class Disk:
         parts = path.split("/")
         if "\0" in path or "\\" in path or any(part in {"", ".", ".."} for part in parts):
             raise invalid("InvalidFilePath", filePath=path)
-        if any(len(part.encode("utf-8", "surrogatepass")) > _NAME_LIMIT for part in parts):
+        sizes = [len(part.encode("utf-8", "surrogatepass")) for part in parts]
+        if max(sizes) > _NAME_LIMIT or sum(sizes) + len(sizes) > _PATH_LIMIT:
             raise invalid("InvalidFilePath", filePath=path)
         return self.uploads / _name(dataset) / _name(transaction) / Path(*parts)
 

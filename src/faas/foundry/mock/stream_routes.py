@@ -31,6 +31,7 @@ class StreamRoutes:
 
     async def publish_json(self, request: Request) -> Answer:
         """The body is the record."""
+        self._streams.read(request.path["rid"], request.path["branch"])  # what is no stream is 404, whatever the body
         await self._publish(request, [await request.json()])
         return document({"status": "ok"})
 
