@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from faas.cli.redacted_logs import configure_redacted_logs
 from faas.errors import ConfigurationError
 from faas.foundry.environment import read_mock_settings
 from faas.foundry.mock.app import MockFoundry
@@ -30,6 +31,7 @@ def mock_foundry(**options: str | None) -> None:
 
     What was called, uploaded and published is shown under /__debug/calls, /__debug/uploads and /__debug/streams.
     """
+    configure_redacted_logs()
     settings = read_mock_settings(options)
     app = MockFoundry(
         inputs=settings.input_dir,

@@ -2,15 +2,14 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import structlog
 from rich.console import Console
 
+from faas.cli.redacted_logs import configure_redacted_logs
 from faas.errors import FaasError, RunFailed, Stopped
 from faas.foundry.calls import Calls
 from faas.foundry.client import FoundryClient
@@ -21,7 +20,7 @@ from faas.pipeline.enrichers.choice import NAMES, choose_enricher
 from faas.pipeline.enrichers.enricher import Enricher
 from faas.pipeline.local import run_local
 from faas.pipeline.progress import show_progress
-from faas.pipeline.redaction import redact_event, redact_message
+from faas.pipeline.redaction import redact_message
 from faas.pipeline.settings import SETTINGS, Settings, environment, load
 from faas.pipeline.tally import Tally
 
@@ -145,7 +144,7 @@ def _execute(
     background: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]] = _alone,
 ) -> None:
     """Run to the end, a failure or a signal, and say what came of it. Raises RunFailed."""
-    _configure_logs()
+    configure_redacted_logs()
     asyncio.run(background(_supervise(run, enricher, stay)))
 
 
@@ -204,30 +203,6 @@ async def _until_signal(work: Coroutine[Any, Any, None]) -> str | None:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return received[0] if received else None
-
-
-class _StandardError:
-    """Writes log lines to whatever is standard error at the time: a progress bar moves it while it is drawn."""
-
-    def msg(self, message: str) -> None:
-        sys.stderr.write(message + "\n")  # click's echo keeps to the stream that it first saw
-
-    debug = info = warning = error = critical = exception = msg
-
-
-def _configure_logs() -> None:
-    terminal = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
-            structlog.processors.format_exc_info,
-            redact_event,
-            structlog.dev.ConsoleRenderer(pad_event_to=0) if terminal else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=lambda *_: _StandardError(),
-        cache_logger_on_first_use=False,
-    )
 
 
 COMMANDS: dict[str, click.Command] = {"pipeline": pipeline}

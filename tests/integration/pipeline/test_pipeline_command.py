@@ -265,6 +265,25 @@ def test_mock_foundry_says_where_it_is_and_what_it_has(tmp_path: Path) -> None:
         assert httpx.get(f"{url}/__debug/health").text == "ok"
 
 
+def test_mock_foundry_logs_its_own_failure_without_the_token(tmp_path: Path) -> None:
+    folder = tmp_path / "uploads" / OUT
+    folder.mkdir(parents=True)
+    (folder / "_committed").write_text("a file where a folder should be")
+    options = ["--addr", "127.0.0.1:0", "--upload-dir", str(tmp_path / "uploads"), "--token", TOKEN]
+    with started("mock-foundry", *options) as process:
+        assert process.stdout
+        url = process.stdout.readline().strip().removeprefix("mock Foundry on ")
+        with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, base_url=f"{url}/api/v2/datasets/{OUT}") as api:
+            rid = api.post("/transactions").json()["rid"]
+            api.post(f"/files/x/upload?transactionRid={rid}", content=b"x").raise_for_status()
+            assert api.post(f"/transactions/{rid}/commit").json()["errorName"] == "Internal"
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+    assert "mock_foundry.failed" in errors
+    assert "FileExistsError" in errors
+    assert TOKEN not in output + errors
+
+
 def test_mock_foundry_on_a_port_that_is_taken_is_exit_2(faas_here: Here, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
