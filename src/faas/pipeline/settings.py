@@ -6,6 +6,7 @@ A flag beats the variable, the variable beats the default. Secrets are resolved 
 import math
 import os
 from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,6 +83,8 @@ def parse_url(text: str) -> str:
     try:
         parts = urlsplit(url)
         whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        if "[" in parts.netloc:
+            IPv6Address(parts.hostname or "")
     except ValueError:
         whole = False
     if not whole or not url.isascii() or any(character <= " " for character in url):

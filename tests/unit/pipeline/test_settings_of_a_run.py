@@ -64,6 +64,7 @@ def test_a_flag_beats_the_environment_and_blank_is_unset() -> None:
         ("FAAS_URL", "ftp://x", "a URL such as"),
         ("FAAS_URL", "http://x:99999", "a URL such as"),
         ("FAAS_URL", "http://[::1", "a URL such as"),
+        ("FAAS_URL", "http://[v1.x]", "a URL such as"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_accepted(variable: str, value: str, accepted: str) -> None:
