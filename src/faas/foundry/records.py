@@ -6,6 +6,7 @@ memory, and one record at a time is decoded.
 """
 
 import mmap
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ ENVELOPES = ("records", "values", "data", "items", "result")
 WRAPPERS = ("record", "value", "data")
 _DEPTH = 32  # envelopes inside envelopes; more is no answer of a stream-proxy
 _WHAT = "stream records"
+_FIRST = re.compile(rb"[ \t\r\n]*([^ \t\r\n])")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -90,7 +92,8 @@ def _find(body: Buffer, depth: int) -> list[msgspec.Raw] | None:
 
 def _kind(body: Buffer) -> bytes:
     """The first character of a JSON value, which tells objects and arrays from the rest."""
-    return bytes(memoryview(body)[:64]).lstrip(b" \t\r\n")[:1]
+    found = _FIRST.match(memoryview(body))
+    return found[1] if found else b""
 
 
 def _decode(body: Buffer, kind: type[T]) -> T:

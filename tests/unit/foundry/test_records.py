@@ -54,6 +54,12 @@ def test_records_are_found_and_unwrapped(body: object, expected: list[str]) -> N
     assert emails(body) == expected
 
 
+def test_space_before_the_records_is_no_matter() -> None:
+    assert [
+        row.email for row in read_records(b" \r\n\t" * 100 + b'{"records":' + b" " * 100 + b'[{"email":"a"}]}')
+    ] == ["a"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"3", b'"x"', b"{}", b'{"tags": ["x"]}', b'{"a": {"b": [{"email": "x"}]}}', b"<html>", b"[1,"],
