@@ -2,15 +2,17 @@
 
 import asyncio
 import signal
+import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import httpx
 from rich.console import Console
 
 from faas.cli.redacted_logs import configure_redacted_logs
-from faas.errors import FaasError, RunFailed, Stopped
+from faas.errors import ConfigurationError, FaasError, RunFailed, Stopped
 from faas.foundry.calls import Calls
 from faas.foundry.client import FoundryClient
 from faas.foundry.environment import read_environment, read_keep_alive
@@ -126,7 +128,17 @@ def _filename(name: str) -> str:
 
 
 def _load(options: dict[str, str | bool | None]) -> Settings:
+    _check_proxies()
     return load({name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()})
+
+
+def _check_proxies() -> None:
+    """Raises ConfigurationError when no HTTP client can be made, which is when the environment names a wrong proxy."""
+    try:
+        httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        reason = redact_message(str(error))
+        raise ConfigurationError(f"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY: {reason}") from None
 
 
 async def _nothing(_tally: Tally) -> None:

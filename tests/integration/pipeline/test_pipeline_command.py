@@ -141,6 +141,8 @@ def test_local_says_what_it_did(tmp_path: Path) -> None:
         ([], {"GEMINI_MODEL": "m"}, 2, "--enricher gemini needs a key: set GEMINI_API_KEY"),
         ([], {"GEMINI_MODEL": "m", "GEMINI_API_KEY": "/none/key"}, 2, "names a file that does not exist"),
         (["--enricher", "function"], {}, 2, "--enricher function needs --function NAME"),
+        (["--enricher", "function", "--function", "f"], {"HTTP_PROXY": "foo://h:1"}, 2, "HTTP_PROXY, HTTPS_PROXY,"),
+        (["--enricher", "function", "--function", "f"], {"ALL_PROXY": "http://h:x"}, 2, "HTTP_PROXY, HTTPS_PROXY,"),
         (
             ["--enricher", "static", "--fail-fast"],
             {},
