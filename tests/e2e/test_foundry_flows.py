@@ -1,6 +1,8 @@
 """The flow charts of the compute module, each as the exact sequence of calls that Foundry sees."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
@@ -294,6 +296,39 @@ def test_a_commit_whose_answer_was_lost_is_a_commit(dataset: World, instead: htt
     assert calls[-2:] == [commit(), commit()]
     assert dataset.tally.written.endswith(", committed")
     assert len(dataset.output()) == 2
+
+
+class Dated(Losing):
+    """Says what time it is, as servers do: `seconds` after the newest transaction was created."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        super().__init__(world, "/transactions", None)
+        self._datasets = world.mock.datasets
+        self._seconds = seconds
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        for transaction in self._datasets.transactions(OUT, 1, None)[0]:
+            moment = datetime.fromisoformat(transaction.created).astimezone(UTC) + timedelta(seconds=self._seconds)
+            response.headers["Date"] = format_datetime(moment, usegmt=True)
+        return response
+
+
+def test_a_transaction_whose_creation_was_not_answered_is_ours_all_the_same(dataset: World) -> None:
+    calls = virtual_time.run(dataset.run("dataset", transport=Dated(dataset, 0)))
+    assert calls[-5:] == [CREATE, CREATE, LIST, upload(), commit()]
+    assert dataset.tally.written.endswith(", committed")
+
+
+def test_a_transaction_that_was_open_before_an_unanswered_creation_is_the_platform_s(dataset: World) -> None:
+    dataset.mock.datasets.create(OUT, "master", "SNAPSHOT")
+    calls = virtual_time.run(dataset.run("dataset", transport=Dated(dataset, 5)))
+    assert calls[-4:] == [CREATE, CREATE, LIST, upload()]
+
+
+def test_a_transaction_of_unknown_age_is_the_platform_s(dataset: World) -> None:
+    calls = virtual_time.run(dataset.run("dataset", transport=Losing(dataset, "/transactions", None)))
+    assert calls[-4:] == [CREATE, CREATE, LIST, upload()]
 
 
 def not_open(status: str | None) -> httpx.Response:

@@ -104,6 +104,7 @@ class Calls:
             return await self._send(request, into)
 
         unclear = False  # whether an attempt had no answer, or one that leaves open what became of it
+        began = asyncio.get_running_loop().time()
         for pause in (*PAUSES, None):
             asked = None
             try:
@@ -115,7 +116,8 @@ class Calls:
                 unclear = True
             else:
                 if pause is None or not _is_transient(response.status_code):
-                    response.extensions[_MAY_HAVE_BEEN_DONE] = unclear
+                    if unclear:
+                        response.extensions[_MAY_HAVE_BEEN_DONE] = asyncio.get_running_loop().time() - began
                     return response
                 unclear = unclear or response.status_code != httpx.codes.TOO_MANY_REQUESTS
                 asked = retry_after(response.headers.get("Retry-After", ""))
@@ -154,9 +156,20 @@ async def _chunks(file: Path) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def may_have_been_done(response: httpx.Response) -> bool:
-    """Whether `response` answers a repetition of a call whose first attempt may have reached Foundry all the same."""
-    return bool(response.extensions.get(_MAY_HAVE_BEEN_DONE))
+def may_have_been_done(response: httpx.Response) -> float | None:
+    """For the answer to a repeated call of which an earlier attempt may have reached Foundry all the same: how many
+    seconds before this answer the first attempt began. None for other answers."""
+    seconds: float | None = response.extensions.get(_MAY_HAVE_BEEN_DONE)
+    return seconds
+
+
+def moment_of(response: httpx.Response) -> datetime | None:
+    """What time it was for the server when it answered, to the second; None when it does not say."""
+    try:
+        moment = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def retry_after(text: str) -> float | None:

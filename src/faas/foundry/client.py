@@ -1,7 +1,7 @@
 """The calls that a compute module makes, in the words of the run."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from faas.errors import FoundryFailed
-from faas.foundry.calls import Calls, may_have_been_done
+from faas.foundry.calls import Calls, may_have_been_done, moment_of
 from faas.foundry.environment import Dataset, Environment
 from faas.foundry.failure import error_code
 from faas.pipeline.rows import Row
@@ -94,7 +94,8 @@ class FoundryClient:
         if response.status_code == httpx.codes.CONFLICT:
             failure = self._calls.failure(operation, response)
             if failure.error_name == "OpenTransactionAlreadyExists" or error_code(response) == "CONFLICT":
-                return Transaction(await self._find_open(dataset, url), ours=False)
+                found = await self._find_open(dataset, url)
+                return Transaction(found["rid"], ours=_is_our_own(found, response))
         if not response.is_success:
             raise self._calls.failure(operation, response)
         created = self._calls.decode(operation, response)
@@ -124,12 +125,16 @@ class FoundryClient:
         if response.is_success:
             return
         failure = self._calls.failure(operation, response)
-        if failure.error_name == "TransactionNotOpen" and may_have_been_done(response) and not _is_aborted(response):
+        if (
+            failure.error_name == "TransactionNotOpen"
+            and may_have_been_done(response) is not None
+            and not _is_aborted(response)
+        ):
             log.info("foundry.committed_before", rid=transaction.rid)  # its answer was lost
             return
         raise failure
 
-    async def _find_open(self, dataset: Dataset, url: str) -> str:
+    async def _find_open(self, dataset: Dataset, url: str) -> dict[str, Any]:
         """The newest OPEN transaction; where entries name their branch, of ours."""
         operation = f"list transactions of {dataset.rid}"
         query = {"preview": "true", "pageSize": str(_PAGE_SIZE)}
@@ -140,7 +145,8 @@ class FoundryClient:
                 raise FoundryFailed(operation, "the answer holds no list of transactions")
             found = [entry for entry in entries if _is_open(entry, dataset.branch)]
             if found:
-                return str(max(found, key=_created)["rid"])
+                newest: dict[str, Any] = max(found, key=_created)
+                return newest
             token = page.get("nextPageToken")
             if not isinstance(token, str) or not token:
                 break
@@ -173,6 +179,18 @@ def _is_aborted(response: httpx.Response) -> bool:
     parameters = msgspec.json.decode(response.content).get("parameters")
     status = parameters.get("transactionStatus") if isinstance(parameters, dict) else None
     return status not in {None, "COMMITTED"}
+
+
+def _is_our_own(entry: dict[str, Any], conflict: httpx.Response) -> bool:
+    """Whether the transaction in the way is the one that our own first attempt, whose answer was lost, created.
+
+    That is when it is no older than that attempt, by the clocks of the server alone. In doubt it is the platform's.
+    """
+    since, now = may_have_been_done(conflict), moment_of(conflict)
+    if since is None or now is None or _created(entry) < now - timedelta(seconds=since):
+        return False
+    log.info("foundry.created_before", rid=entry["rid"])
+    return True
 
 
 def _created(entry: dict[str, Any]) -> datetime:
