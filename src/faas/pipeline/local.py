@@ -3,8 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 from faas.errors import ConfigurationError
 from faas.pipeline.addresses import Addresses
@@ -26,7 +28,7 @@ async def run_local(source: Path, target: Path, enricher: Enricher, settings: Se
     with TemporaryDirectory(prefix="faas-pipeline-") as folder, Spool(Path(folder)) as spool:
         copy = Path(folder) / "input"  # read twice, so it must not change meanwhile, and a pipe is fine too
         partial = target.with_name(target.name + ".partial")
-        await asyncio.to_thread(_copy, source, copy)
+        await _fetch(source, copy)
         await asyncio.to_thread(_check_writable, partial, target)
 
         def emails() -> Iterator[str]:
@@ -55,6 +57,32 @@ async def run_local(source: Path, target: Path, enricher: Enricher, settings: Se
         count = await asyncio.to_thread(write)
         partial.replace(target)
         tally.written = f"{count} rows to {target}"
+
+
+async def _fetch(source: Path, copy: Path) -> None:
+    """`_copy`, in a thread that nobody waits for: a pipe is read until its writer ends, a signal must not wait."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(failure: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if failure:
+            done.set_exception(failure)
+        else:
+            done.set_result(None)
+
+    def work() -> None:
+        failure: BaseException | None = None
+        try:
+            _copy(source, copy)
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, failure)
+
+    Thread(target=work, name="read-input", daemon=True).start()
+    await done
 
 
 def _copy(source: Path, copy: Path) -> None:

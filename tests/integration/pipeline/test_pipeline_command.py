@@ -235,6 +235,19 @@ def test_a_signal_ends_a_local_run_cleanly(tmp_path: Path, number: signal.Signal
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_signal_ends_a_run_that_reads_a_pipe_without_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.csv")
+    files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv")]
+    with (
+        started("pipeline", "local", *files, "--enricher", "static") as process,
+        (tmp_path / "in.csv").open("w"),  # which returns when the run has opened its end
+    ):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert errors.strip() == "faas: stopped by SIGTERM (written: nothing)"
+
+
 def test_a_signal_ends_a_stream_run_and_says_what_was_published(tmp_path: Path, environ: dict[str, str]) -> None:
     fake = Silent(1)
     with mock_foundry(tmp_path, "--stream-rids", OUT, "--token", TOKEN) as (url, _), served(fake) as address:
