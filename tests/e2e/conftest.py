@@ -1,6 +1,9 @@
 """A started server on this test's own database."""
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +23,11 @@ async def served(server: Server, database_url: str) -> AsyncIterator[Platform]:
     """The server's API and its database."""
     async with client_of(server, database_url) as platform:
         yield platform
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder like an operator's."""
+    folder = Path(tempfile.mkdtemp(prefix="faas-data-", dir="/tmp"))
+    yield folder / "data"
+    shutil.rmtree(folder, ignore_errors=True)

@@ -8,8 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -19,14 +17,6 @@ from tests.e2e.server import COMMAND, Server, alive, client_of, processes_of, se
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 _FINISHED = re.compile(r'"compile.finished".*?"functionId": "([^"]+)".*?"durationMs": ([\d.]+)')
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    """A folder like an operator's."""
-    folder = Path(tempfile.mkdtemp(prefix="faas-data-", dir="/tmp"))
-    yield folder / "data"
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def answer(server: Server, method: str, path: str, **arguments: object) -> httpx.Response:
