@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -182,6 +183,34 @@ async def test_what_is_no_http_gets_a_problem_too(server: Server, request_bytes:
     assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"application/problem+json" in answered
     assert b"x-request-id: " in answered.lower()
+
+
+async def test_oversized_headers_are_refused_while_they_arrive(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+    with suppress(ConnectionError):
+        for _ in range(100):
+            writer.write(b"x" * 10_000)
+            await writer.drain()
+    head = await asyncio.wait_for(reader.readline(), 10)
+    assert head.startswith(b"HTTP/1.1 431 ")
+    writer.close()
+    assert (await answer(server, "GET", "/health")).status_code == 200
+
+
+async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    slow = [await asyncio.open_connection(host, int(port)) for _ in range(100)]
+    for number, (_, writer) in enumerate(slow):
+        head = b"POST /functions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+        writer.write(head[: 20 + number] if number % 2 else head + b"\r\n{")
+    assert (await answer(server, "GET", "/health")).status_code == 200
+    answers = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in slow)), 60)
+    assert all(answered.startswith(b"HTTP/1.1 408 ") for answered in answers)
+    for _, writer in slow:
+        writer.close()
+    assert (await answer(server, "GET", "/health")).status_code == 200
 
 
 async def test_head_tells_the_health(server: Server) -> None:

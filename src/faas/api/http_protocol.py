@@ -1,4 +1,8 @@
-"""uvicorn's HTTP protocol, with our shape for what it refuses before any application sees it."""
+"""uvicorn's HTTP protocol with limits on what a client may do before there is a request, and our shape for refusals."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from uuid_utils import uuid7
@@ -6,24 +10,89 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faas.api.wire import Problem
 
+HEAD_LIMIT = 64 << 10  # bytes of request line and headers
+REQUEST_TIMEOUT = 30.0  # seconds from the first byte of a request to its last; 6 MiB pass at 200 kB/s
+_INVALID = "invalid-request"
+
 
 class ProblemProtocol(HttpToolsProtocol):
-    """Answers a request that is no HTTP with a problem document, as everything else is refused."""
+    """Refuses with a problem document what is no HTTP, has too long a head, or takes too long to arrive."""
+
+    _head_bytes = 0
+    _in_head = True
+    _arriving: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection that says nothing is closed after a while."""
+        super().connection_made(transport)
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more is expected."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count while the head arrives."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers-too-large",
+                f"request line and headers: more than {HEAD_LIMIT} bytes",
+            )
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._expect_request()
+
+    def on_headers_complete(self) -> Any:
+        """Its head is here; the application judges the size of its body."""
+        self._in_head = False
+        return super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of it is here."""
+        self._expect_nothing()
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn with what is wrong."""
+        self._refuse(HTTPStatus.BAD_REQUEST, _INVALID, f"not a valid HTTP request: {msg.removesuffix('.')}")
+
+    def _expect_request(self) -> None:
+        self._expect_nothing()
+        self._arriving = self.loop.call_later(REQUEST_TIMEOUT, self._too_slow)
+
+    def _expect_nothing(self) -> None:
+        if self._arriving:
+            self._arriving.cancel()
+            self._arriving = None
+
+    def _too_slow(self) -> None:
+        if not self.transport.is_closing():
+            detail = f"the request did not arrive within {REQUEST_TIMEOUT:g} s"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail)
+
+    def _refuse(self, status: HTTPStatus, kind: str, detail: str) -> None:
+        """Answer and hang up. A request that the application has begun on sees a client that went away."""
         request_id = str(uuid7())
         problem = Problem(
-            type="urn:faas:problem:invalid-request",
-            title="The request is not valid",
-            status=400,
-            detail=f"not a valid HTTP request: {msg.removesuffix('.')}",
+            type=f"urn:faas:problem:{kind}",
+            title="The request is not valid" if kind == _INVALID else status.phrase,
+            status=status,
+            detail=detail,
             instance="",
             request_id=request_id,
         )
         body = msgspec.json.encode(problem)
         head = (
-            "HTTP/1.1 400 Bad Request\r\n"
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
             "content-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
         )
