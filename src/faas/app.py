@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -11,9 +11,8 @@ import structlog
 from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
-from faas import __version__, messages, metrics
+from faas import messages
 from faas.api.application import create_application
-from faas.api.wire import Health
 from faas.compile.handler import CompilationJobs
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
@@ -21,14 +20,14 @@ from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import migrate
-from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Pool, acquire, explain, open_pool
+from faas.database.pool import CANNOT_CONNECT, Pool, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.outcomes import Outcomes
 from faas.executions.recovery import Recovery
 from faas.executions.service import Executions
 from faas.functions.results import CompilationResults
 from faas.functions.service import Functions
-from faas.queue import client as queue_client
+from faas.health import Parts
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
@@ -111,17 +110,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         executions = Executions(pool, runtime, outcomes, process_id, settings.max_in_flight)
         stack.push_async_callback(executions.drain)
 
-        async def check_health() -> Health:
-            return await _health(pool, listener, consumers, compilers)
-
-        async def update_metrics() -> None:
-            await _measure(pool)
-
+        parts = Parts(pool, listener, consumers, compilers)
         application = create_application(
             functions_service=Functions(pool),
             executions_service=executions,
-            check_health=check_health,
-            update_metrics=update_metrics,
+            check_health=parts.check,
+            update_metrics=parts.measure,
             input_limit=settings.input_limit,
         )
         yield Service(application, runtime, url)
@@ -219,7 +213,7 @@ async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> Non
         await asyncio.wait_for(consumer.first_read.wait(), _FIRST_READ_TIMEOUT)
 
 
-# -- background tasks and health ---------------------------------------------------------------------------------------
+# -- background tasks ---------------------------------------------------------------------------------------
 
 
 async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -245,39 +239,3 @@ async def _leave(recovery: Recovery) -> None:
         await recovery.leave()
     except DatabaseUnavailable as error:
         log.warning("recovery.left_without_a_word", error=str(error))
-
-
-async def _measure(pool: Pool) -> None:
-    """The gauges that are looked up when somebody asks. Without a database the others are still told."""
-    idle = pool.get_idle_size()
-    metrics.DATABASE_CONNECTIONS.labels("idle").set(idle)
-    metrics.DATABASE_CONNECTIONS.labels("used").set(pool.get_size() - idle)
-    with suppress(TimeoutError, DatabaseUnavailable, asyncpg.PostgresError):
-        async with asyncio.timeout(2), acquire(pool) as connection:
-            await queue_client.measure(connection, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
-
-
-async def _health(
-    pool: Pool, listener: Listener, consumers: dict[str, Consumer], compilers: dict[str, Compiler]
-) -> Health:
-    database = "UP"
-    try:
-        async with asyncio.timeout(2), pool.acquire() as connection:
-            await connection.execute("SELECT 1")
-    except (*TRANSIENT, asyncpg.PostgresError) as error:
-        database = f"DOWN: {type(error).__name__}"
-    parts = {
-        queue: "UP" if consumer.healthy else "DOWN: it cannot read its queue" for queue, consumer in consumers.items()
-    }
-    parts["listener"] = "UP" if listener.connected else "DOWN: reading by poll"
-    toolchains = {language: compiler.state() for language, compiler in compilers.items()}
-    # Without the listener everything still works, only later.
-    vital = [database, *(state for name, state in parts.items() if name != "listener"), *toolchains.values()]
-    status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in vital) else "UP"
-    return Health(
-        status=status,
-        version=__version__,
-        database=database,
-        consumers=parts,
-        toolchains=toolchains or {"compiler": "OFF"},
-    )
