@@ -73,6 +73,11 @@ class Runtime:
         """What one call may use."""
         return self._limits
 
+    @property
+    def state(self) -> str:
+        """Of the processes that translate modules: `UP`, `WARMING`, or `DOWN: why`."""
+        return self._artifacts.pool.state
+
     async def check(self, binary: bytes) -> str | None:
         """What keeps `binary` from being run: not wasm, a missing export, an import nobody provides. None when fine.
 

@@ -20,8 +20,8 @@ class WatCompiler:
         return Rejected("\n".join(_cut(line) for line in assembled.replace("<anon>", "function.wat").split("\n")))
 
     def state(self) -> str:
-        """Always there: it comes with the runtime."""
-        return "UP"
+        """See Compiler; it is the runtime's."""
+        return self._runtime.state
 
 
 def _cut(line: str) -> str:
