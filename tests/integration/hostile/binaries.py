@@ -30,6 +30,15 @@ def many_functions(count: int, body: bytes = b"\0\x0b") -> bytes:
     return PREAMBLE + types + functions + code
 
 
+def many_branches(count: int) -> bytes:
+    """A module with one function of 1,000 locals and `count` branches that change one: costly far out of proportion."""
+    code = b"\1" + leb(1000) + b"\x7f"
+    for number in range(count):
+        code += b"\x20" + leb(number * 7 % 1000) + b"\x04\x40\x41\1\x21" + leb(number * 13 % 1000) + b"\x0b"
+    code += b"\x0b"
+    return PREAMBLE + section(1, b"\1\x60\0\0") + section(3, b"\1\0") + section(10, b"\1" + leb(len(code)) + code)
+
+
 _TYPE = section(1, b"\1\x60\0\0")
 _FUNCTION = section(3, b"\1\0")
 

@@ -16,7 +16,7 @@ from faas.compile.outcome import Compiled, Rejected
 from faas.runtime import Artifacts, Limits, Outcome, Runtime
 from faas.sandbox import WorkerPool
 from tests.e2e.server import processes_of
-from tests.integration.hostile.binaries import BINARIES, many_functions
+from tests.integration.hostile.binaries import BINARIES, many_branches
 from tests.integration.hostile.modules import MODULES, SLOW
 from tests.integration.hostile.outcomes import Fate, Hostile
 from tests.integration.hostile.sources import SOURCES
@@ -108,10 +108,9 @@ async def test_what_takes_too_long_to_compile_is_ended() -> None:
     """The assembler and the translation to native code have a time limit too, and do not work in this process."""
     limits = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
     artifacts = Artifacts(stack=limits.stack, timeout=1, memory=2 << 30, workers=2)
-    body = b"\0" + b"\x41\1\x45\x1a" * 15_000 + b"\x0b"
     async with Runtime(limits, artifacts, threads=2, cached_modules=8) as runtime:
         check(SLOW, *await fate_of(SLOW, WatCompiler(runtime), runtime))
-        assert await runtime.check(many_functions(120, body)) == "translating the module exceeded the time limit of 1s"
+        assert await runtime.check(many_branches(40_000)) == "translating the module exceeded the time limit of 1s"
         pids = {process.pid for process in artifacts.pool.processes}
     assert confined().isdisjoint(pids)
 
