@@ -187,20 +187,6 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture(scope="session")
-def faas_command() -> str:
-    """The installed `faas` command."""
-    import sys
-
-    return str(Path(sys.executable).parent / "faas")
-
-
-@pytest.fixture
-def clean_environment(tmp_path: Path) -> dict[str, str]:
-    """An environment without a PATH to find system tools on, and without this one's settings."""
-    return {"PATH": "", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
-
-
 def pytest_configure() -> None:
     """A test must not meet the settings of whoever runs it."""
     for name in [name for name in os.environ if name.startswith("FAAS_")]:
