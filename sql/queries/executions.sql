@@ -12,6 +12,30 @@ WITH called AS (
 )
 SELECT id AS function_id, revision, wasm_digest FROM called;
 
+-- name: start_executions(ids, reference_ids, reference_names, inputs, times, process_id)
+-- The same for many at once, in one commit. A function whose row is locked, because it is being revised or deleted, is
+-- passed over: its executions are then started alone, and wait alone.
+WITH asked AS (
+    SELECT *
+    FROM unnest(
+        :ids::uuid[], :reference_ids::uuid[], :reference_names::text[], :inputs::json[], :times::timestamptz[]
+    ) AS asked (execution_id, reference_id, reference_name, input, now)
+), called AS MATERIALIZED (
+    SELECT asked.execution_id, asked.input, asked.now, function.id AS function_id, function.revision,
+           function.wasm_digest
+    FROM asked CROSS JOIN LATERAL (
+        SELECT id, revision, wasm_digest
+        FROM executable_functions
+        WHERE status = 'READY' AND (id = asked.reference_id OR name = asked.reference_name)
+        FOR KEY SHARE SKIP LOCKED
+    ) AS function
+), started AS (
+    INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
+    SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now
+    FROM called
+)
+SELECT execution_id, function_id, revision, wasm_digest FROM called;
+
 -- name: find_function(reference_id, reference_name)^
 -- What a name or an id stands for, and why it cannot run when it cannot.
 SELECT id, name, status, compile_error
@@ -24,18 +48,16 @@ SELECT wasm_binary
 FROM executable_functions
 WHERE id = :function_id AND wasm_digest = :wasm_digest;
 
--- name: complete_execution(output, logs, now, id)$
+-- name: end_executions(ids, outputs, errors, logs, times)
 -- Guarded: an execution that was closed as interrupted stays so.
 UPDATE executions
-SET status = 'COMPLETED', output = :output::json, logs = :logs, completed_at = :now::timestamptz
-WHERE id = :id AND status = 'RUNNING'
-RETURNING id;
-
--- name: fail_execution(error_message, logs, now, id)$
-UPDATE executions
-SET status = 'FAILED', error_message = :error_message, logs = :logs, completed_at = :now::timestamptz
-WHERE id = :id AND status = 'RUNNING'
-RETURNING id;
+SET status = CASE WHEN ended.error IS NULL THEN 'COMPLETED' ELSE 'FAILED' END,
+    output = ended.output, error_message = ended.error, logs = ended.logs, completed_at = ended.now
+FROM unnest(
+    :ids::uuid[], :outputs::json[], :errors::text[], :logs::text[], :times::timestamptz[]
+) AS ended (id, output, error, logs, now)
+WHERE executions.id = ended.id AND executions.status = 'RUNNING'
+RETURNING executions.id;
 
 -- name: get_execution(id)^
 SELECT id, function_id, revision, status, input, output, error_message, logs, created_at, started_at, completed_at

@@ -22,6 +22,7 @@ from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import migrate
 from faas.database.pool import CANNOT_CONNECT, Pool, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
+from faas.executions.journal import open_journal
 from faas.executions.outcomes import Outcomes
 from faas.executions.recovery import Recovery
 from faas.executions.service import Executions
@@ -93,7 +94,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await recovery.beat()
         stack.push_async_callback(_leave, recovery)
         await _background(stack, recovery.run(), "recovery")
-        outcomes = Outcomes(pool)
+        journal = await stack.enter_async_context(open_journal(url, pool, process_id))
+        outcomes = Outcomes(journal)
         stack.push_async_callback(outcomes.flush)
         await _background(stack, outcomes.run(), "outcomes")
 
@@ -107,7 +109,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         for queue, consumer in consumers.items():
             await _consume(stack, queue, consumer)
 
-        executions = Executions(pool, runtime, outcomes, process_id, settings.max_in_flight)
+        executions = Executions(pool, runtime, journal, outcomes, settings.max_in_flight)
         stack.push_async_callback(executions.drain)
 
         parts = Parts(pool, listener, consumers, compilers)

@@ -2,8 +2,11 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
 
+import msgspec
 import structlog
 
 # Without the frames' local variables: those hold sources, inputs and connection strings.
@@ -21,7 +24,7 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
     renderer: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer()]
+        else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer(_json)]
     )
     structlog.configure(
         processors=[*shared, *renderer],
@@ -42,7 +45,14 @@ def _camel_ids(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """`function_id` becomes `functionId`, as in the API's JSON, so that a log line is found by the same name."""
-    for name in [name for name in event if "_" in name]:
-        first, *rest = name.split("_")
-        event[first + "".join(word.title() for word in rest)] = event.pop(name)
-    return event
+    return {_camel(name): value for name, value in event.items()}
+
+
+@lru_cache
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def _json(event: object, default: Callable[[Any], Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=default).decode()

@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from faas.api import errors, executions, functions, system
+from faas.api.execute import Execute
 from faas.api.request_id import RequestIds
 from faas.executions.service import Executions
 from faas.functions.service import Functions
@@ -17,7 +18,6 @@ ROUTES = [
     functions.get_function,
     functions.update_function,
     functions.delete_function,
-    executions.execute_function,
     executions.list_executions,
     executions.get_execution,
     system.health,
@@ -58,4 +58,4 @@ def create_application(
         openapi_config=None,
         logging_config=None,
     )
-    return RequestIds(application)
+    return RequestIds(Execute(application, executions_service, input_limit + _ENVELOPE))

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.types import HTTPScope
 
 from faas.api.request_id import request_id_of
 from faas.api.wire import Problem
@@ -46,24 +47,31 @@ _TITLES = {
 }
 
 
-def problem(
-    request: Request[Any, Any, Any], status: int, kind: str, detail: str, headers: dict[str, str] | None = None
-) -> Response[bytes]:
-    """A problem document as the response."""
-    body = Problem(
-        type=f"urn:faas:problem:{kind}",
-        title=_TITLES.get(kind) or HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        instance=request.scope["path"],
-        request_id=request_id_of(request.scope),
-    )
-    return Response(
-        msgspec.json.encode(body), status_code=status, media_type="application/problem+json", headers=headers or {}
-    )
+class Answer(msgspec.Struct, frozen=True):
+    """A response that is yet to be sent: JSON in `body`, and headers beside its type and length."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+    headers: dict[str, str] = {}
+
+    @property
+    def head(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI wants them."""
+        return [
+            (b"content-type", self.media_type.encode()),
+            (b"content-length", b"%d" % len(self.body)),
+            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
+        ]
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer any error of a litestar route."""
+    found = answer(request.scope, error)
+    return Response(found.body, status_code=found.status, media_type=found.media_type, headers=found.headers)
+
+
+def answer(scope: HTTPScope, error: Exception) -> Answer:
     """Answer any error. What is in no row of the table is our mistake: logged with its trace, answered without it."""
     for kind, status, name in TABLE:
         if isinstance(error, kind):
@@ -73,26 +81,38 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
             if isinstance(error, DatabaseUnavailable):
                 headers["Retry-After"] = str(_UNAVAILABLE_RETRY_AFTER)
                 log.error("request.database_unavailable", error=str(error))
-            return problem(request, status, name, str(error), headers)
+            return _problem(scope, status, name, str(error), headers)
     if isinstance(error, HTTPException):
-        return _http_problem(request, error)
-    log.error("request.failed", path=request.scope["path"], exc_info=error)
+        return _http_problem(scope, error)
+    log.error("request.failed", path=scope["path"], exc_info=error)
     detail = "the server met an error it did not expect; its log has the details under this requestId"
-    return problem(request, 500, "internal-error", detail)
+    return _problem(scope, 500, "internal-error", detail)
 
 
-def _http_problem(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _http_problem(scope: HTTPScope, error: HTTPException) -> Answer:
     """What litestar itself refuses: unknown paths, wrong methods, bodies over the limit, broken requests."""
-    path, status = request.scope["path"], error.status_code
+    path, status = scope["path"], error.status_code
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() in {"allow", "retry-after"}}
     if status == HTTPStatus.NOT_FOUND:
-        return problem(request, 404, "not-found", f"there is nothing at {path!r}")
+        return _problem(scope, 404, "not-found", f"there is nothing at {path!r}")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = headers.get("Allow") or headers.get("allow", "")
-        return problem(
-            request, 405, "method-not-allowed", f"{request.method} is not allowed here; {allowed} is", headers
+        return _problem(
+            scope, 405, "method-not-allowed", f"{scope['method']} is not allowed here; {allowed} is", headers
         )
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return problem(request, 413, "payload-too-large", "body: larger than this request may be")
+        return _problem(scope, 413, "payload-too-large", "body: larger than this request may be")
     kind = "internal-error" if status >= 500 else "invalid-request"
-    return problem(request, status, kind, error.detail or HTTPStatus(status).phrase, headers)
+    return _problem(scope, status, kind, error.detail or HTTPStatus(status).phrase, headers)
+
+
+def _problem(scope: HTTPScope, status: int, kind: str, detail: str, headers: dict[str, str] | None = None) -> Answer:
+    body = Problem(
+        type=f"urn:faas:problem:{kind}",
+        title=_TITLES.get(kind) or HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=scope["path"],
+        request_id=request_id_of(scope),
+    )
+    return Answer(status, msgspec.json.encode(body), "application/problem+json", headers or {})

@@ -1,12 +1,12 @@
-"""Routes of executions: execute, list, get."""
+"""Routes of executions: list, get. Executing has a room of its own (execute.py)."""
 
 from typing import Any, get_args
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, RawBody
+from litestar.params import FromPath
 
-from faas.api import bodies, pagination
+from faas.api import pagination
 from faas.api.responses import json_response
 from faas.api.wire import execution_record_response, execution_response
 from faas.errors import InvalidRequest
@@ -15,16 +15,6 @@ from faas.executions.service import Executions
 from faas.functions.validation import parse_reference, parse_uuid
 
 _FILTERS = {"status": get_args(Status)}
-
-
-@post("/functions/{reference:str}/execute", status_code=200)
-async def execute_function(
-    request: Request[Any, Any, Any], reference: FromPath[str], body: RawBody, executions: NamedDependency[Executions]
-) -> Response[bytes]:
-    """Execute a function. What the function does wrong is a 200 with status FAILED."""
-    function_id, name = parse_reference(reference)
-    execution = await executions.execute(function_id, name, await bodies.execution_input(body, request.headers))
-    return json_response(execution_response(execution))
 
 
 @get("/functions/{reference:str}/executions")

@@ -58,5 +58,5 @@ async def delete_function(reference: FromPath[str], functions: NamedDependency[F
 
 
 async def _draft(request: Request[Any, Any, Any], body: bytes) -> FunctionDraft:
-    asked = await bodies.decode(body, request.headers, bodies.function_request)
+    asked = await bodies.decode(body, request.headers.get("content-type", ""), bodies.function_request)
     return FunctionDraft(**msgspec.structs.asdict(asked))

@@ -39,5 +39,5 @@ class RequestIds:
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", encoded)]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=state[_KEY]):
-            await self._app(scope, receive, send_with_id)
+        structlog.contextvars.bind_contextvars(request_id=state[_KEY])  # each request is a task, with its own context
+        await self._app(scope, receive, send_with_id)

@@ -153,6 +153,7 @@ async def _serve(chosen: Settings, listening: socket.socket) -> None:
                     log_config=None,
                     access_log=False,
                     server_header=False,
+                    proxy_headers=False,  # nothing asks where a request came from
                     timeout_graceful_shutdown=int(chosen.shutdown_grace) + 2,
                     backlog=_BACKLOG,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -54,23 +54,31 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
 
 
+async def _leave_as_it_is(_: object) -> None:
+    """Nobody changes a session's state, so that none need be reset: a round trip less for each use."""
+
+
 def _same(document: bytes) -> bytes:
     return document
 
 
 @asynccontextmanager
-async def open_pool(url: str, size: int) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections to `url`. Raises ConfigurationError when it cannot connect at all."""
+async def open_pool(url: str, size: int, server_settings: Mapping[str, str] | None = None) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections to `url`, in sessions with `server_settings`.
+
+    Raises ConfigurationError when it cannot connect at all.
+    """
     try:
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),
             max_size=size,
             init=_prepare,
+            reset=_leave_as_it_is,
             timeout=ACQUIRE_TIMEOUT,
             command_timeout=30,
             # The plan cache and JIT gain nothing on statements this small, and JIT costs milliseconds when it starts.
-            server_settings={"application_name": "faas", "jit": "off"},
+            server_settings={"application_name": "faas", "jit": "off", **(server_settings or {})},
         )
     except CANNOT_CONNECT as error:
         raise ConfigurationError(explain(error)) from None

@@ -11,22 +11,20 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from faas.database import statements
-from faas.database.pool import Pool, acquire
 from faas.errors import DatabaseUnavailable
+from faas.executions.journal import End, Journal
 from faas.runtime import Outcome
 
 log = structlog.get_logger()
-_sql = statements.load("executions")
 
 _RETRY_PAUSE = 0.5
 
 
 class Outcomes:
-    """Writes outcomes to the executions table. `run` is the background task that tries the late ones again."""
+    """Writes outcomes to the journal. `run` is the background task that tries the late ones again."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self._late: dict[UUID, tuple[Outcome, datetime]] = {}
         self._wake = asyncio.Event()
 
@@ -68,22 +66,9 @@ class Outcomes:
             log.info("outcome.recorded_late", execution_id=str(execution_id))
 
     async def _write(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
-        async with acquire(self._pool) as connection:
-            try:
-                return await _record(connection, execution_id, outcome, completed_at)
-            except asyncpg.DataError as error:
-                # A JSON document that Postgres does not take although we do: the function's fault, on record.
-                refused = Outcome(error=f"invalid JSON: the database refuses it: {error}", logs=outcome.logs)
-                return await _record(connection, execution_id, refused, completed_at)
-
-
-async def _record(connection: object, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
-    if outcome.error is None:
-        found = await _sql.complete_execution(
-            connection, id=execution_id, output=outcome.output, logs=outcome.logs, now=completed_at
-        )
-    else:
-        found = await _sql.fail_execution(
-            connection, id=execution_id, error_message=outcome.error, logs=outcome.logs, now=completed_at
-        )
-    return found is not None
+        try:
+            return await self._journal.end(End(execution_id, outcome, completed_at))
+        except asyncpg.DataError as error:
+            # A JSON document that Postgres does not take although we do: the function's fault, on record.
+            refused = Outcome(error=f"invalid JSON: the database refuses it: {error}", logs=outcome.logs)
+            return await self._journal.end(End(execution_id, refused, completed_at))

@@ -16,6 +16,7 @@ from faas import metrics
 from faas.database import statements
 from faas.database.pool import Pool, acquire
 from faas.errors import ExecutionNotFound, FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated
+from faas.executions.journal import Journal, Start
 from faas.executions.model import Execution, ExecutionRecord, Status
 from faas.executions.outcomes import Outcomes
 from faas.quantities import format_size
@@ -29,13 +30,13 @@ RETRY_AFTER = 1  # seconds: most executions are short
 
 
 class Executions:
-    """Runs functions in `runtime` and records them under `process_id`, which `Recovery` keeps alive."""
+    """Runs functions in `runtime` and records them in `journal`, their ends through `outcomes`."""
 
-    def __init__(self, pool: Pool, runtime: Runtime, outcomes: Outcomes, process_id: UUID, max_in_flight: int) -> None:
+    def __init__(self, pool: Pool, runtime: Runtime, journal: Journal, outcomes: Outcomes, max_in_flight: int) -> None:
         self._pool = pool
         self._runtime = runtime
+        self._journal = journal
         self._outcomes = outcomes
-        self._process_id = process_id
         self._max_in_flight = max_in_flight
         self._in_flight: set[asyncio.Task[Execution]] = set()
 
@@ -73,16 +74,7 @@ class Executions:
     async def _execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
         execution_id, started_at = uuid7(), datetime.now(UTC)
         try:
-            async with acquire(self._pool) as connection:
-                called = await _sql.start_execution(
-                    connection,
-                    id=execution_id,
-                    reference_id=function_id,
-                    reference_name=function_name,
-                    process_id=self._process_id,
-                    input=document,
-                    now=started_at,
-                )
+            called = await self._journal.start(Start(execution_id, function_id, function_name, document, started_at))
         except asyncpg.ForeignKeyViolationError:  # deleted while we looked at it
             raise FunctionNotFound(str(function_id or function_name)) from None
         except BaseException:

@@ -46,24 +46,22 @@ class EpochClock:
         address = ctypes.cast(engine.ptr(), ctypes.c_void_p)
         event = _SignalEvent(value=address.value, notify=_SIGEV_THREAD, function=increment.value)
         self._timer = ctypes.c_void_p()
+        nanoseconds = int(TICK * 1e9)
+        self._ticking = ctypes.byref(_Interval(0, nanoseconds, 0, nanoseconds))
+        self._silent = ctypes.byref(_Interval(0, 0, 0, 0))
         _check(_libc.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(self._timer)))
 
     def start(self) -> None:
-        """Tick from now on."""
-        self._set(TICK)
+        """Tick from now on, the first time in TICK seconds."""
+        _check(_libc.timer_settime(self._timer, 0, self._ticking, None))
 
     def stop(self) -> None:
         """Tick no more until the next start: an idle server sleeps."""
-        self._set(0)
+        _check(_libc.timer_settime(self._timer, 0, self._silent, None))
 
     def close(self) -> None:
         """No tick comes after this returns, but for one that is on its way."""
         _check(_libc.timer_delete(self._timer))
-
-    def _set(self, seconds: float) -> None:
-        nanoseconds = int(seconds * 1e9)
-        interval = _Interval(0, nanoseconds, 0, nanoseconds)
-        _check(_libc.timer_settime(self._timer, 0, ctypes.byref(interval), None))
 
 
 def _check(result: int) -> None:

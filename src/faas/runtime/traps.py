@@ -35,6 +35,11 @@ def explain(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memor
     return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_where(error)}"
 
 
+def is_interrupt(error: wasmtime.Trap | wasmtime.WasmtimeError) -> bool:
+    """Whether the guest's deadline ended it."""
+    return isinstance(error, wasmtime.Trap) and error.trap_code == wasmtime.TrapCode.INTERRUPT
+
+
 def _ran_out_of_memory(trap: wasmtime.Trap, limits: Limits, memory_size: int) -> bool:
     """A refused memory.grow does not trap; the guest's runtime does, with `unreachable`, when it cannot allocate.
 
@@ -51,7 +56,7 @@ def _innermost(trap: wasmtime.Trap) -> str:
 
 def _explain_instantiation(message: str, limits: Limits) -> str:
     first = message.strip().splitlines()[-1].strip()
-    if "memory minimum size" in message or "exceeds memory limits" in message:
+    if "memory" in message and ("minimum byte size" in message or "memory limits" in message):
         return f"memory limit of {format_size(limits.memory)} exceeded: the module asks for more to begin with"
     return f"the module cannot be started: {first}"
 

@@ -1,7 +1,8 @@
 """Run as a program: confine this process for good, then become another. Needs nothing but the standard library.
 
 Layers, each used where the kernel has it; the first line on stderr says which hold:
-  rlimits      memory, no core dumps, no file may be written; no descriptor but stdin, stdout and stderr
+  rlimits      memory, no core dumps, no file may be written (those in memory may, where the plan says so); no
+               descriptor but stdin, stdout and stderr
   parent       the kernel kills us when the server dies
   privileges   root becomes a user of its own where it can; nothing gives a capability back
   landlock     no file but the program's own and the system's libraries (Linux 5.13+)
@@ -93,16 +94,16 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 
 
-def refuse_syscalls() -> str:
-    """Install the filter; what holds, as a word."""
+def refuse_syscalls(allowed: set[str]) -> str:
+    """Install the filter, but for these names; what holds, as a word."""
     column, audit = _ARCHITECTURES.get(platform.machine(), (None, None))
     if column is None or audit is None:
         return "no-seccomp"
     program = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     if column == 0:  # the x32 numbers would step around the list
         program += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    for numbers in _REFUSED.values():
-        if (number := numbers[column]) is not None:
+    for name, numbers in _REFUSED.items():
+        if name not in allowed and (number := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     for number, own in ((_TGKILL[column], os.getpid()), (_PRLIMIT[column], 0)):
         program += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, own)]
@@ -157,7 +158,9 @@ def main() -> None:
     """Confine and become the command of the plan in argv[1]."""
     parent = os.getppid()
     plan = json.loads(sys.argv[1])
-    for limit, value in ((resource.RLIMIT_DATA, plan["memory"]), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
+    files = plan["memory"] if plan["memory_files"] else 0
+    limits = {resource.RLIMIT_DATA: plan["memory"], resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: files}
+    for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
     os.closerange(3, 65536)  # whatever the server had open and did not mark as its own
     os.nice(_NICENESS)
@@ -168,7 +171,7 @@ def main() -> None:
     if os.getppid() != parent:
         sys.exit(1)  # the server died before the line above
     layers.append(restrict_files(plan["read"], plan["execute"], plan["devices"]))
-    layers.append(refuse_syscalls())
+    layers.append(refuse_syscalls({"memfd_create"} if plan["memory_files"] else set()))
     print(" ".join(layers), file=sys.stderr, flush=True)  # noqa: T201
     os.execve(plan["command"][0], plan["command"], {})  # noqa: S606
 

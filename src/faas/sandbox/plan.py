@@ -16,13 +16,15 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     """A command and all that it may use: `readable` files and folders, `memory` bytes, no network, no environment.
 
-    `name` is what the command does, for messages: "`name` exceeded the time limit of 60s".
+    `name` is what the command does, for messages: "`name` exceeded the time limit of 60s". `memory_files`: it may make
+    files that exist in memory only (memfd_create).
     """
 
     name: str
     command: list[str]
     readable: list[Path]
     memory: int
+    memory_files: bool = False
 
     def launcher(self) -> list[str]:
         """The command line that confines itself and then becomes `command`."""
@@ -33,5 +35,6 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
             "execute": [str(program), *_SYSTEM],
             "devices": list(_DEVICES),
             "memory": self.memory,
+            "memory_files": self.memory_files,
         }
         return [sys.executable, "-I", "-S", str(CONFINE), json.dumps(plan)]

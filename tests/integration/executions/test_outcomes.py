@@ -1,5 +1,6 @@
 """Outcomes are recorded, also when the database was away when the guest ended."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -7,11 +8,18 @@ import pytest
 
 from faas.database.pool import Pool
 from faas.errors import DatabaseUnavailable
+from faas.executions.journal import Journal, open_journal
 from faas.executions.outcomes import Outcomes
 from faas.runtime import Outcome
 from tests.integration.executions.test_recovery import running_execution, status
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def journal(database_url: str, pool: Pool) -> AsyncIterator[Journal]:
+    async with open_journal(database_url, pool, UUID(int=1)) as opened:
+        yield opened
 
 
 async def recorded(pool: Pool, execution_id: UUID) -> tuple[str | None, str | None]:
@@ -20,9 +28,9 @@ async def recorded(pool: Pool, execution_id: UUID) -> tuple[str | None, str | No
     return row["output"], row["logs"]
 
 
-async def test_an_outcome_is_recorded_once(pool: Pool) -> None:
+async def test_an_outcome_is_recorded_once(pool: Pool, journal: Journal) -> None:
     execution_id = await running_execution(pool, UUID(int=1))
-    outcomes = Outcomes(pool)
+    outcomes = Outcomes(journal)
     assert await outcomes.settle(execution_id, Outcome(output=b'{"n": 1.0e400}', logs="hi"), NOW)
     assert await recorded(pool, execution_id) == ('{"n": 1.0e400}', "hi")
     assert not await outcomes.settle(execution_id, Outcome(error="late"), NOW)
@@ -30,12 +38,12 @@ async def test_an_outcome_is_recorded_once(pool: Pool) -> None:
 
 
 async def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution_id = await running_execution(pool, UUID(int=1))
-    outcomes = Outcomes(pool)
+    outcomes = Outcomes(journal)
     with monkeypatch.context() as patch:
-        patch.setattr("faas.executions.outcomes.acquire", _away)
+        patch.setattr("faas.executions.journal.acquire", _away)
         with pytest.raises(DatabaseUnavailable):
             await outcomes.settle(execution_id, Outcome(output=b"1"), NOW)
         await outcomes.flush()
@@ -45,9 +53,9 @@ async def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
     assert not outcomes._late
 
 
-async def test_a_document_that_postgres_refuses_is_a_failure_on_record(pool: Pool) -> None:
+async def test_a_document_that_postgres_refuses_is_a_failure_on_record(pool: Pool, journal: Journal) -> None:
     execution_id = await running_execution(pool, UUID(int=1))
-    assert await Outcomes(pool).settle(execution_id, Outcome(output=b"no json"), NOW)
+    assert await Outcomes(journal).settle(execution_id, Outcome(output=b"no json"), NOW)
     found, error = await status(pool, execution_id)
     assert found == "FAILED"
     assert error

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from faas.compile.outcome import Compiled, Rejected
+from faas.compile.snapshot import Snapshots
 from faas.errors import ConfigurationError
 from faas.quantities import format_size
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
@@ -56,6 +57,7 @@ class AssemblyScriptCompiler:
         self._memory = memory
         self._output_limit = output_limit
         self.pool = WorkerPool(self._spawn, workers)
+        self._snapshots = Snapshots(TOOLCHAIN, memory=memory, size_limit=output_limit)
 
     async def warm(self) -> None:
         """Start the first process, so that the first job finds a compiler that has compiled before."""
@@ -73,7 +75,7 @@ class AssemblyScriptCompiler:
             return Rejected(str(limit))
         kind, content = answer[:1], answer[1:]
         if kind == _MODULE and len(content) <= self._output_limit:
-            return Compiled(content)
+            return Compiled(await self._snapshots.take(content))
         if kind == _MODULE:
             limit_shown = format_size(self._output_limit)
             return Rejected(f"the compiled module has {len(content)} bytes, over the output limit of {limit_shown}")

@@ -11,7 +11,8 @@ from typing import Any
 
 from faas.quantities import format_size
 from faas.runtime import session
-from faas.runtime.abi.convention import ABI, Guest, Host
+from faas.runtime.abi.convention import ABI, Host
+from faas.runtime.guest import Guest
 from faas.runtime.outcome import GuestFault
 
 _STRING_CLASS = 2

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import wasmtime
 
+from faas.runtime.guest import Guest
+
 
 class Host(msgspec.Struct, frozen=True):
     """A function that guests may import from `env`. `call` gets the caller and the arguments, and must never raise."""
@@ -15,42 +17,12 @@ class Host(msgspec.Struct, frozen=True):
     call: Callable[..., Any]
 
 
-class Guest(msgspec.Struct, frozen=True):
-    """One instance during one call: its store and exports, and how far its memory may grow."""
-
-    store: wasmtime.Store
-    exports: Mapping[str, Any]
-
-    @property
-    def memory(self) -> wasmtime.Memory:
-        """The exported linear memory."""
-        memory: wasmtime.Memory = self.exports["memory"]
-        return memory
-
-    def call(self, name: str, *arguments: int) -> int:
-        """Call an export that gives a number; its result as an unsigned i32 or i64 is the caller's to mask."""
-        result: int = self.exports[name](self.store, *arguments)
-        return result
-
-    def read(self, start: int, size: int) -> bytes | None:
-        """`size` bytes at `start`, or None where they do not lie inside the memory."""
-        if start < 0 or size < 0 or start + size > self.memory.data_len(self.store):
-            return None
-        return bytes(self.memory.read(self.store, start, start + size)) if size else b""
-
-    def write(self, start: int, data: bytes) -> bool:
-        """Write `data` at `start`; False where it does not fit into the memory."""
-        if start < 0 or start + len(data) > self.memory.data_len(self.store):
-            return False
-        self.memory.write(self.store, data, start)
-        return True
-
-
 class ABI(msgspec.Struct, frozen=True, kw_only=True):
     """A calling convention.
 
-    exports: every export it needs, with its type. marker: the export that tells whose module this is meant to be.
-    imports: what `env` offers. invoke: input bytes in, output bytes out; raises GuestFault or what wasm raises.
+    exports: every export it needs, with its type: functions, and the memory called `memory`. marker: the export that
+    tells whose module this is meant to be. imports: what `env` offers. invoke: input bytes in, output bytes out; raises
+    GuestFault, or native.Unusable when the guest trapped.
     """
 
     name: str

@@ -5,7 +5,8 @@ output. Both documents are UTF-8.
 """
 
 from faas.quantities import format_size
-from faas.runtime.abi.convention import ABI, Guest
+from faas.runtime.abi.convention import ABI
+from faas.runtime.guest import Guest
 from faas.runtime.outcome import GuestFault
 
 _U32 = 0xFFFF_FFFF

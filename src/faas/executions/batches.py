@@ -1,0 +1,50 @@
+"""Many writes as one: what arrives while a write is under way goes into the next one.
+
+Nothing waits for company. A lone item is written at once; under load a batch is as large as the database is slow.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batches(Generic[T, R]):
+    """Hands submitted items to `write`, up to `largest` at a time, in up to `writers` calls at once.
+
+    `write` gives one result for each item, in their order; what it raises is raised to each of them.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, writers: int, largest: int) -> None:
+        self._write = write
+        self._writers = writers
+        self._largest = largest
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._working: set[asyncio.Task[None]] = set()
+
+    def submit(self, item: T) -> "asyncio.Future[R]":
+        """The item's result, as soon as the batch is written that it went into."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if len(self._working) < self._writers:
+            task = asyncio.create_task(self._work())
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+        return future
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
+            try:
+                results = await self._write([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - it is the submitters', each of whom gets it
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for (_, future), result in zip(batch, results, strict=True):
+                    if not future.done():
+                        future.set_result(result)

@@ -1,0 +1,158 @@
+"""The two writes of an execution: that it RUNS, and how it ended. Each is committed before the caller goes on.
+
+Both are written in batches, one statement and one commit for all that wait. What a batch cannot settle for one of its
+items (a lock that is held, a document that Postgres refuses, a function that is gone) is written again alone, with
+patience, on the shared pool: nobody waits for somebody else's lock.
+
+RUNNING need not have reached the disk: a crash of Postgres that loses it loses the guest's call with it, of which
+nobody has heard. The end is on disk before anyone hears of it.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from faas.database import statements
+from faas.database.pool import Pool, acquire, open_pool
+from faas.executions.batches import Batches
+from faas.runtime import Outcome
+
+_sql = statements.load("executions")
+
+# The statements find their rows by index. The planner would read small tables whole, and keep doing so as they grow.
+# A lock is not waited for: see above.
+_BATCHES = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "lock_timeout": "20ms"}
+_NOT_ON_DISK = {"synchronous_commit": "off"}
+_ENDS_AT_ONCE = 2  # while one commit waits for the disk, the next batch is on its way
+_LARGEST = 128
+_LARGEST_BYTES = 1 << 20  # of a document; a larger one is written alone
+
+# What one item can do to a whole batch. Nothing of the batch is then written.
+_ONES_FAULT = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.TransactionRollbackError,
+)
+
+
+class Start(msgspec.Struct, frozen=True):
+    """An execution that is to be RUNNING, of the function with this id or this name."""
+
+    id: UUID
+    function_id: UUID | None
+    function_name: str | None
+    document: bytes
+    now: datetime
+
+
+class End(msgspec.Struct, frozen=True):
+    """How an execution ended, and when."""
+
+    id: UUID
+    outcome: Outcome
+    now: datetime
+
+
+class Journal:
+    """Writes for the executions of the process `process_id`. `starts` and `ends` are pools for the batches."""
+
+    def __init__(self, pool: Pool, starts: Pool, ends: Pool, process_id: UUID) -> None:
+        self._pool = pool
+        self._starts_pool = starts
+        self._ends_pool = ends
+        self._process_id = process_id
+        self._starts = Batches(self._write_starts, writers=1, largest=_LARGEST)
+        self._ends = Batches(self._write_ends, writers=_ENDS_AT_ONCE, largest=_LARGEST)
+
+    async def start(self, start: Start) -> Mapping[str, Any] | None:
+        """Record RUNNING: what runs, as `function_id`, `revision` and `wasm_digest`, or None when nothing READY does.
+
+        Raises DatabaseUnavailable, after which it may or may not be recorded; ForeignKeyViolationError when the
+        function was deleted meanwhile.
+        """
+        if len(start.document) <= _LARGEST_BYTES:
+            called = await self._starts.submit(start)
+            if called is not None:
+                return called
+        async with acquire(self._pool) as connection:
+            alone: Mapping[str, Any] | None = await _sql.start_execution(
+                connection,
+                id=start.id,
+                reference_id=start.function_id,
+                reference_name=start.function_name,
+                process_id=self._process_id,
+                input=start.document,
+                now=start.now,
+            )
+        return alone
+
+    async def end(self, end: End) -> bool:
+        """Record the end durably. False when the execution is no longer RUNNING or no longer there.
+
+        Raises DatabaseUnavailable; DataError for an output that Postgres refuses.
+        """
+        if len(end.outcome.output or b"") <= _LARGEST_BYTES:
+            ended = await self._ends.submit(end)
+            if ended is not None:
+                return ended
+        async with acquire(self._pool) as connection:
+            return end.id in await _end(connection, [end])
+
+    async def _write_starts(self, starts: Sequence[Start]) -> list[Mapping[str, Any] | None]:
+        async with acquire(self._starts_pool) as connection:
+            try:
+                rows = [
+                    row
+                    async for row in _sql.start_executions(
+                        connection,
+                        ids=[start.id for start in starts],
+                        reference_ids=[start.function_id for start in starts],
+                        reference_names=[start.function_name for start in starts],
+                        inputs=[start.document for start in starts],
+                        times=[start.now for start in starts],
+                        process_id=self._process_id,
+                    )
+                ]
+            except _ONES_FAULT:
+                return [None] * len(starts)
+        called = {row["execution_id"]: row for row in rows}
+        return [called.get(start.id) for start in starts]
+
+    async def _write_ends(self, ends: Sequence[End]) -> list[bool | None]:
+        async with acquire(self._ends_pool) as connection:
+            try:
+                ended = await _end(connection, ends)
+            except _ONES_FAULT:
+                return [None] * len(ends)
+        return [end.id in ended for end in ends]
+
+
+async def _end(connection: Any, ends: Sequence[End]) -> set[UUID]:
+    """Write `ends` in one statement; the ids of those that were RUNNING until now."""
+    return {
+        row["id"]
+        async for row in _sql.end_executions(
+            connection,
+            ids=[end.id for end in ends],
+            outputs=[end.outcome.output for end in ends],
+            errors=[end.outcome.error for end in ends],
+            logs=[end.outcome.logs for end in ends],
+            times=[end.now for end in ends],
+        )
+    }
+
+
+@asynccontextmanager
+async def open_journal(url: str, pool: Pool, process_id: UUID) -> AsyncIterator[Journal]:
+    """A journal with connections of its own for the batches, and `pool` for what is written alone."""
+    async with AsyncExitStack() as stack:
+        starts = await stack.enter_async_context(open_pool(url, 1, _BATCHES | _NOT_ON_DISK))
+        ends = await stack.enter_async_context(open_pool(url, _ENDS_AT_ONCE, _BATCHES))
+        yield Journal(pool, starts, ends, process_id)
