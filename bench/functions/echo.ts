@@ -1,0 +1,1 @@
+export function handle(input: string): string { return input; }

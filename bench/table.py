@@ -1,0 +1,71 @@
+"""Figures for people (a table on a terminal, or Markdown for docs/performance.md) and for programs (JSON)."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from os import cpu_count
+
+import msgspec
+from rich.table import Table
+
+from bench.stats import Figure
+
+HEADINGS = ("figure", "ours", "reference", "", "compared", "target", "met")
+
+
+def cells(figure: Figure) -> tuple[str, ...]:
+    """A figure's line, by HEADINGS."""
+    target = figure.target
+    unit = "" if target.compared == "ratio" else f" {figure.unit}"
+    sign = "+" if target.compared == "difference" else ""
+    bound = f"{target.relation} {sign}{target.bound:.3g}{unit}"
+    ratio = "—"
+    if target.compared != "value":
+        ratio = f"{figure.compared:{sign}.2f}{unit}"
+        if figure.least != figure.most:
+            ratio += f" ({figure.least:{sign}.2f} … {figure.most:{sign}.2f})"
+    return (
+        figure.name,
+        quantity(figure.ours, figure.unit),
+        quantity(figure.reference, figure.unit) if figure.reference is not None else "—",
+        figure.against,
+        ratio,
+        bound,
+        "yes" if figure.met else "NO",
+    )
+
+
+def quantity(value: float, unit: str) -> str:
+    """Three digits that count, and the unit."""
+    shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{shown}{unit}" if unit.startswith("/") else f"{shown} {unit}"
+
+
+def terminal(figures: Sequence[Figure]) -> Table:
+    """The table for a terminal, of any width."""
+    table = Table(*HEADINGS)
+    for figure in figures:
+        style = "green" if figure.met else "bold red"
+        *row, met = cells(figure)
+        table.add_row(*row, f"[{style}]{met}[/]")
+    return table
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The same as Markdown."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(cells(figure) for figure in figures)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def document(
+    figures: Mapping[str, Sequence[Figure]], seconds: Mapping[str, float], failures: Mapping[str, str]
+) -> bytes:
+    """The same as JSON, with every round, how long each point took, why one failed, and where and when it was."""
+    everything = {
+        "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cores": cpu_count(), "processor": platform.machine(), "system": platform.release()},
+        "seconds": seconds,
+        "figures": figures,
+        "failures": failures,
+    }
+    return msgspec.json.format(msgspec.json.encode(everything), indent=2)

@@ -1,0 +1,100 @@
+"""What wrk, pgbench and HTTP servers say, read; and the figures, written."""
+
+import json
+
+import pytest
+
+from bench import table
+from bench.database import parse_pgbench
+from bench.failure import BenchmarkFailed
+from bench.load import parse_report
+from bench.stats import at_least, at_most, below, figure, within
+from bench.steady import is_complete
+
+WRK = """Running 3s test @ http://127.0.0.1:8080
+  1 threads and 64 connections
+Requests/sec:   2000.50
+Transfer/sec:    300.00KB
+{"requests": %d, "seconds": 2.000000, "failures": %d, "mean": 30500.5, "median": 30000, "p99": 61000}
+"""
+PGBENCH = """pgbench (18.4)
+transaction type: two_statements.sql
+number of transactions actually processed: 8243
+number of failed transactions: %d (0.000%%)
+latency average = 23.281 ms
+initial connection time = 101.113 ms
+tps = 2749.010987 (without initial connection time)
+"""
+
+
+def test_a_report_of_wrk() -> None:
+    load = parse_report(WRK % (4001, 0))
+    assert (load.requests, load.per_second) == (4001, 2000.5)
+    assert (load.mean, load.median, load.p99) == (30.5005, 30.0, 61.0)
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (WRK % (4001, 3), "of 4001 requests 3 failed"),
+        (WRK % (0, 0), "of 0 requests"),
+        ("Running 3s test\n", "no report"),
+        ("", "no report"),
+    ],
+)
+def test_failed_requests_are_no_figure(output: str, reason: str) -> None:
+    with pytest.raises(BenchmarkFailed, match=reason):
+        parse_report(output)
+
+
+def test_a_report_of_pgbench() -> None:
+    assert parse_pgbench(PGBENCH % 0) == (2749.010987, 23.281)
+
+
+@pytest.mark.parametrize("output", [PGBENCH % 2, "", "pgbench: error: connection failed"])
+def test_failed_transactions_are_no_figure(output: str) -> None:
+    with pytest.raises(BenchmarkFailed, match="pgbench"):
+        parse_pgbench(output)
+
+
+def test_a_response_is_complete_with_its_last_byte() -> None:
+    response = b"HTTP/1.1 200 OK\r\nContent-Type: x\r\ncontent-length: 5\r\n\r\nhello"
+    assert [size for size in range(1, len(response) + 1) if is_complete(response[:size])] == [len(response)]
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
+def test_a_response_that_cannot_be_read_is_said(data: bytes) -> None:
+    with pytest.raises(BenchmarkFailed):
+        is_complete(data)
+
+
+FIGURES = [
+    figure("rate", "/s", at_least(0.6), [2000.0, 2200.0], ("echo", [4000.0, 4000.0])),
+    figure("wait", "ms", within(1.0), [3.0], ("alone", [2.5])),
+    figure("memory", "MiB", below(150), [151.2]),
+    figure("call", "µs", at_most(1 / 8), [50.0], ("plain", [500.0])),
+]
+
+
+def test_the_lines_of_the_table() -> None:
+    assert [table.cells(one) for one in FIGURES] == [
+        ("rate", "2,100/s", "4,000/s", "echo", "0.53 (0.50 … 0.55)", "≥ 0.6", "NO"),
+        ("wait", "3 ms", "2.5 ms", "alone", "+0.50 ms", "≤ +1 ms", "yes"),
+        ("memory", "151 MiB", "—", "", "—", "≤ 150 MiB", "NO"),
+        ("call", "50 µs", "500 µs", "plain", "0.10", "≤ 0.125", "yes"),
+    ]
+
+
+def test_markdown_has_a_line_for_each_figure() -> None:
+    lines = table.markdown(FIGURES).splitlines()
+    assert len(lines) == 2 + len(FIGURES)
+    assert {line.count("|") for line in lines} == {len(table.HEADINGS) + 1}
+
+
+def test_json_has_every_round() -> None:
+    found = json.loads(table.document({"executions": FIGURES}, {"executions": 12.5}, {"call": "no faas run"}))
+    rate = found["figures"]["executions"][0]
+    assert rate["roundsOfOurs"] == [2000.0, 2200.0]
+    assert rate["target"] == {"compared": "ratio", "relation": "≥", "bound": 0.6}
+    assert found["failures"] == {"call": "no faas run"}
+    assert found["seconds"] == {"executions": 12.5}
