@@ -3,12 +3,14 @@
 Exit codes: 0 all was measured, met or not; 1 something could not be measured; 2 the command is wrong.
 """
 
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import click
+import httpx
 from rich.console import Console
 
 from bench import table
@@ -61,7 +63,7 @@ def main(
             )
             try:
                 figures[name] = list(POINTS[name](plan))
-            except BenchmarkFailed as failure:
+            except (BenchmarkFailed, httpx.HTTPError, OSError, subprocess.TimeoutExpired) as failure:
                 failures[name] = str(failure)
                 errors.print(f"  not measured: {failure}", style="red", markup=False)
         took[name] = time.perf_counter() - began

@@ -1,5 +1,6 @@
 """What the benchmark asks of the platform, over HTTP, as any client does."""
 
+import base64
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ LANGUAGES = {".ts": "assemblyscript", ".wat": "wat"}
 INPUT = '{"a":1,"b":2}'
 BODY = f'{{"input":{INPUT}}}'
 OUTPUT = {"sum": 3}
-_POLL = 0.004  # seconds between two looks at a function that is being compiled
+_POLL = 0.01  # seconds between two looks at a function that is being compiled; a look costs both sides 2 ms
 _PATIENCE = 90.0
 
 
@@ -31,6 +32,11 @@ class Client:
         path = FUNCTIONS / file
         source = path.read_text() + (f"// {comment}\n" if comment else "")
         body = {"name": name, "language": LANGUAGES[path.suffix], "source": source}
+        self._checked(self._http.post("/functions", json=body))
+
+    def register_module(self, name: str, module: bytes) -> None:
+        """Register a module that is compiled already."""
+        body = {"name": name, "language": "wasm", "source": base64.b64encode(module).decode()}
         self._checked(self._http.post("/functions", json=body))
 
     def await_ready(self, names: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from bench.failure import BenchmarkFailed
 from bench.stats import percentile
 
 _PATIENCE = 30.0  # seconds without any answer
+_LONGEST = 400.0  # seconds for all of them
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -36,7 +37,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
 def post(url: str, paths: Sequence[str], body: bytes, *, connections: int, count: int, rate: float | None) -> Steady:
     """POST `body` `count` times to `paths` in turn, at `rate` a second, or without one as fast as answers come.
 
-    Raises BenchmarkFailed where an answer is not 200, or none comes for 30 s.
+    Raises BenchmarkFailed where an answer is not 200, none comes for 30 s, or all take more than 400 s.
     """
     parts = urlsplit(url)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
@@ -83,6 +84,8 @@ class _Run:
                 self._receive(connection)
             if not readable and waiting >= _PATIENCE:
                 raise BenchmarkFailed(f"no answer within {_PATIENCE:g} s")
+            if time.perf_counter() - began > _LONGEST:
+                raise BenchmarkFailed(f"{len(self._latencies)} of {self._count} answers within {_LONGEST:g} s")
         return Steady(
             requests=self._count,
             seconds=time.perf_counter() - began,

@@ -11,13 +11,14 @@ from bench.plan import Plan
 from bench.servers import Server
 from bench.stats import Figure, at_most, figure, in_turns
 
-_FEW, _MANY = 10_000, 2_000_000  # executions, half of them of the function that is measured
+_FEW, _MANY = 10_000, 2_000_000  # executions
 _FUNCTIONS, _JOBS = 10_000, 10_000
-_OTHERS = 49  # functions that have the other half
+_OTHERS = 49  # functions that share the table with the two that are measured
 _READS = 200  # paths that a reading takes in turn
 _TARGET = at_most(1.3)
 
-# Half of the rows are of the function `add`; its oldest 50 FAILED, so that a list of those finds them only at the end.
+# What is hard to list: the oldest quarter is of the function `old`, which has not run since; of the others every second
+# is of `add`, which runs still, and whose 50 FAILED ones are its oldest.
 _EXECUTIONS = """
 SET session_replication_role = replica;
 INSERT INTO executions
@@ -26,11 +27,14 @@ SELECT uuidv7(ago), owner, 1, owner, CASE WHEN failed THEN 'FAILED' ELSE 'COMPLE
        CASE WHEN NOT failed THEN '{{"sum":3}}'::json END, CASE WHEN failed THEN 'time limit of 10s exceeded' END,
        now() + ago, now() + ago, now() + ago
 FROM (
-    SELECT (number - {count} - 1) * interval '1 second' AS ago, number <= 100 AND number % 2 = 0 AS failed,
-           CASE WHEN number % 2 = 0 THEN measured.id ELSE others.ids[1 + number / 2 % cardinality(others.ids)] END
-               AS owner
+    SELECT (number - {count} - 1) * interval '1 second' AS ago,
+           number % 2 = 0 AND number BETWEEN {count} / 4 + 1 AND {count} / 4 + 100 AS failed,
+           CASE WHEN number <= {count} / 4 THEN old.id
+                WHEN number % 2 = 0 THEN measured.id
+                ELSE others.ids[1 + number / 2 % cardinality(others.ids)] END AS owner
     FROM generate_series(1, {count}) AS number,
          (SELECT id FROM functions WHERE name = 'add') AS measured,
+         (SELECT id FROM functions WHERE name = 'old') AS old,
          (SELECT array_agg(id) AS ids FROM functions WHERE name LIKE 'other%') AS others
 ) AS generated;
 SET session_replication_role = origin;
@@ -90,7 +94,9 @@ def measure(plan: Plan) -> list[Figure]:
         named = f"with {functions:,} functions, {jobs:,} jobs too"
         return [
             *figures,
-            figure(f"execute {named}", "ms", _TARGET, rounds["large"], ("with 51 and none", rounds["small"])),
+            figure(
+                f"execute {named}", "ms", _TARGET, rounds["large"], (f"with {_OTHERS + 3} and none", rounds["small"])
+            ),
         ]
 
 
@@ -100,6 +106,7 @@ def _filled(plan: Plan, name: str, executions: int) -> Iterator[Server]:
     data_dir = plan.place(f"growth-{name}")
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.ts")
+        client.deploy("old", "add_by_hand.ts")
         client.deploy("small", "loop.wat")
     with servers.faas(data_dir, "--compiler", "false") as server:
         psql(server, _COPIES.format(prefix="other", count=_OTHERS) + _EXECUTIONS.format(count=executions))
@@ -120,5 +127,6 @@ def _calls(server: Server) -> dict[str, Callable[[], float]]:
         "list": timed([history]),
         "list from the middle": timed([f"{history}?cursor={middle}"]),
         "list FAILED": timed([f"{history}?status=FAILED"]),
+        "list what ran long ago": timed(["/functions/old/executions"]),
         "get": timed([f"/executions/{identity}" for identity in ids]),
     }

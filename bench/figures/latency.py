@@ -19,7 +19,7 @@ _LOOPS = 4
 def measure(plan: Plan) -> list[Figure]:
     """Each round: the greatest rate by wrk, then half of it alone, then half of it beside the loops."""
     require_wrk()
-    time_limit = plan.seconds + 2  # the loops begin before the load and outlast it
+    time_limit = plan.seconds + 3  # the loops begin before the load and outlast it
     alone: list[Steady] = []
     beside: list[Steady] = []
     options = ("--time-limit", f"{time_limit}s")

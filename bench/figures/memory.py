@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from bench import servers, steady
 from bench.client import BODY, client_of
+from bench.database import module_of
 from bench.plan import Plan
 from bench.stats import Figure, at_most, below, figure
 
@@ -19,9 +20,10 @@ def measure(plan: Plan) -> list[Figure]:
         client.await_toolchain()
         idle = server.resident_mib
         plan.progress(f"{_FUNCTIONS} functions")
+        client.deploy("add", "add.ts")
         names = [f"add{number}" for number in range(_FUNCTIONS)]
-        for name in names:
-            client.register(name, "add.ts", comment=name)
+        for number, name in enumerate(names):
+            client.register_module(name, _another(module_of(server, "add"), number))
         client.await_ready(names)
         paths = [f"/functions/{name}/execute" for name in names]
 
@@ -44,3 +46,8 @@ def measure(plan: Plan) -> list[Figure]:
         ),
         figure("memory, idle", "MiB", below(150), [idle]),
     ]
+
+
+def _another(module: bytes, number: int) -> bytes:
+    """The module with a custom section more: it does the same, and is another to every cache."""
+    return module + bytes([0, 3, 1, ord("n"), number])
