@@ -28,7 +28,7 @@ _TABLE_WIDTH = 150  # below which lines wrap; a narrow terminal wraps them itsel
 @click.option("--only", metavar="NAME", multiple=True, type=click.Choice(list(POINTS)), help="This point; repeatable.")
 @click.option("--rounds", metavar="N", type=click.IntRange(1, 100), default=5, show_default=True, help="Of each.")
 @click.option(
-    "--seconds", metavar="N", type=click.IntRange(1, 60), default=3, show_default=True, help="Of load a round."
+    "--seconds", metavar="N", type=click.IntRange(1, 60), default=2, show_default=True, help="Of load a round."
 )
 @click.option("--quick", is_flag=True, help="A look at whether it runs: one round, a second, a tenth of the counts.")
 @click.option(

@@ -29,7 +29,7 @@ def measure(plan: Plan) -> list[Figure]:
     plugin = folder / "plugin.wasm"
     compile_cold(FUNCTIONS / "add_extism.ts", plugin, "--use", "abort=add_extism/trap", "-O3", json_as=True)
 
-    calls = plan.count(5000)
+    calls = plan.count(2000)
 
     def ours(name: str) -> Callable[[], float]:
         command = [str(FAAS), "run", str(folder / f"{name}.wasm"), "--input", INPUT]
