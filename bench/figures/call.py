@@ -25,6 +25,7 @@ def measure(plan: Plan) -> list[Figure]:
     with servers.faas(folder / "data") as server, client_of(server) as client:
         for name, file in (("add", "add.ts"), ("plain", "add_by_hand.ts")):
             client.deploy(name, file)
+            client.add(name)
             (folder / f"{name}.wasm").write_bytes(module_of(server, name))
     plugin = folder / "plugin.wasm"
     compile_cold(FUNCTIONS / "add_extism.ts", plugin, "--use", "abort=add_extism/trap", "-O3", json_as=True)
