@@ -27,5 +27,6 @@ if __name__ == "__main__":
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=2048,
     )
