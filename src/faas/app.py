@@ -1,8 +1,9 @@
 """The composition root: settings in, running services out. The one exit stack that starts and stops everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -64,30 +65,29 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, list[str
         yield url, await _migrate(url)
 
 
+class Local(msgspec.Struct, frozen=True):
+    """What compiles and runs functions, without a database or a port."""
+
+    compilers: Mapping[str, Compiler]
+    runtime: Runtime
+
+
+@asynccontextmanager
+async def open_local(settings: Settings) -> AsyncIterator[Local]:
+    """The compilers and the runtime alone, each process started when it is first needed."""
+    async with AsyncExitStack() as stack:
+        runtime = await _open_runtime(stack, settings, cache=None)
+        yield Local(_compilers(_open_assemblyscript(stack, settings), runtime), runtime)
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Everything, started in the order of its needs and stopped in reverse. Raises ConfigurationError."""
     async with AsyncExitStack() as stack:
         url, _ = await stack.enter_async_context(open_database(settings))
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
-        limits = Limits(
-            time=settings.time_limit,
-            memory=settings.memory_limit,
-            stack=settings.stack_limit,
-            input=settings.input_limit,
-            output=settings.output_limit,
-            logs=settings.log_limit,
-        )
-        artifacts = Artifacts(
-            stack=settings.stack_limit,
-            timeout=settings.compile_timeout,
-            memory=settings.compile_memory,
-            workers=settings.compile_workers,
-        )
-        runtime = await stack.enter_async_context(
-            Runtime(limits, artifacts, threads=settings.max_in_flight, cached_modules=settings.module_cache)
-        )
-        await _background(stack, _warm("wasm", artifacts.pool), "wasm-warm-up")
+        runtime = await _open_runtime(stack, settings, cache=settings.data_dir / "artifacts")
+        await _background(stack, _warm("wasm", runtime.processes), "wasm-warm-up")
         process_id = uuid7()
         # A connection of its own: requests that wait for one must not make this process look dead.
         recovery = Recovery(await stack.enter_async_context(open_pool(url, 1)), process_id)
@@ -104,7 +104,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         consumers = {messages.COMPILATION_RESULTS: _results_consumer(settings, pool, runtime, listener)}
         compilers: dict[str, Compiler] = {}
         if settings.compiler:
-            compilers = await _open_compilers(stack, settings, runtime)
+            assemblyscript = _open_assemblyscript(stack, settings)
+            await _background(stack, _warm("assemblyscript", assemblyscript.pool), "compiler-warm-up")
+            compilers = _compilers(assemblyscript, runtime)
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
         for queue, consumer in consumers.items():
             await _consume(stack, queue, consumer)
@@ -149,6 +151,30 @@ async def _migrate(url: str) -> list[str]:
         await connection.close()
 
 
+# -- the parts that compile and run ------------------------------------------------------------------------------------
+
+
+async def _open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Path | None) -> Runtime:
+    limits = Limits(
+        time=settings.time_limit,
+        memory=settings.memory_limit,
+        stack=settings.stack_limit,
+        input=settings.input_limit,
+        output=settings.output_limit,
+        logs=settings.log_limit,
+    )
+    artifacts = Artifacts(
+        stack=settings.stack_limit,
+        timeout=settings.compile_timeout,
+        memory=settings.compile_memory,
+        workers=settings.compile_workers,
+        cache=cache,
+    )
+    return await stack.enter_async_context(
+        Runtime(limits, artifacts, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+    )
+
+
 # -- the queues --------------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +204,7 @@ def _jobs_consumer(
     )
 
 
-async def _open_compilers(stack: AsyncExitStack, settings: Settings, runtime: Runtime) -> dict[str, Compiler]:
+def _open_assemblyscript(stack: AsyncExitStack, settings: Settings) -> AssemblyScriptCompiler:
     find_node()
     assemblyscript = AssemblyScriptCompiler(
         workers=settings.compile_workers,
@@ -187,7 +213,10 @@ async def _open_compilers(stack: AsyncExitStack, settings: Settings, runtime: Ru
         output_limit=settings.compile_output_limit,
     )
     stack.push_async_callback(assemblyscript.close)
-    await _background(stack, _warm("assemblyscript", assemblyscript.pool), "compiler-warm-up")
+    return assemblyscript
+
+
+def _compilers(assemblyscript: Compiler, runtime: Runtime) -> dict[str, Compiler]:
     return {"assemblyscript": assemblyscript, "wat": WatCompiler(runtime), "wasm": WasmCompiler()}
 
 

@@ -14,8 +14,13 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 class Faas:
     """Runs `faas …` against a server."""
 
-    def __init__(self, server: Server) -> None:
-        self._environment = {"FAAS_URL": server.url, "PATH": "", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    def __init__(self, server: Server | None) -> None:
+        self._environment = {
+            "FAAS_URL": server.url if server else "",
+            "PATH": "",
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+        }
 
     async def __call__(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> tuple[str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -109,6 +114,24 @@ async def test_list_get_and_delete(faas: Faas) -> None:
     assert (await faas("delete", "echo"))[0] == "echo deleted\n"
     _, err = await faas("get", "echo", code=1)
     assert err == "faas: no function has the id or name 'echo'\n"
+
+
+async def test_run_needs_no_server(tmp_path: Path) -> None:
+    faas = Faas(None)
+    out, err = await faas("run", str(EXAMPLES / "hello.ts"), "--input", '{"name": "you"}')
+    assert (out, err) == ('{"greeting":"Hello, you!"}\n', "greeting you\n")
+    out, _ = await faas(
+        "run", str(EXAMPLES / "echo.wat"), "--input", "-", "--repeat", "50", "--json", stdin=b'{"n": 1}'
+    )
+    described = json.loads(out)
+    assert (described["status"], described["output"], described["calls"]) == ("COMPLETED", {"n": 1}, 50)
+    assert 0 < described["callSeconds"]["median"] <= described["callSeconds"]["p99"] < 5
+    file = tmp_path / "broken.ts"
+    file.write_text("export function handle(input: string): string { return 5; }")
+    _, err = await faas("run", str(file), code=1)
+    assert "TS2322" in err
+    _, err = await faas("run", str(EXAMPLES / "hello.ts"), "--input", "[1]", code=2)
+    assert err == "faas: --input [1]: accepted is a JSON object\n"
 
 
 async def test_a_server_that_is_not_there_is_said() -> None:

@@ -16,6 +16,7 @@ from faas.errors import ConfigurationError, FaasError
 _COMMANDS = {
     "serve": ("faas.cli.serve", "Serve the platform over HTTP."),
     "migrate": ("faas.cli.serve", "Bring the database's schema up to date."),
+    "run": ("faas.cli.run", "Compile a source file and call it once, without a server."),
     "deploy": ("faas.cli.functions", "Create or update a function from a source file."),
     "invoke": ("faas.cli.functions", "Execute a function."),
     "list": ("faas.cli.functions", "List the functions."),

@@ -1,6 +1,5 @@
 """The commands on functions: deploy, invoke, list, get, delete, executions."""
 
-import base64
 import sys
 import time
 from pathlib import Path
@@ -12,9 +11,9 @@ import msgspec
 
 from faas.cli.client import Client, ServerError, server_options
 from faas.cli.output import ago, first_line, milliseconds, print_fields, print_json, print_table
+from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
 from faas.errors import ConfigurationError
 
-_LANGUAGES = {".ts": "assemblyscript", ".wat": "wat", ".wasm": "wasm"}
 _WAITING = {"PENDING", "COMPILING"}
 _POLL = 0.1
 
@@ -22,7 +21,7 @@ _POLL = 0.1
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="The function's name.  [default: the file's, without its ending]")
-@click.option("--language", type=click.Choice(list(_LANGUAGES.values())), help="[default: by the file's ending]")
+@click.option("--language", type=click.Choice(list(LANGUAGES.values())), help="[default: by the file's ending]")
 @click.option("--description", help="A line that says what it does.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is compiled.")
 @click.option("--timeout", type=float, default=120, show_default=True, help="Wait this many seconds at most.")
@@ -41,10 +40,12 @@ def deploy(
 
     Prints the compiler's diagnostics and ends with 1 when FILE does not compile.
     """
-    language = language or _LANGUAGES.get(file.suffix)
-    if language is None:
-        raise ConfigurationError(f"{file}: no language goes by {file.suffix!r}; say --language")
-    body: dict[str, str | None] = {"name": name or file.stem, "language": language, "source": _source(file, language)}
+    language = language or language_of(file)
+    body: dict[str, str | None] = {
+        "name": name or file.stem,
+        "language": language,
+        "source": read_source(file, language),
+    }
     body["description"] = description or _kept_description(client, name or file.stem)
     response = client.call("POST", "/functions", json=body, accept=(409,))
     created = response.status_code == 201
@@ -74,7 +75,7 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
 
     What it printed goes to stderr. Ends with 1 when the execution FAILED.
     """
-    body = b'{"input":' + _input(source) + b"}"
+    body = b'{"input":' + input_document(source) + b"}"
     response = client.call("POST", _path(name, "execute"), content=body, headers={"Content-Type": "application/json"})
     execution = response.json()
     if as_json:
@@ -93,7 +94,7 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
 
 @click.command("list")
 @click.option("--status", type=click.Choice(["PENDING", "COMPILING", "READY", "FAILED"]))
-@click.option("--language", type=click.Choice(list(_LANGUAGES.values())))
+@click.option("--language", type=click.Choice(list(LANGUAGES.values())))
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @server_options
 def list_functions(status: str | None, language: str | None, limit: int, client: Client, as_json: bool) -> None:
@@ -215,17 +216,6 @@ def _path(name: str | None, *rest: str) -> str:
     return "/".join(["/functions", quote(name, safe=""), *rest])
 
 
-def _source(file: Path, language: str) -> str:
-    try:
-        if language == "wasm":
-            return base64.b64encode(file.read_bytes()).decode()
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: not UTF-8 at byte {error.start}") from None
-    except OSError as error:
-        raise ConfigurationError(f"{file}: {error.strerror}") from None
-
-
 def _kept_description(client: Client, name: str) -> str | None:
     """The description that the function has already: a deploy without --description does not wipe it out."""
     response = client.call("GET", _path(name), accept=(400, 404))
@@ -248,20 +238,6 @@ def _await_compiled(client: Client, function: dict[str, Any], timeout: float) ->
         if function["revision"] != revision:
             raise ServerError(f"{function['name']} was changed by somebody else meanwhile")
     return function
-
-
-def _input(source: str) -> bytes:
-    """The input's bytes as given; the server judges them."""
-    if source == "-":
-        content = sys.stdin.buffer.read()
-    elif source.startswith("@"):
-        try:
-            content = Path(source[1:]).read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"--input {source}: {error.strerror}") from None
-    else:
-        content = source.encode()
-    return content.strip() or b"{}"
 
 
 def _raw_output(body: str) -> str:

@@ -131,7 +131,14 @@ class Journal:
                 ended = await _end(connection, ends)
             except _ONES_FAULT:
                 return [None] * len(ends)
-        return [end.id in ended for end in ends]
+        return [_take(ended, end.id) for end in ends]
+
+
+def _take(ids: set[UUID], wanted: UUID) -> bool:
+    """Whether `wanted` is in `ids`, which it then leaves: the end of an execution is told once."""
+    found = wanted in ids
+    ids.discard(wanted)
+    return found
 
 
 async def _end(connection: Any, ends: Sequence[End]) -> set[UUID]:

@@ -8,16 +8,21 @@ from pathlib import Path
 import wasmtime
 
 from faas.runtime import precompiler
+from faas.runtime.artifact_cache import ArtifactCache
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 
 _ANSWER_LIMIT = 256 << 20
 
 
 class Artifacts:
-    """Compiles modules, and assembles texts, outside this process: `timeout` seconds and `memory` bytes for each."""
+    """Compiles modules, and assembles texts, outside this process: `timeout` seconds and `memory` bytes for each.
 
-    def __init__(self, *, stack: int, timeout: float, memory: int, workers: int) -> None:
+    `cache` is the folder in which native code is kept; without one, each start translates anew.
+    """
+
+    def __init__(self, *, stack: int, timeout: float, memory: int, workers: int, cache: Path | None = None) -> None:
         self._stack = stack
+        self._cache = ArtifactCache(cache, f"stack {stack}") if cache else None
         self._timeout = timeout
         self._memory = memory
         size = max(2, workers)
@@ -25,7 +30,11 @@ class Artifacts:
         # New modules leave one process to those that were compiled before: what runs does not wait for what is new.
         self._newcomers = asyncio.Semaphore(size - 1)
 
-    async def compile(self, binary: bytes, *, new: bool) -> bytes | str:
+    async def cached(self, digest: bytes) -> bytes | None:
+        """The native code of the module with this SHA-256 `digest`, if it was kept."""
+        return await asyncio.to_thread(self._cache.get, digest) if self._cache else None
+
+    async def compile(self, digest: bytes, binary: bytes, *, new: bool) -> bytes | str:
         """Native code for `binary`, or why there is none. `new`: nobody has compiled it before.
 
         Raises WorkerDied when the process ended without saying why.
@@ -35,6 +44,8 @@ class Artifacts:
         except LimitReached as limit:
             return str(limit)
         if answer[:1] == precompiler.DONE:
+            if self._cache:
+                await asyncio.to_thread(self._cache.put, digest, answer[1:])
             return answer[1:]
         return f"not a valid WebAssembly module: {' '.join(answer[1:].decode().split())}"
 

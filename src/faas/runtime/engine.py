@@ -29,6 +29,7 @@ from faas.runtime.outcome import GuestFault, Outcome
 from faas.runtime.precompiler import configuration
 from faas.runtime.session import Session
 from faas.runtime.traps import explain, is_interrupt
+from faas.sandbox import WorkerPool
 
 log = structlog.get_logger()
 
@@ -80,6 +81,11 @@ class Runtime:
         """Of the processes that translate modules: `UP`, `WARMING`, or `DOWN: why`."""
         return self._artifacts.pool.state
 
+    @property
+    def processes(self) -> WorkerPool:
+        """The processes that translate modules."""
+        return self._artifacts.pool
+
     async def check(self, binary: bytes) -> str | None:
         """What keeps `binary` from being run: not wasm, a missing export, an import nobody provides. None when fine.
 
@@ -118,6 +124,10 @@ class Runtime:
             self._running -= 1
             if not self._running:
                 self._clock.stop()
+
+    async def run_binary(self, binary: bytes, document: bytes) -> Outcome:
+        """Call the module `binary`, as `run` does."""
+        return await self.run(hashlib.sha256(binary).digest(), lambda: _given(binary), document)
 
     def interrupt(self) -> None:
         """End every call that runs now, and every later one, at once: for a shutdown that cannot wait."""

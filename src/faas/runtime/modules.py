@@ -65,7 +65,7 @@ class Modules:
         while True:
             task, own = self._tasks.get(digest), False
             if task is None:
-                task, own = asyncio.create_task(self._compile(load, new=new)), True
+                task, own = asyncio.create_task(self._compile(digest, load, new=new)), True
                 self._tasks[digest] = task
                 if len(self._tasks) > self._size:
                     self._tasks.popitem(last=False)
@@ -81,8 +81,12 @@ class Modules:
                     raise
                 # Somebody else's `load` failed, of which we know nothing: try with our own.
 
-    async def _compile(self, load: Callable[[], Awaitable[bytes]], *, new: bool) -> Module | str:
-        code = await self._artifacts.compile(await load(), new=new)
+    async def _compile(self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool) -> Module | str:
+        if cached := await self._artifacts.cached(digest):
+            module = await asyncio.to_thread(self._link, cached)
+            if isinstance(module, Module):  # another engine's code is refused: then it is made anew
+                return module
+        code = await self._artifacts.compile(digest, await load(), new=new)
         return code if isinstance(code, str) else await asyncio.to_thread(self._link, code)
 
     def _link(self, code: bytes) -> Module | str:

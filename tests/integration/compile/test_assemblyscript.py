@@ -170,3 +170,33 @@ async def test_sources_do_not_meet(compiler: AssemblyScriptCompiler, runtime: Ru
     assert isinstance(answer, Rejected)
     assert "Cannot find name 'other'" in answer.diagnostics
     assert (await run(compiler, runtime, ECHO_TS)).output == b"{}"
+
+
+INITIALIZED = {
+    "a constant": ("const table = new Map<i32, i32>(); for (let i = 0; i < 100; i++) table.set(i, i * i);", True),
+    "the clock": ("const table = new Map<i32, i32>(); table.set(9, <i32>(Date.now() * 0) + 81);", False),
+    "chance": ("const table = new Map<i32, i32>(); table.set(9, <i32>(Math.random() * 0.1) + 81);", False),
+    "a message": ("const table = new Map<i32, i32>(); table.set(9, 81); console.log('ready');", False),
+}
+
+
+@pytest.mark.parametrize("name", INITIALIZED)
+async def test_start_up_code_runs_at_compile_time_unless_it_asks_the_host(
+    compiler: AssemblyScriptCompiler, runtime: Runtime, name: str
+) -> None:
+    start_up, snapshot = INITIALIZED[name]
+    source = f"{start_up}\nexport function handle(input: string): string {{ return table.get(9).toString(); }}"
+    compiled = await compiler.compile(source)
+    assert isinstance(compiled, Compiled), compiled
+    assert (b"_initialize" not in compiled.binary) == snapshot
+    outcome = await run(compiler, runtime, source)
+    assert (outcome.output, outcome.error) == (b"81", None)
+    assert outcome.logs == ("ready" if name == "a message" else None)
+
+
+async def test_start_up_code_that_does_not_end_is_left_to_the_time_limit(
+    compiler: AssemblyScriptCompiler, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faas.compile.snapshot._TIMEOUT", 0.5)
+    source = "while (true) {}\nexport function handle(input: string): string { return input; }"
+    assert (await run(compiler, runtime, source)).error == "time limit of 300ms exceeded"

@@ -1,0 +1,100 @@
+"""`faas run`: a function tried out without a server."""
+
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from faas import documents, logs, settings
+from faas.app import open_local
+from faas.cli.output import print_json
+from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
+from faas.compile.outcome import Rejected
+from faas.errors import ConfigurationError
+from faas.quantities import format_size
+from faas.runtime import Outcome
+from faas.settings import Settings
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--input", "source", metavar="JSON|@FILE|-", default="{}", help="A JSON object, a file, or stdin.")
+@click.option("--language", type=click.Choice(list(LANGUAGES.values())), help="[default: by the file's ending]")
+@click.option("--repeat", type=click.IntRange(1), help="Call it so often, and say how long a call takes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def run(file: Path, source: str, language: str | None, repeat: int | None, as_json: bool) -> int:
+    """Compile FILE and call it once, here: the same sandbox and limits as on a server, and nothing is kept.
+
+    What it prints goes to stderr. Ends with 1 when FILE does not compile or the call fails.
+    """
+    chosen = settings.load({})
+    logs.configure("console", "error")
+    document = input_document(source)
+    _check(document, chosen.input_limit)
+    language = language or language_of(file)
+    outcome, seconds = asyncio.run(_run(chosen, language, read_source(file, language), document, repeat))
+    if as_json:
+        print_json(_described(outcome, seconds if repeat else []))
+    else:
+        if outcome.logs:
+            click.secho(outcome.logs, dim=True, err=True)
+        if outcome.error is None and outcome.output is not None:
+            click.echo(outcome.output.decode())
+        else:
+            click.secho(outcome.error, fg="red", err=True)
+        if repeat:
+            figures = ", ".join(f"{name} {value * 1e6:.0f} µs" for name, value in _summary(seconds).items())
+            click.echo(f"{len(seconds)} calls: {figures}", err=True)
+    return int(outcome.error is not None)
+
+
+COMMANDS: dict[str, click.Command] = {"run": run}
+
+
+def _check(document: bytes, limit: int) -> None:
+    try:
+        documents.check(document)
+    except documents.NotJSON as error:
+        raise ConfigurationError(f"--input: {error}") from None
+    if not document.startswith(b"{"):
+        raise ConfigurationError(f"--input {document[:40].decode()}: accepted is a JSON object")
+    if len(document) > limit:
+        raise ConfigurationError(f"--input: {len(document)} bytes; the limit is {format_size(limit)}")
+
+
+async def _run(
+    chosen: Settings, language: str, source: str, document: bytes, repeat: int | None
+) -> tuple[Outcome, list[float]]:
+    """The last call's outcome, and the seconds that each took. A source that does not compile has made no call."""
+    async with open_local(chosen) as local:
+        compiled = await local.compilers[language].compile(source)
+        if isinstance(compiled, Rejected):
+            return Outcome(error=compiled.diagnostics), []
+        if fault := await local.runtime.check(compiled.binary):
+            return Outcome(error=fault), []
+        outcome, seconds = Outcome(), []
+        for _ in range(repeat or 1):
+            began = time.perf_counter()
+            outcome = await local.runtime.run_binary(compiled.binary, document)
+            seconds.append(time.perf_counter() - began)
+        return outcome, seconds
+
+
+def _summary(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    return {"median": statistics.median(ordered), "p99": ordered[int(len(ordered) * 0.99)]} if ordered else {}
+
+
+def _described(outcome: Outcome, seconds: list[float]) -> dict[str, object]:
+    described: dict[str, object] = {
+        "status": "FAILED" if outcome.error else "COMPLETED",
+        "output": None if outcome.output is None else msgspec.json.decode(outcome.output),
+        "errorMessage": outcome.error,
+        "logs": outcome.logs,
+    }
+    if seconds:
+        described |= {"calls": len(seconds), "callSeconds": _summary(seconds)}
+    return described
