@@ -68,6 +68,8 @@ WHERE id = :id;
 -- Newest first. Inputs and logs stay where they are. A page ends early where its outputs together pass :budget bytes
 -- (outputs are stored uncompressed, so that their size is known without reading them); `found` says how many there are
 -- up to :limit + 1, so that whoever asks knows whether more follow.
+-- The function is asked for as a range of one, and the order says function_id: with an equality, Postgres may walk the
+-- primary key backwards instead, past everything that other functions have done since.
 SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
@@ -75,10 +77,10 @@ FROM (
     FROM (
         SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at
         FROM executions
-        WHERE function_id = :function_id
+        WHERE function_id >= :function_id AND function_id <= :function_id
           AND (:cursor::uuid IS NULL OR id < :cursor::uuid)
           AND (:status::text IS NULL OR status = :status::text)
-        ORDER BY id DESC
+        ORDER BY function_id, id DESC
         LIMIT :limit::bigint + 1
     ) AS candidates
     WINDOW newest AS (ORDER BY id DESC)

@@ -105,7 +105,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         compilers: dict[str, Compiler] = {}
         if settings.compiler:
             assemblyscript = _open_assemblyscript(stack, settings)
-            await _background(stack, _warm("assemblyscript", assemblyscript.pool), "compiler-warm-up")
+            await _background(
+                stack, _warm("assemblyscript", assemblyscript.pool, settings.compile_workers), "compiler-warm-up"
+            )
             compilers = _compilers(assemblyscript, runtime)
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
         for queue, consumer in consumers.items():
@@ -220,10 +222,10 @@ def _compilers(assemblyscript: Compiler, runtime: Runtime) -> dict[str, Compiler
     return {"assemblyscript": assemblyscript, "wat": WatCompiler(runtime), "wasm": WasmCompiler()}
 
 
-async def _warm(name: str, pool: WorkerPool) -> None:
-    """Start the pool's first process before somebody waits for it. That it cannot start is in its state, too."""
+async def _warm(name: str, pool: WorkerPool, count: int = 1) -> None:
+    """Start `count` of the pool's processes before somebody waits for them. That one cannot is in its state, too."""
     try:
-        await pool.warm()
+        await pool.warm(count)
     except (WorkerDied, OSError) as error:
         log.error("worker.not_started", worker=name, error=str(error))
 

@@ -26,7 +26,13 @@ _sql = statements.load("executions")
 
 # The statements find their rows by index. The planner would read small tables whole, and keep doing so as they grow.
 # A lock is not waited for: see above.
-_BATCHES = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "lock_timeout": "20ms"}
+_BATCHES = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "auto",
+    "lock_timeout": "20ms",
+}
 _NOT_ON_DISK = {"synchronous_commit": "off"}
 _ENDS_AT_ONCE = 2  # while one commit waits for the disk, the next batch is on its way
 _LARGEST = 128

@@ -14,38 +14,37 @@ class WorkerPool:
 
     def __init__(self, make: Callable[[], WorkerProcess], size: int) -> None:
         self._make = make
-        # Last in, first out: the process that answered last has warm caches, and a second one starts only when needed.
-        self._free: asyncio.LifoQueue[WorkerProcess | None] = asyncio.LifoQueue()
-        for _ in range(size):
-            self._free.put_nowait(None)
+        self._places = asyncio.Semaphore(size)  # a request in hand has one, and whoever starts a process for later
+        self._idle: list[WorkerProcess] = []  # last in, first out: the one that answered last has warm caches
+        self._starting = False
+        self._changed = asyncio.Condition()
         self.processes: set[WorkerProcess] = set()
         self.state = "WARMING"
 
-    async def warm(self) -> None:
-        """Start the first process, so that the first request need not wait for it."""
-        await self._release(await self._take())
+    async def warm(self, count: int = 1) -> None:
+        """Start processes, one after the other, until there are `count`: requests then need not wait for them."""
+        while len(self.processes) < count:
+            async with self._places:
+                await self._put(await self._start())
 
     async def ask(self, request: bytes, timeout: float) -> bytes:
         """The answer of a free process within `timeout` seconds, not counting the wait for one.
 
         Raises LimitReached, WorkerDied, or what `make` raises.
         """
-        process = await self._take()
-        try:
-            return await process.ask(request, timeout)
-        finally:
-            # Also when we are cancelled half-way: the process is then of no more use.
-            await self._release(process)
+        async with self._places:
+            process = await self._take()
+            try:
+                return await process.ask(request, timeout)
+            finally:
+                # Also when we are cancelled half-way: the process is then of no more use.
+                await self._put(process)
 
     async def retire(self) -> None:
-        """Replace the processes that wait: for when an answer says that its process is not to be used again."""
-        waiting = []
-        while not self._free.empty():
-            waiting.append(self._free.get_nowait())
-        for process in waiting:
-            if process is not None:
-                await self._drop(process)
-            self._free.put_nowait(None)
+        """Replace the idle processes: for when an answer says that its process is not to be used again."""
+        idle, self._idle = self._idle, []
+        for process in idle:
+            await self._drop(process)
 
     async def close(self) -> None:
         """Kill every process."""
@@ -53,12 +52,23 @@ class WorkerPool:
             await self._drop(process)
 
     async def _take(self) -> WorkerProcess:
-        process = await self._free.get()
-        if process is not None and process.usable:
-            return process
+        """An idle process, or a new one. One starts at a time: two at once, on few processors, are both late."""
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._idle or not self._starting)
+                process = self._idle.pop() if self._idle else None
+            if process is None:
+                return await self._start()
+            if process.usable:
+                return process
+            await self._drop(process)
+
+    async def _start(self) -> WorkerProcess:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._starting)
+            self._starting = True
+        process = None
         try:
-            if process is not None:
-                await self._drop(process)
             process = self._make()
             self.processes.add(process)
             await process.start()
@@ -66,18 +76,24 @@ class WorkerPool:
             if process is not None:
                 with suppress(Exception):
                     await self._drop(process)
-            self._free.put_nowait(None)  # the place in the pool is not lost
             if isinstance(error, Exception):
                 self.state = f"DOWN: {error}"
             raise
-        self.state = "UP"
-        return process
+        else:
+            self.state = "UP"
+            return process
+        finally:
+            self._starting = False
+            async with self._changed:
+                self._changed.notify_all()
 
-    async def _release(self, process: WorkerProcess) -> None:
-        keep = process.usable and process.asked < _REQUESTS_PER_PROCESS
-        if not keep:
+    async def _put(self, process: WorkerProcess) -> None:
+        if process.usable and process.asked < _REQUESTS_PER_PROCESS:
+            self._idle.append(process)
+        else:
             await self._drop(process)
-        self._free.put_nowait(process if keep else None)
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _drop(self, process: WorkerProcess) -> None:
         self.processes.discard(process)
