@@ -27,7 +27,7 @@ from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
 from faas.settings import Settings
-from tests.support import Platform, replaced_database
+from tests.support import Platform, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
 CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"
@@ -46,6 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--torture-seconds", default="12", help="how long servers are killed at random")
     group.addoption("--torture-seed", help="the seed that an earlier run printed")
     group.addoption("--database-image", default=CONTAINER_IMAGE, help="with --database=testcontainers: its image")
+    group.addoption(
+        "--database-network",
+        choices=["bridge", "host"],
+        default="bridge",
+        help="with --database=testcontainers: the container's network; host where Docker has no bridge",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -84,16 +90,25 @@ def _given(config: pytest.Config) -> Iterator[str]:
 
 @contextmanager
 def _contained(config: pytest.Config) -> Iterator[str]:
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
-    image = config.getoption("database_image")
+    image, shares_network = config.getoption("database_image"), config.getoption("database_network") == "host"
+    password = uuid4().hex
     try:
-        container = PostgresContainer(image, username="postgres", password=uuid4().hex, dbname="postgres").start()
+        container = PostgresContainer(image, username="postgres", password=password, dbname="postgres")
+        if shares_network:  # then its port is one of ours, and parallel test processes need one each
+            port = free_port()
+            container = container.with_kwargs(network_mode="host").with_env("PGPORT", str(port))
+            container.ports.clear()
+        container.start()
     except Exception as error:  # noqa: BLE001 - whatever Docker's absence looks like, one line says so
         reason = " ".join(str(error).split())[:200]
         pytest.exit(f"--database=testcontainers needs a Docker engine that has or can pull {image}: {reason}", 4)
     try:
-        yield container.get_connection_url(driver=None)
+        if shares_network:
+            yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+        else:
+            yield container.get_connection_url(driver=None)
     finally:
         container.stop()
 
@@ -185,6 +200,18 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
     consumer.cancel()
     tasks[0].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say once, in one line, that there is no Docker: the test processes of pytest-xdist cannot."""
+    if session.config.getoption("database") == "testcontainers" and not hasattr(session.config, "workerinput"):
+        import docker  # type: ignore[import-untyped]
+
+        try:
+            docker.from_env(timeout=10).ping()
+        except docker.errors.DockerException as error:
+            reason = " ".join(str(error).split())[:200]
+            pytest.exit(f"--database=testcontainers needs a Docker engine that answers: {reason}", 4)
 
 
 def pytest_configure() -> None:

@@ -1,6 +1,7 @@
 """What several tests say with one word."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -47,6 +48,13 @@ def replaced_database(url: str, name: str) -> str:
     """`url` with another database."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool] = bool, *, timeout: float = 30) -> T:

@@ -124,11 +124,11 @@ async def test_ten_registrations_are_compiled_as_they_come_without_the_poll(data
         compiled = [line for line in server.lines if "compile.finished" in line]
         assert len(compiled) == 10
         assert {row["status"] for row in delays} == {"READY"}
-        # Each is READY within its compile time + 100 ms. The machine may have stalled once; the queues may not.
+        # Each is READY within its compile time + 100 ms. A busy machine may stall a few; a missing NOTIFY would take 60 s.
         spent = {found[1]: float(found[2]) / 1000 for line in compiled if (found := _FINISHED.search(line))}
         waits = sorted(row["seconds"] - spent[str(row["id"])] for row in delays)
-        assert waits[-2] < 0.1, waits
-        assert waits[-1] < 1, waits
+        assert waits[5] < 0.1, waits
+        assert waits[-1] < 2, waits
 
 
 async def test_a_change_while_compiling_never_ends_with_the_older_source(database_url: str) -> None:

@@ -1,0 +1,205 @@
+"""A server is killed between each two steps of Flows 1, 3 and 6; another one settles what it left.
+
+| killed between | test, stop |
+|---|---|
+| Flow 1: request and the function's row | registering, `before the row` |
+| the row and its job | registering, `row, no job` |
+| the job and the commit | registering, `row and job, no commit` |
+| the commit and the 201 | registering, `committed, not acknowledged` |
+| the 201 and the compiler's read | compiling, `acknowledged, not read` |
+| the read and `started` | compiling, `read, not begun` |
+| `started` and COMPILING | compiling, `begun, not COMPILING` |
+| the compiler's begin and its end | test_killed_while_the_compiler_works |
+| the compiler's end and the archiving of the job | compiling, `compiled, job not archived` |
+| the archiving and the result | compiling, `job archived, no result` |
+| the result and the commit | compiling, `result sent, no commit` |
+| the commit and the read of the result (Flow 6) | compiling, `result committed, not read` |
+| Flow 6: the read and the UPDATE | compiling, `result read, not applied` |
+| the UPDATE and the archiving | compiling, `applied, not archived` |
+| the archiving and the commit | compiling, `archived, no commit` |
+| the commit and whatever comes next | compiling, `applied and archived` |
+| Flow 3: request and RUNNING | executing, `before RUNNING` |
+| RUNNING and its commit | executing, `RUNNING, no commit` |
+| RUNNING and the read of the module | executing, `RUNNING, no module` |
+| the read of the module and the call | executing, `module read, not called` |
+| the call and the guest's end | executing, `called` |
+| the guest's end and the UPDATE | executing, `ended, not recorded` |
+| the UPDATE and its commit | executing, `recorded, no commit` |
+| the outcome's commit and the 200 | executing, `recorded, not answered` |
+"""
+
+import asyncio
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.promises import assert_promises_are_kept, record_ends
+from tests.e2e.server import Server, client_of, processes_of, serving, start_server
+from tests.e2e.stops import Hold, Stop
+from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+
+SUCCESS = "NEW.message ? 'success'"
+JOBS, RESULTS = "pgmq.q_compilation_jobs", "pgmq.q_compilation_results"
+JOBS_DONE, RESULTS_DONE = "pgmq.a_compilation_jobs", "pgmq.a_compilation_results"
+
+REGISTERING = [
+    Stop("before the row", "functions", "INSERT"),
+    Stop("row, no job", JOBS, "INSERT"),
+    Stop("row and job, no commit", JOBS, "INSERT", at_commit=True),
+    Stop("committed, not acknowledged", JOBS, "INSERT", committed=True),
+]
+COMPILING = [
+    Stop("acknowledged, not read", JOBS, "UPDATE", "NEW.read_ct > OLD.read_ct"),
+    Stop("read, not begun", RESULTS, "INSERT", "NEW.message ->> 'kind' = 'started'"),
+    Stop("begun, not COMPILING", "functions", "UPDATE", "NEW.status = 'COMPILING'"),
+    Stop("compiled, job not archived", JOBS_DONE, "INSERT"),
+    Stop("job archived, no result", RESULTS, "INSERT", SUCCESS),
+    Stop("result sent, no commit", RESULTS, "INSERT", SUCCESS, at_commit=True),
+    Stop("result committed, not read", RESULTS, "INSERT", SUCCESS, committed=True),
+    Stop("result read, not applied", "functions", "UPDATE", "NEW.status = 'READY'"),
+    Stop("applied, not archived", RESULTS_DONE, "INSERT", SUCCESS),
+    Stop("archived, no commit", RESULTS_DONE, "INSERT", SUCCESS, at_commit=True),
+    Stop("applied and archived", RESULTS_DONE, "INSERT", SUCCESS, committed=True),
+]
+EXECUTING = [
+    Stop("before RUNNING", "executions", "INSERT"),
+    Stop("RUNNING, no commit", "executions", "INSERT", at_commit=True),
+    Stop("RUNNING, no module", "executions", "INSERT", committed=True),
+    Stop("ended, not recorded", "executions", "UPDATE"),
+    Stop("recorded, no commit", "executions", "UPDATE", at_commit=True),
+    Stop("recorded, not answered", "executions", "UPDATE", committed=True),
+]
+INTERRUPTED = ("FAILED", "interrupted")
+ENDS = {
+    "RUNNING, no module": INTERRUPTED,
+    "module read, not called": INTERRUPTED,
+    "called": INTERRUPTED,
+    "ended, not recorded": INTERRUPTED,
+    "recorded, no commit": INTERRUPTED,
+    "recorded, not answered": ("COMPLETED", None),
+}  # and of the first two there is no record
+
+
+def settings(database_url: str) -> tuple[str, ...]:
+    return ("--database-url", database_url, "--visibility-timeout", "2s", "--poll-interval", "500ms")
+
+
+async def settle(database_url: str, acknowledged: list[str], expected: int) -> None:
+    """Another server brings everything to its end, and what is there can be used."""
+    async with serving(*settings(database_url)) as living, client_of(living, database_url) as platform:
+        await assert_promises_are_kept(platform.pool, functions=acknowledged)
+        rows = await platform.pool.fetch("SELECT name, status, revision, compile_error FROM functions")
+        assert [tuple(row) for row in rows] == [("echo", "READY", 1, None)] * expected
+        if expected:
+            assert (await platform.execute("echo", {"a": 1}))["output"] == {"a": 1}
+
+
+@pytest.mark.parametrize("stop", REGISTERING, ids=lambda stop: stop.name)
+async def test_killed_while_registering(database_url: str, stop: Stop) -> None:
+    """The row and its job, or neither; nobody was told anything."""
+    killed = await start_server(*settings(database_url))
+    async with client_of(killed, database_url) as platform, platform.pool.acquire() as connection:
+        await record_ends(platform.pool)
+        hold = Hold(connection, stop)
+        await hold.set()
+        body = {"name": "echo", "language": "wat", "source": core_wat()}
+        registering = asyncio.create_task(platform.http.post("/functions", json=body))
+        await hold.reached()
+        await hold.kill(killed)
+        (answer,) = await asyncio.gather(registering, return_exceptions=True)
+        assert isinstance(answer, httpx.TransportError)
+    await settle(database_url, [], expected=1 if stop.committed else 0)
+
+
+@pytest.mark.parametrize("stop", COMPILING, ids=lambda stop: stop.name)
+async def test_killed_while_compiling(database_url: str, stop: Stop) -> None:
+    """An acknowledged function becomes READY, whoever died on the way, and is compiled and applied once."""
+    killed = await start_server(*settings(database_url))
+    async with client_of(killed, database_url) as platform, platform.pool.acquire() as connection:
+        await record_ends(platform.pool)
+        hold = Hold(connection, stop)
+        await hold.set()
+        function = await platform.register("echo", core_wat())
+        await hold.reached()
+        await hold.kill(killed)
+        status = await platform.pool.fetchval("SELECT status FROM functions")
+        assert (status == "READY") == (stop.name == "applied and archived")
+    await settle(database_url, [function["id"]], expected=1)
+
+
+async def test_killed_while_the_compiler_works(database_url: str) -> None:
+    """The compiler is stopped in the middle of the source; the job comes back."""
+    killed = await start_server(*settings(database_url))
+    async with client_of(killed, database_url) as platform:
+        await record_ends(platform.pool)
+        await freeze(killed, "worker.mjs")
+        function = await platform.register("echo", ECHO_TS, "assemblyscript")
+
+        async def status() -> str:
+            return str(await platform.pool.fetchval("SELECT status FROM functions"))
+
+        await eventually(status, lambda found: found == "COMPILING")
+        killed.process.send_signal(signal.SIGKILL)
+        await killed.process.wait()
+    await settle(database_url, [function["id"]], expected=1)
+
+
+async def test_killed_while_executing(database_url: str) -> None:
+    """One server after the other dies at another step; one that lives closes within 30 s what they left, once."""
+    async with serving(*settings(database_url)) as server, client_of(server, database_url) as platform:
+        await record_ends(platform.pool)
+        functions = [(await platform.deploy("echo", core_wat()))["id"], (await platform.deploy("loop", LOOP_WAT))["id"]]
+
+    for stop in EXECUTING:
+        killed = await start_server(*settings(database_url))
+        async with client_of(killed, database_url) as platform, platform.pool.acquire() as connection:
+            hold = Hold(connection, stop)
+            await hold.set()
+            executing = asyncio.create_task(platform.execute("echo", {"stop": stop.name}))
+            await hold.reached()
+            await hold.kill(killed)
+            await lost(executing)
+    for name, function in (("module read, not called", "echo"), ("called", "loop")):
+        killed = await start_server(*settings(database_url))
+        async with client_of(killed, database_url) as platform:
+            if function == "echo":
+                await freeze(killed, "precompiler.py")  # it waits for the native code
+            executing = asyncio.create_task(platform.execute(function, {"stop": name}))
+            await eventually(partial(begun, platform, name))
+            killed.process.send_signal(signal.SIGKILL)
+            await killed.process.wait()
+            await lost(executing)
+
+    async with serving(*settings(database_url)) as living, client_of(living, database_url) as platform:
+        await assert_promises_are_kept(platform.pool, functions=functions, timeout=30)
+        rows = await platform.pool.fetch("SELECT input ->> 'stop' AS stop, status, error_message FROM executions")
+        assert {row["stop"]: (row["status"], row["error_message"]) for row in rows} == ENDS
+        assert (await platform.execute("echo"))["status"] == "COMPLETED"
+
+
+async def lost(executing: "asyncio.Task[dict[str, object]]") -> None:
+    """Nobody was told how it ended."""
+    (answer,) = await asyncio.gather(executing, return_exceptions=True)
+    assert isinstance(answer, httpx.TransportError)
+
+
+async def begun(platform: Platform, name: str) -> bool:
+    return bool(await platform.pool.fetchval("SELECT count(*) FROM executions WHERE input ->> 'stop' = $1", name))
+
+
+async def freeze(server: Server, program: str) -> None:
+    """Stop the server's compiler process that runs `program`, once there is one."""
+
+    async def found() -> list[int]:
+        return [
+            pid
+            for pid in processes_of(server.process.pid)
+            if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+
+    for pid in await eventually(found):
+        os.kill(pid, signal.SIGSTOP)
