@@ -184,7 +184,10 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
     """The same with a compiler for wat and wasm attached by the queues, as one elsewhere would be."""
     assert settings.database_url
     listener = Listener(settings.database_url, [messages.COMPILATION_JOBS])
-    compilers: dict[str, Compiler] = {"wat": WatCompiler(bare_platform.runtime), "wasm": WasmCompiler()}
+    compilers: dict[str, Compiler] = {
+        "wat": WatCompiler(bare_platform.runtime),
+        "wasm": WasmCompiler(bare_platform.runtime),
+    }
     handler = CompilationJobs(bare_platform.pool, bare_platform.runtime, compilers, settings.compile_output_limit)
     consumer = Consumer(
         bare_platform.pool,

@@ -1,9 +1,10 @@
--- name: send(queue, message)$
-SELECT pgmq.send(:queue, :message::jsonb);
+-- name: send(queue, message, headers)$
+-- The headers are for people who follow a request through the log; whoever else speaks the queues may leave them out.
+SELECT pgmq.send(:queue, :message::jsonb, :headers::jsonb);
 
 -- name: read(queue, visibility, limit)
 -- Up to :limit messages, hidden from other readers for :visibility seconds. SKIP LOCKED inside: readers share the work.
-SELECT msg_id, read_ct, enqueued_at, message::text AS message
+SELECT msg_id, read_ct, enqueued_at, message::text AS message, left(headers ->> 'requestId', 128) AS request_id
 FROM pgmq.read(:queue, :visibility::integer, :limit::integer);
 
 -- name: set_visibility(queue, msg_id, visibility)$

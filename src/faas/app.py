@@ -33,7 +33,6 @@ from faas.health import Parts
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
-from faas.sandbox import WorkerDied, WorkerPool
 from faas.settings import Settings
 
 log = structlog.get_logger()
@@ -87,7 +86,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         url, _ = await stack.enter_async_context(open_database(settings))
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
         runtime = await _open_runtime(stack, settings, cache=settings.data_dir / "artifacts")
-        await _background(stack, _warm("wasm", runtime.processes), "wasm-warm-up")
+        await _background(stack, runtime.processes.keep_ready(), "wasm-keep-ready")
         process_id = uuid7()
         # A connection of its own: requests that wait for one must not make this process look dead.
         recovery = Recovery(await stack.enter_async_context(open_pool(url, 1)), process_id)
@@ -105,9 +104,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         compilers: dict[str, Compiler] = {}
         if settings.compiler:
             assemblyscript = _open_assemblyscript(stack, settings)
-            await _background(
-                stack, _warm("assemblyscript", assemblyscript.pool, settings.compile_workers), "compiler-warm-up"
-            )
+            await _background(stack, assemblyscript.pool.keep_ready(settings.compile_workers), "compiler-keep-ready")
             compilers = _compilers(assemblyscript, runtime)
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
         for queue, consumer in consumers.items():
@@ -116,7 +113,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         executions = Executions(pool, runtime, journal, outcomes, settings.max_in_flight)
         stack.push_async_callback(executions.drain)
 
-        parts = Parts(pool, listener, consumers, compilers)
+        parts = Parts(pool, listener, consumers, compilers, runtime)
         application = create_application(
             functions_service=Functions(pool),
             executions_service=executions,
@@ -219,15 +216,7 @@ def _open_assemblyscript(stack: AsyncExitStack, settings: Settings) -> AssemblyS
 
 
 def _compilers(assemblyscript: Compiler, runtime: Runtime) -> dict[str, Compiler]:
-    return {"assemblyscript": assemblyscript, "wat": WatCompiler(runtime), "wasm": WasmCompiler()}
-
-
-async def _warm(name: str, pool: WorkerPool, count: int = 1) -> None:
-    """Start `count` of the pool's processes before somebody waits for them. That one cannot is in its state, too."""
-    try:
-        await pool.warm(count)
-    except (WorkerDied, OSError) as error:
-        log.error("worker.not_started", worker=name, error=str(error))
+    return {"assemblyscript": assemblyscript, "wat": WatCompiler(runtime), "wasm": WasmCompiler(runtime)}
 
 
 async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> None:

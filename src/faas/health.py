@@ -15,6 +15,7 @@ from faas.errors import DatabaseUnavailable
 from faas.queue import client as queue
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
+from faas.runtime import Runtime
 
 _PATIENCE = 2.0  # seconds for the database to answer
 
@@ -26,6 +27,7 @@ class Parts(msgspec.Struct, frozen=True):
     listener: Listener
     consumers: dict[str, Consumer]
     compilers: dict[str, Compiler]
+    runtime: Runtime
 
     async def check(self) -> Health:
         """The health of every part. DOWN as a whole when one without which work stands still is."""
@@ -35,6 +37,8 @@ class Parts(msgspec.Struct, frozen=True):
             for name, consumer in self.consumers.items()
         }
         toolchains = {language: compiler.state() for language, compiler in self.compilers.items()}
+        if not toolchains:  # modules are translated all the same: when a result is checked, and before a first call
+            toolchains = {"compiler": "OFF", "wasm": self.runtime.state}
         vital = [database, *consumers.values(), *toolchains.values()]
         status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in vital) else "UP"
         # Without the listener everything still works, only later.
@@ -44,7 +48,7 @@ class Parts(msgspec.Struct, frozen=True):
             version=__version__,
             database=database,
             consumers=consumers,
-            toolchains=toolchains or {"compiler": "OFF"},
+            toolchains=toolchains,
         )
 
     async def measure(self) -> None:

@@ -16,6 +16,7 @@ COMPILATION_SECONDS = Histogram(
     ["language", "outcome"],
     buckets=_COMPILATION_BUCKETS,
 )
+COMPILATIONS_IN_FLIGHT = Gauge("faas_compilations_in_flight", "Compilations that this process has in hand now.")
 QUEUE_MESSAGES = Gauge("faas_queue_messages", "Messages in a queue, hidden ones included.", ["queue"])
 QUEUE_OLDEST_SECONDS = Gauge("faas_queue_oldest_seconds", "Age of a queue's oldest message.", ["queue"])
 DATABASE_CONNECTIONS = Gauge("faas_database_connections", "Connections of the pool by state.", ["state"])

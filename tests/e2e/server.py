@@ -6,13 +6,13 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
 import httpx
 
-from tests.support import Platform
+from tests.support import Platform, eventually
 
 COMMAND = str(Path(sys.executable).parent / "faas")
 
@@ -113,6 +113,29 @@ def processes_of(pid: int) -> list[int]:
                 child = int(folder.name)
                 found += [child, *processes_of(child)]
     return found
+
+
+def compilers_of(server: Server, program: str) -> list[int]:
+    """The server's confined processes that run `program`, such as worker.mjs."""
+    found = []
+    for pid in processes_of(server.process.pid):
+        with suppress(OSError):
+            if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+async def freeze_compilers(server: Server, program: str) -> list[int]:
+    """Stop those, once there are some that can work: what they get then takes for ever."""
+
+    async def ready() -> list[int]:
+        started = [line for line in server.lines if '"worker.started"' in line]
+        return [pid for pid in compilers_of(server, program) if any(f'"pid": {pid},' in line for line in started)]
+
+    pids = await eventually(ready)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
 
 
 def alive(pid: int) -> bool:

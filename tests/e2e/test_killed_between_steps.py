@@ -29,16 +29,14 @@
 """
 
 import asyncio
-import os
 import signal
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import Server, client_of, processes_of, serving, start_server
+from tests.e2e.server import client_of, freeze_compilers, serving, start_server
 from tests.e2e.stops import Hold, Stop
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
@@ -136,7 +134,7 @@ async def test_killed_while_the_compiler_works(database_url: str) -> None:
     killed = await start_server(*settings(database_url))
     async with client_of(killed, database_url) as platform:
         await record_ends(platform.pool)
-        await freeze(killed, "worker.mjs")
+        await freeze_compilers(killed, "worker.mjs")
         function = await platform.register("echo", ECHO_TS, "assemblyscript")
 
         async def status() -> str:
@@ -167,7 +165,7 @@ async def test_killed_while_executing(database_url: str) -> None:
         killed = await start_server(*settings(database_url))
         async with client_of(killed, database_url) as platform:
             if function == "echo":
-                await freeze(killed, "precompiler.py")  # it waits for the native code
+                await freeze_compilers(killed, "precompiler.py")  # it waits for the native code
             executing = asyncio.create_task(platform.execute(function, {"stop": name}))
             await eventually(partial(begun, platform, name))
             killed.process.send_signal(signal.SIGKILL)
@@ -189,17 +187,3 @@ async def lost(executing: "asyncio.Task[dict[str, object]]") -> None:
 
 async def begun(platform: Platform, name: str) -> bool:
     return bool(await platform.pool.fetchval("SELECT count(*) FROM executions WHERE input ->> 'stop' = $1", name))
-
-
-async def freeze(server: Server, program: str) -> None:
-    """Stop the server's compiler process that runs `program`, once there is one."""
-
-    async def found() -> list[int]:
-        return [
-            pid
-            for pid in processes_of(server.process.pid)
-            if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
-
-    for pid in await eventually(found):
-        os.kill(pid, signal.SIGSTOP)

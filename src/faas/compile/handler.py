@@ -46,8 +46,11 @@ class CompilationJobs:
         async with acquire(self._pool) as connection:
             await queue.send(connection, messages.COMPILATION_RESULTS, messages.encode(started))
 
+        ids = {"function_id": str(job.function_id), "revision": job.revision}
+        log.info("compile.started", **ids, language=job.language, attempt=message.read_count)
         began = time.perf_counter()
-        outcome = await self._compile(job)
+        with metrics.COMPILATIONS_IN_FLIGHT.track_inprogress():
+            outcome = await self._compile(job)
         seconds = time.perf_counter() - began
         verdict = "compiled" if isinstance(outcome, Compiled) else "rejected"
 
@@ -60,8 +63,7 @@ class CompilationJobs:
         metrics.COMPILATION_SECONDS.labels(language, verdict).observe(seconds)
         log.info(
             "compile.finished",
-            function_id=str(job.function_id),
-            revision=job.revision,
+            **ids,
             language=job.language,
             outcome=verdict,
             duration_ms=round(seconds * 1000, 1),

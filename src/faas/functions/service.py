@@ -35,7 +35,13 @@ class Functions:
                 raise NameTaken(draft.name) from None
             function = Function(**row)
             await _send_job(connection, function)
-        log.info("function.registered", function_id=str(function.id), name=function.name, language=function.language)
+        log.info(
+            "function.registered",
+            function_id=str(function.id),
+            revision=function.revision,
+            name=function.name,
+            language=function.language,
+        )
         return function
 
     async def get(self, reference: str) -> Function:

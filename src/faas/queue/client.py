@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import msgspec
+import structlog
 
 from faas import metrics
 from faas.database import statements
@@ -12,12 +13,13 @@ _sql = statements.load("queue")
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One delivery. `read_count` counts this one; `body` is JSON, UTF-8."""
+    """One delivery. `read_count` counts this one; `body` is JSON, UTF-8; `request_id` is the request it comes from."""
 
     id: int
     read_count: int
     enqueued_at: datetime
     body: bytes
+    request_id: str | None = None
 
 
 def channel(queue: str) -> str:
@@ -26,8 +28,13 @@ def channel(queue: str) -> str:
 
 
 async def send(connection: Connection, queue: str, body: bytes) -> int:
-    """Put a message into `queue` when the connection's transaction commits; its id."""
-    message_id: int = await _sql.send(connection, queue=queue, message=body.decode())
+    """Put a message into `queue` when the connection's transaction commits; its id.
+
+    The `request_id` of the log's context goes along: what is done about the message is logged under it too.
+    """
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    headers = msgspec.json.encode({"requestId": request_id}).decode() if request_id else None
+    message_id: int = await _sql.send(connection, queue=queue, message=body.decode(), headers=headers)
     return message_id
 
 
@@ -35,7 +42,11 @@ async def read(connection: Connection, queue: str, *, limit: int, visibility: in
     """Up to `limit` messages, hidden from other readers for `visibility` seconds."""
     return [
         Message(
-            id=row["msg_id"], read_count=row["read_ct"], enqueued_at=row["enqueued_at"], body=row["message"].encode()
+            id=row["msg_id"],
+            read_count=row["read_ct"],
+            enqueued_at=row["enqueued_at"],
+            body=row["message"].encode(),
+            request_id=row["request_id"],
         )
         async for row in _sql.read(connection, queue=queue, limit=limit, visibility=visibility)
     ]

@@ -114,6 +114,8 @@ class Consumer:
         return messages
 
     async def _work(self, message: Message) -> None:
+        if message.request_id:  # this task's context ends with it
+            structlog.contextvars.bind_contextvars(request_id=message.request_id)
         extending = asyncio.create_task(self._extend(message))
         try:
             if message.read_count > READS_LIMIT:

@@ -4,9 +4,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from faas.sandbox.worker import WorkerProcess
+import structlog
+
+from faas.sandbox.worker import WorkerDied, WorkerProcess
+
+log = structlog.get_logger()
 
 _REQUESTS_PER_PROCESS = 500  # then a fresh one: no heap grows for ever
+_NEXT_TRY = 5.0  # seconds
 
 
 class WorkerPool:
@@ -26,6 +31,18 @@ class WorkerPool:
         while len(self.processes) < count:
             async with self._places:
                 await self._put(await self._start())
+
+    async def keep_ready(self, count: int = 1, next_try: float = _NEXT_TRY) -> None:
+        """Warm up, and look every `next_try` seconds whether `count` processes are still there. Until cancelled.
+
+        Otherwise a pool that was DOWN once would say so until somebody asked it, and who is DOWN is not asked.
+        """
+        while True:
+            try:
+                await self.warm(count)
+            except (WorkerDied, OSError) as error:
+                log.error("worker.not_started", error=str(error))
+            await asyncio.sleep(next_try)
 
     async def ask(self, request: bytes, timeout: float) -> bytes:
         """The answer of a free process within `timeout` seconds, not counting the wait for one.

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import httpx
+import msgspec
 from openapi_spec_validator import validate
 
 from faas.api import execute
 from faas.api.application import ROUTES
 from faas.api.openapi import document
 from faas.api.system import PAGES
-from tests.support import Platform, core_wat
+from faas.app import open_service
+from faas.settings import Settings
+from tests.support import Platform, core_wat, eventually
 
 
 async def test_health_says_up_with_its_parts(platform: Platform) -> None:
@@ -17,7 +21,21 @@ async def test_health_says_up_with_its_parts(platform: Platform) -> None:
     assert response.status_code == 200
     assert (health["status"], health["database"]) == ("UP", "UP")
     assert health["consumers"]["compilation_results"] == "UP"
-    assert health["toolchains"] == {"compiler": "OFF"}
+    assert set(health["toolchains"]) == {"compiler", "wasm"}
+    assert health["toolchains"]["compiler"] == "OFF"
+    assert health["toolchains"]["wasm"] in {"UP", "WARMING"}
+
+
+async def test_health_says_that_modules_cannot_be_translated(settings: Settings) -> None:
+    """Nothing would become READY, and nothing that is not in memory would run."""
+    starved = msgspec.structs.replace(settings, compile_memory=1 << 20)
+    async with open_service(starved) as service:
+        transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
+            response = await eventually(lambda: http.get("/health"), lambda found: found.status_code == 503)
+    assert response.json()["status"] == "DOWN"
+    assert response.json()["toolchains"]["wasm"].startswith("DOWN: translating the module did not start: exit code")
+    assert response.json()["database"] == "UP"
 
 
 async def test_metrics_are_prometheus_text(platform: Platform) -> None:

@@ -29,7 +29,7 @@ async def test_a_function_comes_with_its_job(pool: Pool) -> None:
 
 
 async def test_without_its_job_there_is_no_function(pool: Pool) -> None:
-    await pool.execute("DROP FUNCTION pgmq.send(text, jsonb)")
+    await pool.execute("DROP FUNCTION pgmq.send(text, jsonb, jsonb)")
     with pytest.raises(asyncpg.UndefinedFunctionError):
         await Functions(pool).register(DRAFT)
     assert await counts(pool) == (0, 0)

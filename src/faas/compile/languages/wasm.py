@@ -2,10 +2,14 @@
 
 from faas import messages
 from faas.compile.outcome import Compiled, Rejected
+from faas.runtime import Runtime
 
 
 class WasmCompiler:
     """The language `wasm`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     async def compile(self, source: str) -> Compiled | Rejected:
         """Decode `source`."""
@@ -15,5 +19,5 @@ class WasmCompiler:
             return Rejected(f"the source is not base64: {error}")
 
     def state(self) -> str:
-        """Always there."""
-        return "UP"
+        """See Compiler; it is the runtime's, which translates the module."""
+        return self._runtime.state

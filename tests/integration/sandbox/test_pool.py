@@ -1,0 +1,21 @@
+"""A pool of confined processes that cannot start says so, and says so no longer than it is true."""
+
+import asyncio
+
+from faas.runtime import Artifacts
+from tests.support import core_wat, eventually
+
+
+async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:
+    artifacts = Artifacts(stack=256 << 10, timeout=60, memory=1 << 20, workers=2)
+    keeping = asyncio.create_task(artifacts.pool.keep_ready(next_try=0.05))
+
+    async def state() -> str:
+        return artifacts.pool.state
+
+    await eventually(state, lambda found: found.startswith("DOWN: translating the module did not start"))
+    artifacts._memory = 2 << 30
+    assert await eventually(state, lambda found: found == "UP") == "UP"
+    keeping.cancel()
+    assert isinstance(await artifacts.assemble(core_wat()), bytes)
+    await artifacts.pool.close()
