@@ -1,0 +1,98 @@
+"""Registering and executing share the machine; neither starves the other."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from tests.e2e.server import client_of, serving
+from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+
+FLOOD = 8  # clients that register one function after the other
+CALLS = 60
+BUSY = 32  # executions that compute without end
+NEW = [
+    ("wat", core_wat(extra="(global i32 (i32.const 7))")),
+    ("assemblyscript", "export function handle(input: string): string { return '7'; }"),
+]
+
+
+async def many(work: Callable[[int], Awaitable[None]], clients: int, stop: asyncio.Event) -> None:
+    """`work(number)` again and again, by so many at once, until `stop`."""
+
+    async def one(client: int) -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            await work(client * 1_000_000 + turn)
+
+    await asyncio.gather(*(one(client) for client in range(clients)))
+
+
+async def latencies(platform: Platform) -> list[float]:
+    """Seconds that calls take, one after the other, sorted."""
+    found = []
+    for number in range(CALLS):
+        began = time.perf_counter()
+        assert (await platform.execute("echo", {"n": number}))["output"] == {"n": number}
+        found.append(time.perf_counter() - began)
+    return sorted(found)
+
+
+async def test_a_flood_of_registrations_does_not_starve_executions(database_url: str) -> None:
+    """Calls take longer while everything compiles, not as long as the queue."""
+    async with serving("--database-url", database_url) as server, client_of(server, database_url) as platform:
+        await platform.deploy("echo", core_wat())
+        await platform.deploy("warm", ECHO_TS, "assemblyscript")
+        undisturbed = await latencies(platform)
+        stop = asyncio.Event()
+
+        async def register(number: int) -> None:
+            source = f"export function handle(input: string): string {{ return '{number}'; }}"
+            await platform.register(f"f{number}", source, "assemblyscript")
+            await asyncio.sleep(0.02)
+
+        async def backlog() -> int:
+            return int(await platform.pool.fetchval("SELECT count(*) FROM pgmq.q_compilation_jobs"))
+
+        flood = asyncio.create_task(many(register, FLOOD, stop))
+        await eventually(backlog, lambda count: count > 50)
+        disturbed = await latencies(platform)
+        assert await backlog() > 20  # it was a flood to the end
+        stop.set()
+        await flood
+        shown = f"{undisturbed[CALLS // 2] * 1000:.1f} ms, then {disturbed[CALLS // 2] * 1000:.1f} ms; {disturbed[-1]:.2f} s at most"
+        print("calls:", shown)
+        assert statistics.median(disturbed) < 20 * statistics.median(undisturbed) + 0.1, shown
+        assert disturbed[-1] < 5, shown
+
+
+async def test_executions_that_saturate_the_machine_do_not_starve_registrations(database_url: str) -> None:
+    """While as many guests as may be in flight compute without end, what is registered becomes READY."""
+    settings = ("--database-url", database_url, "--time-limit", "10m", "--shutdown-grace", "1s")
+    async with serving(*settings, "--max-in-flight", str(BUSY)) as server, client_of(server, database_url) as platform:
+        await platform.deploy("loop", LOOP_WAT)
+        await platform.deploy("warm", ECHO_TS, "assemblyscript")
+        limits = httpx.Limits(max_connections=BUSY)
+        async with httpx.AsyncClient(base_url=server.url, timeout=300, trust_env=False, limits=limits) as http:
+            load = [asyncio.create_task(http.post("/functions/loop/execute", json={})) for _ in range(BUSY)]
+
+            async def running() -> int:
+                return int(await platform.pool.fetchval("SELECT count(*) FROM executions WHERE status = 'RUNNING'"))
+
+            await eventually(running, lambda count: count == BUSY)
+            assert (await platform.http.post("/functions/loop/execute", json={})).status_code == 429
+            waits = []
+            for number, (language, source) in enumerate(NEW):
+                began = time.monotonic()
+                await platform.register(f"new{number}", source, language)
+                assert (await platform.settled(f"new{number}", timeout=90))["status"] == "READY"
+                waits.append(time.monotonic() - began)
+            assert await running() == BUSY
+            shown = f"READY after {waits[0]:.2f} s (wat) and {waits[1]:.2f} s (assemblyscript)"
+            print(shown)
+            assert max(waits) < 30, shown
+            await server.stop()
+            await asyncio.gather(*load, return_exceptions=True)
