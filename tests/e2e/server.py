@@ -1,6 +1,7 @@
 """A really started `faas serve`: its own process, a port of its own, real HTTP."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -129,8 +130,9 @@ async def freeze_compilers(server: Server, program: str) -> list[int]:
     """Stop those, once there are some that can work: what they get then takes for ever."""
 
     async def ready() -> list[int]:
-        started = [line for line in server.lines if '"worker.started"' in line]
-        return [pid for pid in compilers_of(server, program) if any(f'"pid": {pid},' in line for line in started)]
+        events = [json.loads(line) for line in server.lines if line.startswith("{")]
+        started = {event["pid"] for event in events if event["event"] == "worker.started"}
+        return [pid for pid in compilers_of(server, program) if pid in started]
 
     pids = await eventually(ready)
     for pid in pids:
