@@ -17,6 +17,8 @@ from tests.support import eventually
 _LOCK = 7
 _WAITING = "application_name = 'faas' AND wait_event_type = 'Lock' AND datname = current_database()"
 
+_HELD = _WAITING + " AND wait_event = 'advisory'"
+
 
 class Stop(msgspec.Struct, frozen=True):
     """Where the server is held: at `event` (INSERT, UPDATE, DELETE) on `table`, of rows for which `when` holds.
@@ -57,8 +59,8 @@ class Hold:
         await self._connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
 
     async def reached(self) -> None:
-        """Until the server waits there."""
-        await eventually(self._held)
+        """Until the server waits there, and will not give up: a statement with a lock timeout is tried another way."""
+        await eventually(lambda: self._count(_HELD + " AND clock_timestamp() - query_start > interval '0.3 s'"))
 
     async def kill(self, server: Server) -> None:
         """SIGKILL between this step and the next; afterwards nobody is held any more."""
@@ -81,7 +83,7 @@ class Hold:
         await self._connection.execute(f"SELECT pg_advisory_unlock({_LOCK})")
 
     async def _held(self) -> int:
-        return await self._count(_WAITING + " AND wait_event = 'advisory'")
+        return await self._count(_HELD)
 
     async def _connected(self) -> int:
         return await self._count("application_name LIKE 'faas%' AND datname = current_database()")
