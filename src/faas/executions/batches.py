@@ -23,16 +23,18 @@ class Batches(Generic[T, R]):
         self._writers = writers
         self._largest = largest
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._working: set[asyncio.Task[None]] = set()
+        self._working = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds them weakly
 
     def submit(self, item: T) -> "asyncio.Future[R]":
         """The item's result, as soon as the batch is written that it went into."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._working) < self._writers:
+        if self._working < self._writers:
+            self._working += 1
             task = asyncio.create_task(self._work())
-            self._working.add(task)
-            task.add_done_callback(self._working.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return future
 
     async def _work(self) -> None:
@@ -48,3 +50,4 @@ class Batches(Generic[T, R]):
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
                         future.set_result(result)
+        self._working -= 1  # right after it saw that nothing waits: who comes now starts another
