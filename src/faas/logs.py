@@ -24,12 +24,16 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
     renderer: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer(_json)]
+        else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer(_json_text)]
     )
+    # Ours are written as the bytes that the encoder makes; the standard library's handler wants text.
+    ours = renderer if console else [*renderer[:-1], structlog.processors.JSONRenderer(_json)]
     structlog.configure(
-        processors=[*shared, *renderer],
+        processors=[*shared, *ours],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if console
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -54,5 +58,9 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _json(event: object, default: Callable[[Any], Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=default).decode()
+def _json(event: object, default: Callable[[Any], Any]) -> bytes:
+    return msgspec.json.encode(event, enc_hook=default)
+
+
+def _json_text(event: object, default: Callable[[Any], Any]) -> str:
+    return _json(event, default).decode()

@@ -29,8 +29,12 @@ class RequestIds:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        encoded = given if _ACCEPTED.fullmatch(given) else str(uuid7()).encode()
+        given = b""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                given = value
+                break
+        encoded = given if given and _ACCEPTED.fullmatch(given) else str(uuid7()).encode()
         state: dict[str, Any] = scope.setdefault("state", {})
         state[_KEY] = encoded.decode()
 

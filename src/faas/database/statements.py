@@ -1,13 +1,40 @@
 """The named statements of sql/queries, one file a room."""
 
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiosql
+from aiosql.adapters.asyncpg import AsyncPGAdapter
 
 SQL = Path(__file__).parent.parent / "sql"
 
 
+class _Adapter(AsyncPGAdapter):
+    """aiosql's, for connections only: its own asks each time, by `dir`, whether it was given a pool."""
+
+    async def select(
+        self, conn: Any, query_name: str, sql: str, parameters: Any, record_class: Any = None
+    ) -> AsyncIterator[Any]:
+        assert record_class is None
+        for row in await conn.fetch(sql, *self._ordered(query_name, parameters)):
+            yield row
+
+    async def select_one(self, conn: Any, query_name: str, sql: str, parameters: Any, record_class: Any = None) -> Any:
+        assert record_class is None
+        return await conn.fetchrow(sql, *self._ordered(query_name, parameters))
+
+    async def select_value(self, conn: Any, query_name: str, sql: str, parameters: Any) -> Any:
+        return await conn.fetchval(sql, *self._ordered(query_name, parameters))
+
+    async def insert_update_delete(self, conn: Any, query_name: str, sql: str, parameters: Any) -> Any:
+        return await conn.execute(sql, *self._ordered(query_name, parameters))
+
+    def _ordered(self, query_name: str, parameters: Any) -> Sequence[Any]:
+        ordered: Sequence[Any] = self.maybe_order_params(query_name, parameters)  # type: ignore[no-untyped-call]
+        return ordered
+
+
 def load(room: str) -> Any:
     """The statements of sql/queries/<room>.sql as awaitable methods that take a connection and named parameters."""
-    return aiosql.from_path(SQL / "queries" / f"{room}.sql", "asyncpg", mandatory_parameters=True)
+    return aiosql.from_path(SQL / "queries" / f"{room}.sql", cast("Any", _Adapter), mandatory_parameters=True)

@@ -38,6 +38,7 @@ _THREAD_STACK = 8 << 20  # the guest's stack is part of its thread's, whatever `
 
 _QUICK = 0.0005  # seconds of processor time; calls below it may run on the event loop
 _QUICK_IN_A_ROW = 3  # so many of them, one after the other, make a module quick; one that is not ends it
+_LINGER = 1.0  # seconds for which the clock goes on when nothing runs
 _SMALL = 64 << 10  # bytes of input; a larger one is work by itself
 
 
@@ -58,6 +59,7 @@ class Runtime:
         self._guests = ThreadPoolExecutor(threads, "guest")
         self._ticks = max(1, math.ceil(limits.time / TICK))
         self._running = 0
+        self._called = self._ticking = False
         self._interrupted = False
 
     async def __aenter__(self) -> "Runtime":
@@ -108,8 +110,11 @@ class Runtime:
         if isinstance(module, str):
             return Outcome(error=module)
         self._running += 1
-        if self._running == 1:
+        self._called = True
+        if not self._ticking:
+            self._ticking = True
             self._clock.start()
+            asyncio.get_running_loop().call_later(_LINGER, self._rest)
         try:
             if module.quick and len(document) <= _SMALL:
                 outcome = self._call(module, document, 1)
@@ -122,12 +127,19 @@ class Runtime:
             return outcome
         finally:
             self._running -= 1
-            if not self._running:
-                self._clock.stop()
 
     async def run_binary(self, binary: bytes, document: bytes) -> Outcome:
         """Call the module `binary`, as `run` does."""
         return await self.run(hashlib.sha256(binary).digest(), lambda: _given(binary), document)
+
+    def _rest(self) -> None:
+        """Stop the clock when nothing has run for a while: an idle server sleeps, a busy one does not set timers."""
+        if self._running or self._called:
+            self._called = False
+            asyncio.get_running_loop().call_later(_LINGER, self._rest)
+        else:
+            self._ticking = False
+            self._clock.stop()
 
     def interrupt(self) -> None:
         """End every call that runs now, and every later one, at once: for a shutdown that cannot wait."""

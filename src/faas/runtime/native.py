@@ -57,7 +57,7 @@ lib: Any = ffi.dlopen(_ffi.dll._name)
 _TABLES = 16  # of one instance; the store's limiter says the same
 _TABLE_ELEMENTS = 100_000
 _INSTANCE_SIZE = 16 << 20  # bytes of an instance's own record: a module with 100,000 functions and exports fits
-_KEPT = 256 << 10  # bytes of a slot that are cleared by writing zeros: cheaper than giving the pages back to the kernel
+_KEPT = 64 << 10  # bytes of a slot that are cleared by writing zeros: cheaper than giving the pages back to the kernel
 
 
 class Unusable(Exception):
