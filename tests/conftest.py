@@ -162,9 +162,9 @@ async def runtime() -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings over this test's database, with the built-in compiler off."""
+    """Settings over this test's database, in a process that compiles nothing."""
     return Settings(
-        database_url=database_url, data_dir=tmp_path, compiler=False, time_limit=1.0, poll_interval=60, database_pool=8
+        database_url=database_url, data_dir=tmp_path, role="api", time_limit=1.0, poll_interval=60, database_pool=8
     )
 
 

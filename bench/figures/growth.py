@@ -107,7 +107,7 @@ def _filled(plan: Plan, name: str, executions: int) -> Iterator[Server]:
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.ts")
         client.deploy("small", "loop.wat")
-    with servers.faas(data_dir, "--compiler", "false") as server:
+    with servers.faas(data_dir, "--role", "api") as server:
         psql(
             server,
             _COPIES.format(prefix="old", count=1)

@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from faas import messages
-from faas.api.application import create_application
+from faas.api.application import create_application, create_compiler_application
 from faas.compile.handler import CompilationJobs
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
@@ -23,7 +23,7 @@ from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import migrate
 from faas.database.pool import CANNOT_CONNECT, Pool, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
-from faas.executions.journal import open_journal
+from faas.executions.journal import Journal, open_journal
 from faas.executions.outcomes import Outcomes
 from faas.executions.recovery import Recovery
 from faas.executions.service import Executions
@@ -33,10 +33,16 @@ from faas.health import Parts
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
-from faas.settings import Settings
+from faas.settings import Role, Settings
 
 log = structlog.get_logger()
 
+# What a process of each role reads. Recovery, health and metrics are every role's.
+_QUEUES: dict[Role, list[str]] = {
+    "all": [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS],
+    "api": [messages.COMPILATION_RESULTS],
+    "compiler": [messages.COMPILATION_JOBS],
+}
 _RESULT_CONCURRENCY = 4
 _FIRST_READ_TIMEOUT = 10.0
 
@@ -82,6 +88,8 @@ async def open_local(settings: Settings) -> AsyncIterator[Local]:
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Everything, started in the order of its needs and stopped in reverse. Raises ConfigurationError."""
+    if settings.role == "compiler" and not settings.database_url:
+        raise ConfigurationError("the role compiler needs --database-url: the Postgres that the other processes use")
     async with AsyncExitStack() as stack:
         url, _ = await stack.enter_async_context(open_database(settings))
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
@@ -93,16 +101,13 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await recovery.beat()
         stack.push_async_callback(_leave, recovery)
         await _background(stack, recovery.run(), "recovery")
-        journal = await stack.enter_async_context(open_journal(url, pool, process_id))
-        outcomes = Outcomes(journal)
-        stack.push_async_callback(outcomes.flush)
-        await _background(stack, outcomes.run(), "outcomes")
-
-        listener = Listener(url, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
+        listener = Listener(url, _QUEUES[settings.role])
         await _background(stack, listener.run(), "listener")
-        consumers = {messages.COMPILATION_RESULTS: _results_consumer(settings, pool, runtime, listener)}
+        consumers: dict[str, Consumer] = {}
+        if messages.COMPILATION_RESULTS in _QUEUES[settings.role]:
+            consumers[messages.COMPILATION_RESULTS] = _results_consumer(settings, pool, runtime, listener)
         compilers: dict[str, Compiler] = {}
-        if settings.compiler:
+        if messages.COMPILATION_JOBS in _QUEUES[settings.role]:
             assemblyscript = _open_assemblyscript(stack, settings)
             await _background(stack, assemblyscript.pool.keep_ready(settings.compile_workers), "compiler-keep-ready")
             compilers = _compilers(assemblyscript, runtime)
@@ -110,17 +115,18 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         for queue, consumer in consumers.items():
             await _consume(stack, queue, consumer)
 
-        executions = Executions(pool, runtime, journal, outcomes, settings.max_in_flight)
-        stack.push_async_callback(executions.drain)
-
-        parts = Parts(pool, listener, consumers, compilers, runtime)
-        application = create_application(
-            functions_service=Functions(pool),
-            executions_service=executions,
-            check_health=parts.check,
-            update_metrics=parts.measure,
-            input_limit=settings.input_limit,
-        )
+        parts = Parts(settings.role, pool, listener, consumers, compilers, runtime)
+        if settings.role == "compiler":
+            application = create_compiler_application(check_health=parts.check, update_metrics=parts.measure)
+        else:
+            journal = await stack.enter_async_context(open_journal(url, pool, process_id))
+            application = create_application(
+                functions_service=Functions(pool),
+                executions_service=await _open_executions(stack, settings, pool, runtime, journal),
+                check_health=parts.check,
+                update_metrics=parts.measure,
+                input_limit=settings.input_limit,
+            )
         yield Service(application, runtime, url)
 
 
@@ -172,6 +178,20 @@ async def _open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Pat
     return await stack.enter_async_context(
         Runtime(limits, artifacts, threads=settings.max_in_flight, cached_modules=settings.module_cache)
     )
+
+
+# -- executions --------------------------------------------------------------------------------------------------------
+
+
+async def _open_executions(
+    stack: AsyncExitStack, settings: Settings, pool: Pool, runtime: Runtime, journal: Journal
+) -> Executions:
+    outcomes = Outcomes(journal)
+    stack.push_async_callback(outcomes.flush)
+    await _background(stack, outcomes.run(), "outcomes")
+    executions = Executions(pool, runtime, journal, outcomes, settings.max_in_flight)
+    stack.push_async_callback(executions.drain)
+    return executions
 
 
 # -- the queues --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from faas.queue import client as queue
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Runtime
+from faas.settings import Role
 
 _PATIENCE = 2.0  # seconds for the database to answer
 
@@ -23,6 +24,7 @@ _PATIENCE = 2.0  # seconds for the database to answer
 class Parts(msgspec.Struct, frozen=True):
     """All that is asked."""
 
+    role: Role
     pool: Pool
     listener: Listener
     consumers: dict[str, Consumer]
@@ -46,6 +48,7 @@ class Parts(msgspec.Struct, frozen=True):
         return Health(
             status=status,
             version=__version__,
+            role=self.role,
             database=database,
             consumers=consumers,
             toolchains=toolchains,

@@ -16,7 +16,6 @@ from faas.quantities import DURATION_FORM, SIZE_FORM, parse_duration, parse_size
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
-_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def _doc(text: str) -> msgspec.Meta:
@@ -36,9 +35,15 @@ def default_data_dir() -> Path:
     return Path(base) / "faas"
 
 
+Role = Literal["all", "api", "compiler"]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that can be set. Durations are seconds, sizes are bytes."""
 
+    role: Annotated[Role, _doc("what this process does: all of it, the API without compiling, or compiling alone")] = (
+        "all"
+    )
     host: Annotated[str, _doc("address to listen on")] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), _doc("port to listen on; 0 takes a free one")] = 8080
     data_dir: Annotated[Path, _doc("where the embedded Postgres keeps its data")] = msgspec.field(
@@ -54,7 +59,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     poll_interval: Annotated[Duration, _doc("the queues are read this often even when nothing notifies")] = 5.0
     visibility_timeout: Annotated[Duration, _doc("a message whose reader died is read again after this")] = 15.0
-    compiler: Annotated[bool, _doc("compile in this process; off leaves the jobs to others on the same queues")] = True
     compile_workers: Annotated[Count, _doc("compiler processes at most")] = 2
     compile_timeout: Annotated[Duration, _doc("one compilation may take this long")] = 60.0
     compile_memory: Annotated[Size, _doc("memory of one compiler process")] = 2 << 30
@@ -101,7 +105,7 @@ class Field(msgspec.Struct, frozen=True):
             return DURATION_FORM if self.form == "duration" else SIZE_FORM
         if get_origin(self.type) is Literal:
             return "one of " + ", ".join(get_args(self.type))
-        return {bool: "true or false", int: "a whole number", Path: "a path"}.get(self.type, "text")
+        return {int: "a whole number", Path: "a path"}.get(self.type, "text")
 
 
 def fields() -> list[Field]:
@@ -129,10 +133,6 @@ def _parse(field: Field, text: str) -> object:
         return parse_duration(text)
     if field.form == "size":
         return parse_size(text)
-    if field.type is bool:
-        if text.lower() not in _BOOLEANS:
-            raise ValueError(field.accepted)
-        return _BOOLEANS[text.lower()]
     return Path(text).expanduser() if field.type is Path else text
 
 

@@ -91,6 +91,19 @@ async def serving(*arguments: str, environment: dict[str, str] | None = None) ->
     assert code == 0, "\n".join(server.lines)
 
 
+async def failing(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run `faas …` to its end: the exit code and what it wrote to stderr."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *arguments,
+        env={"PATH": "", "HOME": "/nonexistent", **(environment or {})},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, err.decode()
+
+
 @asynccontextmanager
 async def client_of(server: Server, database_url: str) -> AsyncIterator[Platform]:
     """HTTP to the server, and a look into its database."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import COMMAND, Server, alive, client_of, processes_of, serving, start_server
+from tests.e2e.server import COMMAND, Server, alive, client_of, failing, processes_of, serving, start_server
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 _FINISHED = re.compile(r'"compile.finished".*?"functionId": "([^"]+)".*?"durationMs": ([\d.]+)')
@@ -216,18 +216,6 @@ async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(server
 async def test_head_tells_the_health(server: Server) -> None:
     response = await answer(server, "HEAD", "/health")
     assert (response.status_code, response.content) == (200, b"")
-
-
-async def failing(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        *arguments,
-        env={"PATH": "", "HOME": "/nonexistent", **(environment or {})},
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    _, err = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, err.decode()
 
 
 async def test_what_stops_a_start_is_one_line_and_exit_code_2(data_dir: Path) -> None:

@@ -32,7 +32,7 @@ def test_option_beats_environment_beats_default() -> None:
         ("FAAS_TIME_LIMIT", "0", "> 0"),
         ("FAAS_MEMORY_LIMIT", "lots", "a size such as"),
         ("FAAS_STACK_LIMIT", "64MiB", "<= 2097152"),
-        ("FAAS_COMPILER", "perhaps", "true or false"),
+        ("FAAS_ROLE", "compilers", "one of all, api, compiler"),
         ("FAAS_LOG_FORMAT", "xml", "one of auto, console, json"),
         ("FAAS_MAX_IN_FLIGHT", "0", ">= 1"),
     ],

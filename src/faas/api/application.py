@@ -28,6 +28,9 @@ ROUTES = [
     system.asset,
 ]
 
+# What a process that only compiles serves: an operator looks after it as after any other.
+COMPILER_ROUTES = [system.health, system.health_head, system.metrics, system.elsewhere]
+
 # An execution request is its input and a few bytes around it.
 _ENVELOPE = 64 << 10
 
@@ -41,21 +44,32 @@ def create_application(
     input_limit: int,
 ) -> ASGIApp:
     """The application over these services. It owns nothing: whoever opened the services closes them."""
+    services = {
+        "functions": functions_service,
+        "executions": executions_service,
+        "check_health": check_health,
+        "update_metrics": update_metrics,
+    }
+    body_limit = input_limit + _ENVELOPE
+    application = _application(ROUTES, services, body_limit)
+    return RequestIds(Execute(application, executions_service, body_limit))
 
+
+def create_compiler_application(*, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate) -> ASGIApp:
+    """The application of a process that only compiles: health and metrics, and where the rest is."""
+    services = {"check_health": check_health, "update_metrics": update_metrics}
+    return RequestIds(_application(COMPILER_ROUTES, services, _ENVELOPE))
+
+
+def _application(routes: list[Any], services: dict[str, Any], body_limit: int) -> Litestar:
     def provided(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False, use_cache=True)
 
-    application = Litestar(
-        route_handlers=ROUTES,
-        dependencies={
-            "functions": provided(functions_service),
-            "executions": provided(executions_service),
-            "check_health": provided(check_health),
-            "update_metrics": provided(update_metrics),
-        },
+    return Litestar(
+        route_handlers=routes,
+        dependencies={name: provided(service) for name, service in services.items()},
         exception_handlers={Exception: errors.handle},
-        request_max_body_size=input_limit + _ENVELOPE,
+        request_max_body_size=body_limit,
         openapi_config=None,
         logging_config=None,
     )
-    return RequestIds(Execute(application, executions_service, input_limit + _ENVELOPE))

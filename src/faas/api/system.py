@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import prometheus_client
-from litestar import Request, Response, get, head
+from litestar import Request, Response, get, head, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -72,6 +72,13 @@ async def asset(asset: FromPath[str]) -> Response[bytes]:
         raise NotFound(f"there is nothing at '/schema/{asset}'")
     content = (PAGES / "node_modules" / "swagger-ui-dist" / asset).read_bytes()
     return Response(content, media_type=_ASSETS[asset], headers={"Cache-Control": "max-age=86400"})
+
+
+@route(["/", "/{path:path}"], http_method=["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def elsewhere(request: Request[Any, Any, Any]) -> Response[None]:
+    """Everything else, in a process that only compiles: say so, to whoever has the wrong port."""
+    path = request.scope["path"]
+    raise NotFound(f"there is nothing at {path!r}: this process has the role compiler and serves /health and /metrics")
 
 
 def _openapi() -> Response[bytes]:

@@ -8,6 +8,7 @@ import msgspec
 
 from faas.executions.model import Execution, ExecutionRecord
 from faas.messages import Language
+from faas.settings import Role
 
 
 class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +64,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     status: Literal["UP", "DOWN"]
     version: str
+    role: Role
     database: str
     consumers: dict[str, str]
     toolchains: dict[str, str]

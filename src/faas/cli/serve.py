@@ -23,6 +23,10 @@ from faas.settings import Field, Settings
 
 _BACKLOG = 2048
 _COLLECTED_AFTER = 10_000  # objects more than there were
+_ROLES = {
+    "api": "what is registered here is compiled by other processes on the same database",
+    "compiler": "compiles for the processes on the same database; here are /health and /metrics",
+}
 
 
 def _shown_default(field: Field) -> str:
@@ -32,13 +36,13 @@ def _shown_default(field: Field) -> str:
         return format_duration(field.default)
     if field.form == "size":
         return format_size(field.default).replace(" ", "")
-    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+    return str(field.default)
 
 
 def _option(field: Field) -> Callable[[Any], Any]:
     """The option of one setting. It stays text: settings.load reads it, and says what is wrong with it."""
     metavar = {"duration": "DURATION", "size": "SIZE"}.get(
-        field.form or "", {bool: "true|false", int: "N"}.get(field.type, field.name.rsplit("_", maxsplit=1)[-1].upper())
+        field.form or "", {int: "N"}.get(field.type, field.name.rsplit("_", maxsplit=1)[-1].upper())
     )
     text = f"{field.description[0].upper()}{field.description[1:]}."
     return click.option(
@@ -66,6 +70,8 @@ def _with_settings(*names: str) -> Callable[[Any], Any]:
 @_with_settings()
 def serve(**options: str | None) -> None:
     """Serve the platform over HTTP, with an embedded Postgres unless --database-url names another.
+
+    To compile on other machines, give all of them one --database-url: --role api here, --role compiler there.
 
     Ctrl-C or SIGTERM drains: requests in flight finish, then everything stops. A second one stops at once.
     """
@@ -180,10 +186,13 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
     place = "the database of --database-url" if chosen.database_url else f"{chosen.data_dir} (embedded Postgres)"
     lines = [
         click.style(f"faas {__version__}", bold=True) + f" serves {click.style(address, fg='cyan', underline=True)}",
-        f"  API page   {address}/schema",
         f"  data       {place}",
     ]
     if not chosen.database_url:
         lines.append(f"  psql       psql '{service.database_url}'")
-    lines.append(f"  next       {sys.argv[0]} deploy FILE, then {sys.argv[0]} invoke NAME")
+    if chosen.role != "all":
+        lines.insert(1, f"  role       {chosen.role}: {_ROLES[chosen.role]}")
+    if chosen.role != "compiler":
+        lines.insert(1, f"  API page   {address}/schema")
+        lines.append(f"  next       {sys.argv[0]} deploy FILE, then {sys.argv[0]} invoke NAME")
     click.echo("\n".join(lines), err=True)

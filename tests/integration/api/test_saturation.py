@@ -15,7 +15,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(
         database_url=database_url,
         data_dir=tmp_path,
-        compiler=False,
+        role="api",
         time_limit=1.5,
         poll_interval=60,
         database_pool=4,
