@@ -20,7 +20,7 @@ from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_n
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.database.embedded import DATABASE, EmbeddedPostgres
-from faas.database.migrations import migrate
+from faas.database.migrations import ensure_database, migrate
 from faas.database.pool import CANNOT_CONNECT, Pool, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.journal import Journal, open_journal
@@ -61,13 +61,15 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, list[str
     async with AsyncExitStack() as stack:
         if settings.database_url:
             url = settings.database_url
+            way_back = "faas backup FILE --database-url URL"
         else:
+            way_back = f"faas backup FILE --data-dir {settings.data_dir}"
             postgres = EmbeddedPostgres(settings.data_dir)
             await postgres.start()
             stack.push_async_callback(postgres.stop)
             url = postgres.url
-            await _ensure_database(url)
-        yield url, await _migrate(url)
+            await ensure_database(url, DATABASE)
+        yield url, await _migrate(url, way_back)
 
 
 class Local(msgspec.Struct, frozen=True):
@@ -133,23 +135,13 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 # -- the database ------------------------------------------------------------------------------------------------------
 
 
-async def _ensure_database(url: str) -> None:
-    """Make the embedded server's database on its first start."""
-    connection = await asyncpg.connect(url, database="postgres", timeout=10)
-    try:
-        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE):
-            await connection.execute(f"CREATE DATABASE {DATABASE}")
-    finally:
-        await connection.close()
-
-
-async def _migrate(url: str) -> list[str]:
+async def _migrate(url: str, way_back: str) -> list[str]:
     try:
         connection = await asyncpg.connect(url, timeout=10)
     except CANNOT_CONNECT as error:
         raise ConfigurationError(explain(error)) from None
     try:
-        return await migrate(connection)
+        return await migrate(connection, way_back=way_back)
     except asyncpg.PostgresError as error:
         raise ConfigurationError(f"cannot migrate the database: {error}") from None
     finally:

@@ -2,6 +2,7 @@
 
 FaasError
 ├── ConfigurationError        a setting, a file it names, or the machine does not allow what was asked; exit code 2
+│   └── DataDirectoryInUse    … because another process has it
 ├── InvalidRequest            a field of a request is not what is accepted
 │   └── PayloadTooLarge       … because it is larger than its limit
 ├── NotFound
@@ -11,6 +12,7 @@ FaasError
 ├── FunctionNotReady          the function has no binary to run (yet)
 ├── Saturated                 this process runs as many executions as it may
 ├── DatabaseUnavailable       the work could not be done or recorded; nothing was answered as done
+├── BackupFailed              a backup or a restore ended without its result, and left nothing half-done; exit code 1
 ├── RunFailed                 a pipeline run ended without its result; exit code 1
 │   ├── BadTable              a table or a set of records is not what it should be; says where
 │   ├── FailedFast            an address failed and the run was told to stop at the first
@@ -28,6 +30,10 @@ class FaasError(Exception):
 
 class ConfigurationError(FaasError):
     """A setting, a file that it names, or the machine does not allow what was asked."""
+
+
+class DataDirectoryInUse(ConfigurationError):
+    """Another faas has the data directory."""
 
 
 class InvalidRequest(FaasError):
@@ -96,6 +102,10 @@ class Saturated(FaasError):
 
 class DatabaseUnavailable(FaasError):
     """The database did not answer in time, so the work could not be done or recorded."""
+
+
+class BackupFailed(FaasError):
+    """A backup or a restore ended without its result. The message is one line; nothing is left half-done."""
 
 
 class RunFailed(FaasError):

@@ -99,12 +99,17 @@ class Field(msgspec.Struct, frozen=True):
         return "--" + self.name.replace("_", "-")
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The only values that there are; empty when there are more."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
     def accepted(self) -> str:
         """What a value must look like, for error messages."""
         if self.form:
             return DURATION_FORM if self.form == "duration" else SIZE_FORM
-        if get_origin(self.type) is Literal:
-            return "one of " + ", ".join(get_args(self.type))
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
         return {int: "a whole number", Path: "a path"}.get(self.type, "text")
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 from faas import settings
 from faas.api.openapi import document
 from faas.cli import _COMMANDS
-from faas.cli.serve import _shown_default
+from faas.cli.setting_options import shown_default
 from faas.messages import Language
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,7 +18,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 def test_the_readmes_table_has_every_setting_with_its_default() -> None:
     rows = re.findall(r"^\| `(FAAS_\w+)` \| `?([^|`]+?)`? \| ([^|]+) \|$", README, flags=re.MULTILINE)
     shown = [(name, default, text) for name, default, text in rows if name != "FAAS_URL"]
-    wanted = [(field.variable, _shown_default(field), field.description) for field in settings.fields()]
+    wanted = [(field.variable, shown_default(field), field.description) for field in settings.fields()]
     root_only = {"FAAS_DATA_DIR"}  # its default depends on the user
     assert [row for row in shown if row[0] not in root_only] == [row for row in wanted if row[0] not in root_only]
     assert {row[0] for row in shown} == {row[0] for row in wanted}

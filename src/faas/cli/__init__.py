@@ -17,6 +17,8 @@ _COMMANDS = {
     "serve": ("faas.cli.serve", "Serve the platform over HTTP."),
     "migrate": ("faas.cli.serve", "Bring the database's schema up to date."),
     "run": ("faas.cli.run", "Compile a source file and call it once, without a server."),
+    "backup": ("faas.cli.backup", "Write everything into one file, from a running server too."),
+    "restore": ("faas.cli.backup", "Make a new database of a backup."),
     "deploy": ("faas.cli.functions", "Create or update a function from a source file."),
     "invoke": ("faas.cli.functions", "Execute a function."),
     "list": ("faas.cli.functions", "List the functions."),

@@ -7,8 +7,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import click
 import uvicorn
@@ -17,9 +16,9 @@ import uvloop
 from faas import __version__, logs, settings
 from faas.api.http_protocol import ProblemProtocol
 from faas.app import Service, open_database, open_service
+from faas.cli.setting_options import with_settings
 from faas.errors import ConfigurationError
-from faas.quantities import format_duration, format_size
-from faas.settings import Field, Settings
+from faas.settings import Settings
 
 _BACKLOG = 2048
 _COLLECTED_AFTER = 10_000  # objects more than there were
@@ -29,45 +28,8 @@ _ROLES = {
 }
 
 
-def _shown_default(field: Field) -> str:
-    if field.default is None:
-        return "none"
-    if field.form == "duration":
-        return format_duration(field.default)
-    if field.form == "size":
-        return format_size(field.default).replace(" ", "")
-    return str(field.default)
-
-
-def _option(field: Field) -> Callable[[Any], Any]:
-    """The option of one setting. It stays text: settings.load reads it, and says what is wrong with it."""
-    metavar = {"duration": "DURATION", "size": "SIZE"}.get(
-        field.form or "", {int: "N"}.get(field.type, field.name.rsplit("_", maxsplit=1)[-1].upper())
-    )
-    text = f"{field.description[0].upper()}{field.description[1:]}."
-    return click.option(
-        field.option,
-        field.name,
-        metavar=metavar,
-        default=None,
-        help=f"{text}  [env: {field.variable}; default: {_shown_default(field)}]",
-    )
-
-
-def _with_settings(*names: str) -> Callable[[Any], Any]:
-    """Options for these settings, or for all of them."""
-    chosen = [field for field in settings.fields() if not names or field.name in names]
-
-    def decorate(function: Any) -> Any:
-        for field in reversed(chosen):
-            function = _option(field)(function)
-        return function
-
-    return decorate
-
-
 @click.command()
-@_with_settings()
+@with_settings()
 def serve(**options: str | None) -> None:
     """Serve the platform over HTTP, with an embedded Postgres unless --database-url names another.
 
@@ -83,7 +45,7 @@ def serve(**options: str | None) -> None:
 
 
 @click.command()
-@_with_settings("data_dir", "database_url", "log_format", "log_level")
+@with_settings("data_dir", "database_url", "log_format", "log_level")
 def migrate(**options: str | None) -> None:
     """Bring the database's schema up to date, and stop. `faas serve` does the same when it starts."""
     chosen = settings.load(options)

@@ -17,8 +17,6 @@ import signal
 import stat
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +24,8 @@ from urllib.parse import quote
 
 import structlog
 
-from faas.errors import ConfigurationError
+from faas.database.pid_file import SOCKET, ready_server, stop_left_over
+from faas.errors import ConfigurationError, DataDirectoryInUse
 
 log = structlog.get_logger()
 
@@ -34,7 +33,6 @@ MAJOR = "18"
 USER = "faas"
 DATABASE = "faas"
 COPIES = Path("/var/cache/faas")
-_SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_LIMIT = 107  # sockaddr_un.sun_path, less the final NUL
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -56,7 +54,7 @@ class EmbeddedPostgres:
     def url(self) -> str:
         """How to reach the database: `postgresql://faas@/faas?host=<socket folder>`."""
         folder = str(self.cluster)
-        if len(folder) + 1 + len(_SOCKET) > _SOCKET_PATH_LIMIT:
+        if len(folder) + 1 + len(SOCKET) > _SOCKET_PATH_LIMIT:
             folder = f"/proc/self/fd/{self._directory}"
         return f"postgresql://{USER}@/{DATABASE}?host={quote(folder, safe='')}"
 
@@ -71,15 +69,34 @@ class EmbeddedPostgres:
         Raises ConfigurationError when another process has the directory, or Postgres cannot start there.
         """
         try:
+            await asyncio.to_thread(self._take)
             await asyncio.to_thread(self._prepare)
             await self._spawn()
+        except OSError as error:
+            await self.stop()
+            place = f": {error.filename}" if error.filename else ""
+            raise ConfigurationError(f"data directory {self.data_dir}: {error.strerror}{place}") from None
         except BaseException:
             await self.stop()
             raise
         self._keeper = asyncio.create_task(self._keep(), name="embedded-postgres")
 
+    def join(self) -> bool:
+        """Become a client of the server that another process runs here: `url` is then its. False when none answers."""
+        if ready_server(self.cluster) is None:
+            return False
+        self._directory = _open_directory(self.cluster)
+        return True
+
     async def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
+        await self._end()
+        for descriptor in (self._directory, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._directory = self._lock = None
+
+    async def _end(self) -> None:
         if self._keeper:
             self._keeper.cancel()
         if self._process and self._process.poll() is None:
@@ -90,35 +107,32 @@ class EmbeddedPostgres:
                 log.warning("postgres.slow_shutdown", pid=self._process.pid)
                 self._process.send_signal(signal.SIGQUIT)
                 await asyncio.to_thread(self._process.wait)
-        for descriptor in (self._directory, self._lock):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._directory = self._lock = self._process = None
+        self._process = None
 
     # -- preparing the directory -----------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        try:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ConfigurationError(f"data directory {self.data_dir}: {error.strerror}") from None
+    def _take(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(self._lock, 20, 0).decode() or "?"
-            raise ConfigurationError(
+            os.close(self._lock)
+            self._lock = None
+            raise DataDirectoryInUse(
                 f"data directory {self.data_dir} is in use by another faas (pid {owner}): stop that one, "
                 "or choose another with --data-dir"
             ) from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
+    def _prepare(self) -> None:
         if self._is_new():
             self._initialise()
         self._check_version()
         self._directory = _open_directory(self.cluster)
-        _stop_left_over(self.cluster)
+        stop_left_over(self.cluster)
 
     def _is_new(self) -> bool:
         """Whether there is no cluster yet. A folder of somebody else's in its place is left as it is."""
@@ -134,7 +148,7 @@ class EmbeddedPostgres:
         if (found := (self.cluster / "PG_VERSION").read_text().strip()) != MAJOR:
             raise ConfigurationError(
                 f"{self.cluster} was written by Postgres {found}; this faas brings Postgres {MAJOR}. "
-                "Dump it with the faas that wrote it, and load it into a new data directory"
+                "`faas backup FILE` with the faas that wrote it, then `faas restore FILE` into a new data directory"
             )
 
     def _initialise(self) -> None:
@@ -148,10 +162,11 @@ class EmbeddedPostgres:
         self._directory = _open_directory(half_made)
         try:
             self._run_initdb(half_made)
+            half_made.rename(self.cluster)
         finally:
             os.close(self._directory)
             self._directory = None
-        half_made.rename(self.cluster)
+            shutil.rmtree(half_made, ignore_errors=True)  # a full disk gets back what it gave
 
     def _run_initdb(self, folder: Path) -> None:
         command = ["initdb", "--pgdata", self._path_for_server(folder), "--username", USER, "--auth=trust"]
@@ -210,14 +225,13 @@ class EmbeddedPostgres:
         await self._await_ready()
 
     async def _await_ready(self) -> None:
-        """Wait until postmaster.pid says `ready` (its 8th line); crash recovery can take a while before that."""
+        """Wait until the server answers; crash recovery can take a while before that."""
         assert self._process
         while True:
             if self._process.poll() is not None:
                 tail = self.log_file.read_text(errors="replace").strip().splitlines()[-3:]
                 raise ConfigurationError(f"Postgres did not start in {self.cluster}: {' | '.join(tail)}")
-            lines = _pid_file(self.cluster)
-            if len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7] == "ready":
+            if ready_server(self.cluster) == self._process.pid:
                 return
             await asyncio.sleep(0.02)
 
@@ -230,7 +244,7 @@ class EmbeddedPostgres:
             log.error("postgres.died", exit_code=code)
             while True:
                 try:
-                    await asyncio.to_thread(_stop_left_over, self.cluster)
+                    await asyncio.to_thread(stop_left_over, self.cluster)
                     await self._spawn()
                     break
                 except (ConfigurationError, OSError) as error:
@@ -288,40 +302,3 @@ def _binaries() -> Path:
     if not _reachable(copy):
         raise ConfigurationError(f"user nobody cannot reach {copy}, where root's Postgres runs from")
     return copy / inside
-
-
-def _pid_file(cluster: Path) -> list[str]:
-    try:
-        return [line.strip() for line in (cluster / "postmaster.pid").read_text().splitlines()]
-    except OSError:
-        return []
-
-
-def _stop_left_over(cluster: Path) -> None:
-    """End the server that an earlier owner left on `cluster`, so that ours can start. A stale pid file is none."""
-    lines = _pid_file(cluster)
-    if not lines or not lines[0].lstrip("-").isdigit():
-        return
-    pid = abs(int(lines[0]))
-    for number, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
-        if not _is_server_of(pid, cluster):
-            return
-        log.info("postgres.stopping_left_over", pid=pid, signal=number.name)
-        os.kill(pid, number)
-        _wait_until(lambda: not _is_server_of(pid, cluster), patience)
-    raise ConfigurationError(f"an earlier Postgres (pid {pid}) on {cluster} does not stop")
-
-
-def _is_server_of(pid: int, cluster: Path) -> bool:
-    """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        return state != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
-    except OSError:
-        return False
-
-
-def _wait_until(condition: Callable[[], bool], patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)

@@ -29,22 +29,52 @@ def files() -> list[Path]:
     return sorted((SQL / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
-async def migrate(connection: Connection) -> list[str]:
+async def ensure_database(url: str, name: str) -> None:
+    """Make the database `name` on the embedded server at `url`, unless it is there."""
+    connection = await asyncpg.connect(url, database="postgres", timeout=10)
+    try:
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
+            await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+
+
+def refuse_newer(applied: list[str]) -> None:
+    """Raise ConfigurationError when `applied`, the names of a schema's migrations, are more than this program has."""
+    known = files()
+    if len(applied) > len(known):
+        raise ConfigurationError(
+            f"the database's schema is at {applied[-1]}, newer than this faas knows ({known[-1].stem}): "
+            "use the faas that migrated it, or a newer one"
+        )
+
+
+async def lock(connection: Connection) -> None:
+    """Keep others from migrating until the connection's transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+
+
+async def migrate(connection: Connection, *, through: int | None = None, way_back: str = "") -> list[str]:
     """Bring the schema up to date; the names of the migrations that this call applied.
 
-    Raises ConfigurationError when the database is ahead of this program, or an applied migration has another content.
+    `through` stops after that many. Where a schema exists already, `way_back` is logged before it is changed: the
+    command that would have kept a copy. Raises ConfigurationError when the database is ahead of this program, or an
+    applied migration has another content.
     """
     applied = []
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await lock(connection)
         await connection.execute(_TABLE)
         await _install_pgmq(connection)
         rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
-        known = files()
-        if len(rows) > len(known):
-            raise ConfigurationError(
-                f"the database's schema is at {rows[-1]['name']}, newer than this faas knows ({known[-1].stem}): "
-                "use the faas that migrated it, or a newer one"
+        refuse_newer([row["name"] for row in rows])
+        known = files()[:through]
+        if way_back and 0 < len(rows) < len(known):
+            log.warning(
+                "schema.upgrading",
+                from_migration=rows[-1]["name"],
+                to_migration=known[-1].stem,
+                way_back=f"none but a backup made before this start: {way_back}",
             )
         for version, file in enumerate(known, start=1):
             text = file.read_text()

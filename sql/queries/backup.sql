@@ -1,0 +1,59 @@
+-- name: describe()^
+-- The moment and the place of a backup. pgmq: its version when it is an extension.
+SELECT transaction_timestamp() AS taken_at, current_setting('server_version') AS postgres,
+       (SELECT extversion FROM pg_extension WHERE extname = 'pgmq') AS pgmq;
+
+-- name: list_migrations()
+SELECT name, sha256 FROM schema_migrations ORDER BY version;
+
+-- name: list_columns(tables)
+-- Of those tables that are there, in their order. Generated columns are left to the database that computes them.
+SELECT table_name, attname AS name, format_type(atttypid, atttypmod) AS type
+FROM unnest(:tables::text[]) WITH ORDINALITY AS wanted (table_name, position)
+JOIN pg_attribute ON attrelid = to_regclass(table_name)
+WHERE attnum > 0 AND NOT attisdropped AND attgenerated = ''
+ORDER BY wanted.position, attnum;
+
+-- name: list_positions(queues)
+-- The last message id that each queue gave out; 0 for none.
+SELECT queue, coalesce(pg_sequence_last_value(pg_get_serial_sequence('pgmq.q_' || queue, 'msg_id')::regclass), 0)
+       AS position
+FROM unnest(:queues::text[]) AS queue
+WHERE to_regclass('pgmq.q_' || queue) IS NOT NULL;
+
+-- name: find_relation()$
+-- Something that is not an extension's, nor pgmq's own when it was installed from its SQL: then a database is not empty.
+SELECT format('%I.%I', nspname, relname)
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND nspname <> 'information_schema' AND nspname !~ '^pg_'
+  AND NOT (nspname = 'pgmq' AND relname !~ '^[qa]_')
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
+ORDER BY 1
+LIMIT 1;
+
+-- name: set_position(queue, position)$
+-- The next message gets the id after :position, as it would have in the original.
+SELECT setval(pg_get_serial_sequence('pgmq.q_' || :queue::text, 'msg_id')::regclass,
+              greatest(:position::bigint, 1), :position::bigint > 0);
+
+-- name: close_running(taken_at)$
+-- What ran at the moment of the backup ended, for this database, at that moment.
+WITH closed AS (
+    UPDATE executions
+    SET status = 'FAILED', error_message = 'interrupted', completed_at = greatest(started_at, :taken_at::timestamptz)
+    WHERE status = 'RUNNING'
+    RETURNING id
+)
+SELECT count(*) FROM closed;
+
+-- name: free_jobs()$
+-- A job that was being compiled is nobody's here: it need not wait until its visibility timeout ends.
+SELECT count(*)
+FROM pgmq.q_compilation_jobs AS job, LATERAL pgmq.set_vt('compilation_jobs', job.msg_id, 0)
+WHERE job.vt > clock_timestamp();
+
+-- name: free_results()$
+SELECT count(*)
+FROM pgmq.q_compilation_results AS result, LATERAL pgmq.set_vt('compilation_results', result.msg_id, 0)
+WHERE result.vt > clock_timestamp();

@@ -1,0 +1,73 @@
+"""Where backups come from and where they go: the database of the settings, running or not, or a new one."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from faas.database.embedded import DATABASE, EmbeddedPostgres
+from faas.database.migrations import ensure_database
+from faas.database.new_cluster import NewCluster
+from faas.errors import ConfigurationError, DataDirectoryInUse
+from faas.settings import Settings
+
+_PATIENCE = 60.0  # seconds for a server that is starting, or starting again after a crash
+
+
+@asynccontextmanager
+async def existing_database(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database as it is, not migrated. An embedded one that runs goes on; another is started for this.
+
+    Raises ConfigurationError when there is none.
+    """
+    if settings.database_url:
+        yield settings.database_url
+        return
+    postgres = EmbeddedPostgres(settings.data_dir)
+    try:
+        exists = (postgres.cluster / "PG_VERSION").exists()
+    except PermissionError:
+        raise ConfigurationError(
+            f"data directory {settings.data_dir}: Permission denied; run this as the user of its server"
+        ) from None
+    if not exists:
+        raise ConfigurationError(
+            f"there is nothing to back up in {settings.data_dir}: name its --data-dir, or its --database-url"
+        )
+    try:
+        await _join_or_start(postgres)
+        yield postgres.url
+    finally:
+        await postgres.stop()
+
+
+@asynccontextmanager
+async def new_database(settings: Settings) -> AsyncIterator[str]:
+    """The URL of a database to fill. An embedded one is there once the block ends, and not when it raises.
+
+    Raises ConfigurationError when the data directory is not empty; of a database by URL that is the caller's to see.
+    """
+    if settings.database_url:
+        yield settings.database_url
+        return
+    postgres = NewCluster(settings.data_dir)
+    try:
+        await postgres.start()
+        await ensure_database(postgres.url, DATABASE)
+        yield postgres.url
+        await postgres.keep()
+    finally:
+        await postgres.stop()
+
+
+async def _join_or_start(postgres: EmbeddedPostgres) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not postgres.join():
+        try:
+            await postgres.start()
+        except DataDirectoryInUse:  # its server is on its way up, or down
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return

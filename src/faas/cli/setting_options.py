@@ -1,0 +1,47 @@
+"""The settings as options of commands."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from faas import settings
+from faas.quantities import format_duration, format_size
+from faas.settings import Field
+
+
+def shown_default(field: Field) -> str:
+    """The default as people write it."""
+    if field.default is None:
+        return "none"
+    if field.form == "duration":
+        return format_duration(field.default)
+    if field.form == "size":
+        return format_size(field.default).replace(" ", "")
+    return str(field.default)
+
+
+def _option(field: Field) -> Callable[[Any], Any]:
+    """The option of one setting. It stays text: settings.load reads it, and says what is wrong with it."""
+    noun = "|".join(field.choices) or field.name.rsplit("_", maxsplit=1)[-1].upper()
+    metavar = {"duration": "DURATION", "size": "SIZE"}.get(field.form or "", {int: "N"}.get(field.type, noun))
+    text = f"{field.description[0].upper()}{field.description[1:]}."
+    return click.option(
+        field.option,
+        field.name,
+        metavar=metavar,
+        default=None,
+        help=f"{text}  [env: {field.variable}; default: {shown_default(field)}]",
+    )
+
+
+def with_settings(*names: str) -> Callable[[Any], Any]:
+    """Options for these settings, or for all of them."""
+    chosen = [field for field in settings.fields() if not names or field.name in names]
+
+    def decorate(function: Any) -> Any:
+        for field in reversed(chosen):
+            function = _option(field)(function)
+        return function
+
+    return decorate

@@ -1,0 +1,82 @@
+"""Which server is on a data directory: what its postmaster.pid says, and whether that is still so.
+
+A pid in a file that outlived a power cut may be anybody's by now: a server is known by its working directory.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from faas.errors import ConfigurationError
+
+log = structlog.get_logger()
+
+SOCKET = ".s.PGSQL.5432"
+_READY = 7  # the line, from 0, that says how far a server is
+
+
+def ready_server(cluster: Path) -> int | None:
+    """The pid of the server that answers on `cluster`; None when there is none, or not yet."""
+    lines = _lines(cluster)
+    if len(lines) <= _READY or lines[_READY] != "ready" or not lines[0].isdigit():
+        return None
+    return int(lines[0]) if is_server_of(int(lines[0]), cluster) else None
+
+
+def _lines(cluster: Path) -> list[str]:
+    try:
+        return [line.strip() for line in (cluster / "postmaster.pid").read_text().splitlines()]
+    except OSError:
+        return []
+
+
+def stop_left_over(cluster: Path) -> None:
+    """End the server that an earlier owner left on `cluster`, so that ours can start. A stale pid file is none.
+
+    For the owner of the data directory only.
+    """
+    lines = _lines(cluster)
+    if not lines or not lines[0].lstrip("-").isdigit():
+        return
+    pid = abs(int(lines[0]))
+    for number, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        if not is_server_of(pid, cluster):
+            _disown(cluster, pid)
+            return
+        log.info("postgres.stopping_left_over", pid=pid, signal=number.name)
+        os.kill(pid, number)
+        _await(lambda: not is_server_of(pid, cluster), patience)
+    raise ConfigurationError(f"an earlier Postgres (pid {pid}) on {cluster} does not stop")
+
+
+def _disown(cluster: Path, pid: int) -> None:
+    """Put our own pid where a dead server's stands: Postgres takes its parent's for stale, and a stranger's for alive.
+
+    The files stay, because Postgres looks up in them whether processes of the dead server still use its memory.
+    """
+    for path in (cluster / "postmaster.pid", cluster / f"{SOCKET}.lock"):
+        try:
+            first, rest = path.read_text().split("\n", 1)
+        except (OSError, ValueError):
+            continue
+        if first.strip().lstrip("-") == str(pid):
+            path.write_text(f"{os.getpid()}\n{rest}")
+
+
+def is_server_of(pid: int, cluster: Path) -> bool:
+    """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
+    except OSError:
+        return False
+
+
+def _await(condition: Callable[[], bool], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)

@@ -1,0 +1,314 @@
+"""From a database to an archive and back: every table, at one moment, in one transaction."""
+
+import asyncio
+import io
+import json
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from faas.backup.archive import Archive
+from faas.backup.backup import back_up
+from faas.backup.manifest import TABLES, Manifest
+from faas.backup.restore import Restored, restore
+from faas.database import migrations
+from faas.database.migrations import files, migrate
+from faas.errors import ConfigurationError
+from tests.support import Platform, core_wat, eventually, replaced_database
+
+# Tables that a backup leaves out, and why nothing is missing without them.
+LEFT_OUT = {
+    "processes": "none of them lives in the restored database",
+    "schema_migrations": "in the manifest",
+    "pgmq.meta": "made by the migrations, with the queues",
+    "pgmq.notify_insert_throttle": "not used: notify_consumers replaces it",
+    "pgmq.topic_bindings": "not used",
+}
+
+
+@pytest.fixture
+async def empty_url(server_url: str) -> str:
+    name = f"empty_{uuid4().hex}"
+    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    return replaced_database(server_url, name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "backup.zip"
+
+
+async def backed_up(url: str, file: Path) -> Manifest:
+    connection = await asyncpg.connect(url)
+    try:
+        with file.open("wb") as stream:
+            return await back_up(connection, stream)
+    finally:
+        await connection.close()
+
+
+async def restored(url: str, file: Path) -> Restored:
+    connection = await asyncpg.connect(url)
+    try:
+        with Archive(file) as archive:
+            archive.verify()
+            return await restore(connection, archive)
+    finally:
+        await connection.close()
+
+
+async def contents(url: str) -> dict[str, list[str]]:
+    """Every row of every table that a backup holds, as text."""
+    connection = await asyncpg.connect(url)
+    try:
+        return {
+            name: [row[0] for row in await connection.fetch(f"SELECT t::text FROM {name} AS t ORDER BY 1")]
+            for name in TABLES
+        }
+    finally:
+        await connection.close()
+
+
+def changed(file: Path, manifest: dict[str, object]) -> None:
+    """The same archive with some of its manifest changed."""
+    with zipfile.ZipFile(file) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    entries["manifest.json"] = json.dumps(json.loads(entries["manifest.json"]) | manifest).encode()
+    with zipfile.ZipFile(file, "w") as new:
+        for name, content in entries.items():
+            new.writestr(name, content)
+
+
+async def test_every_table_of_the_schema_is_in_a_backup_or_left_out_on_purpose(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    found = await connection.fetch(
+        "SELECT CASE schemaname WHEN 'public' THEN tablename ELSE schemaname || '.' || tablename END AS name "
+        "FROM pg_tables WHERE schemaname IN ('public', 'pgmq')"
+    )
+    await connection.close()
+    assert {row["name"] for row in found} == set(TABLES) | set(LEFT_OUT)
+
+
+async def test_everything_comes_back_and_ids_go_on(
+    platform: Platform, database_url: str, empty_url: str, file: Path
+) -> None:
+    await platform.deploy("echo", core_wat())
+    for number in range(20):
+        await platform.execute("echo", {"n": number, "big": 10**30, "text": "\x00é\U0001f600" + "x" * 5000})
+    await platform.register("broken", "(module")
+    await platform.settled("broken")
+    manifest = await backed_up(database_url, file)
+    assert (manifest.rows("functions"), manifest.rows("executions")) == (2, 20)
+    outcome = await restored(empty_url, file)
+    assert outcome == Restored(interrupted=0, migrated=[])
+    assert await contents(empty_url) == await contents(database_url)
+
+    sent = []
+    for url in (database_url, empty_url):
+        connection = await asyncpg.connect(url)
+        sent.append(await connection.fetchval("SELECT pgmq.send('compilation_jobs', '{}')"))
+        await connection.execute("SELECT pgmq.archive('compilation_jobs', $1::bigint)", sent[-1])
+        await connection.close()
+    assert sent[0] == sent[1] > 2
+
+
+async def test_an_empty_database_of_faas_comes_back_too(database_url: str, empty_url: str, file: Path) -> None:
+    await backed_up(database_url, file)
+    await restored(empty_url, file)
+    connection = await asyncpg.connect(empty_url)
+    assert await connection.fetchval("SELECT pgmq.send('compilation_jobs', '{}')") == 1
+    await connection.close()
+
+
+async def test_what_ran_is_interrupted_and_what_was_in_hand_is_free(
+    bare_platform: Platform, database_url: str, empty_url: str, file: Path
+) -> None:
+    await bare_platform.register("waiting", core_wat())
+    async with bare_platform.pool.acquire() as connection:
+        await connection.execute("SELECT pgmq.read('compilation_jobs', 600, 1)")
+        await connection.execute(
+            "INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at) "
+            "SELECT gen_random_uuid(), id, 1, gen_random_uuid(), '{}', now(), now() FROM functions"
+        )
+    manifest = await backed_up(database_url, file)
+    assert (await restored(empty_url, file)).interrupted == 1
+    connection = await asyncpg.connect(empty_url)
+    row = await connection.fetchrow("SELECT status, error_message, completed_at FROM executions")
+    assert (row["status"], row["error_message"], row["completed_at"]) == ("FAILED", "interrupted", manifest.taken_at)
+    job = await connection.fetchrow("SELECT message, read_ct FROM pgmq.read('compilation_jobs', 30, 1)")
+    assert json.loads(job["message"])["source"] == core_wat()
+    assert job["read_ct"] == 2  # its earlier delivery counts
+    await connection.close()
+
+
+async def test_it_is_one_moment(platform: Platform, database_url: str, file: Path) -> None:
+    """What is committed while a backup is being made is in none of its tables."""
+    await platform.deploy("echo", core_wat())
+    async with platform.pool.acquire() as holder:
+        # The backup has read `functions` when it waits here: its third table.
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute("LOCK TABLE pgmq.q_compilation_jobs IN ACCESS EXCLUSIVE MODE")
+        backing_up = asyncio.create_task(backed_up(database_url, file))
+
+        async def waiting() -> int:
+            return int(
+                await platform.pool.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND wait_event_type = 'Lock' AND query LIKE 'COPY%'"
+                )
+            )
+
+        await eventually(waiting)
+        await platform.execute("echo", {"late": True})
+        await holder.execute("SELECT pgmq.send('compilation_jobs', '{}')")
+        await transaction.commit()
+    manifest = await asyncio.wait_for(backing_up, 30)
+    assert (manifest.rows("executions"), manifest.rows("pgmq.q_compilation_jobs")) == (0, 0)
+
+
+async def test_a_backup_of_an_earlier_level_is_migrated_as_its_original_would_have_been(
+    empty_url: str, server_url: str, file: Path
+) -> None:
+    earlier = replaced_database(server_url, f"earlier_{uuid4().hex}")
+    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
+    await admin.execute(f"CREATE DATABASE {earlier.split('/')[-1].split('?')[0]}")
+    await admin.close()
+    connection = await asyncpg.connect(earlier)
+    await migrate(connection, through=2)
+    await connection.execute(
+        "INSERT INTO functions (id, name, language, source) VALUES (gen_random_uuid(), 'f', 'wat', 'x')"
+    )
+    await connection.close()
+    manifest = await backed_up(earlier, file)
+    assert [table.name for table in manifest.tables] == ["functions", "executions"]
+    assert (await restored(empty_url, file)).migrated == [path.stem for path in files()[2:]]
+    connection = await asyncpg.connect(empty_url)
+    assert await connection.fetchval("SELECT name FROM functions") == "f"
+    assert await migrate(connection) == []
+    await connection.close()
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE theirs ()", "CREATE VIEW theirs AS SELECT 1"])
+async def test_a_database_that_is_not_empty_is_refused_untouched(
+    database_url: str, empty_url: str, file: Path, statement: str
+) -> None:
+    await backed_up(database_url, file)
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute(statement)
+    with pytest.raises(ConfigurationError, match=r"is not empty, it has public\.theirs"):
+        await restored(empty_url, file)
+    assert await connection.fetchval("SELECT to_regclass('functions')") is None
+    await connection.close()
+    with pytest.raises(ConfigurationError, match="is not empty, it has"):
+        await restored(database_url, file)
+
+
+async def test_a_database_with_pgmq_installed_and_no_queue_is_empty(
+    platform: Platform, database_url: str, empty_url: str, file: Path
+) -> None:
+    await platform.deploy("echo", core_wat())
+    await backed_up(database_url, file)
+    connection = await asyncpg.connect(empty_url)
+    await migrations._install_pgmq(connection)
+    await connection.close()
+    await restored(empty_url, file)
+    assert await contents(empty_url) == await contents(database_url)
+
+
+async def test_a_database_whose_pgmq_has_other_columns_is_refused(
+    database_url: str, empty_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backed_up(database_url, file)
+    with zipfile.ZipFile(file) as archive:
+        tables = json.loads(archive.read("manifest.json"))["tables"]
+    tables[2]["columns"].append({"name": "new_in_pgmq_2", "type": "text"})
+    changed(file, {"tables": tables})
+    with pytest.raises(ConfigurationError, match=r"no column pgmq\.q_compilation_jobs\.new_in_pgmq_2 of type text"):
+        await restored(empty_url, file)
+    await assert_empty(empty_url)
+
+
+async def assert_empty(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'pgmq')") == 0
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 2}, "its format is 2, and this faas reads 1: restore it with the faas that made it"),
+        (
+            {"migrations": [{"name": f"{n:04}_x", "sha256": "x"} for n in range(1, 99)]},
+            "at 0098_x, newer than this faas",
+        ),
+        ({"migrations": [{"name": "0001_functions", "sha256": "x"}]}, "are not those of this faas"),
+        (
+            {"tables": [{"name": "pg_authid", "columns": [], "rows": 0, "bytes": 0, "sha256": ""}]},
+            "not of faas: pg_authid",
+        ),
+        ({"tables": None}, "its manifest does not decode"),
+    ],
+)
+async def test_what_this_faas_cannot_restore_is_refused(
+    database_url: str, empty_url: str, file: Path, change: dict[str, object], said: str
+) -> None:
+    await backed_up(database_url, file)
+    changed(file, change)
+    with pytest.raises(ConfigurationError, match=said):
+        await restored(empty_url, file)
+    await assert_empty(empty_url)
+
+
+def damages(whole: bytes) -> Iterator[bytes]:
+    """Bits that flipped in every entry, ends that are missing, other files."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        for entry in archive.infolist():
+            name, extra = struct.unpack_from("<HH", whole, entry.header_offset + 26)
+            middle = entry.header_offset + 30 + name + extra + entry.compress_size // 2
+            yield whole[:middle] + bytes([whole[middle] ^ 0x10]) + whole[middle + 1 :]
+    for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        yield whole[:size]
+    yield b"\0" * len(whole)
+
+
+async def test_a_damaged_file_is_refused_before_anything_is_made_of_it(
+    platform: Platform, database_url: str, file: Path
+) -> None:
+    await platform.deploy("echo", core_wat())
+    await platform.execute("echo")
+    await backed_up(database_url, file)
+    whole = file.read_bytes()
+    for damage in damages(whole):
+        file.write_bytes(damage)
+        with pytest.raises(ConfigurationError, match=re.escape(str(file))) as refused, Archive(file) as archive:
+            archive.verify()
+        assert "\n" not in str(refused.value)
+
+
+async def test_rows_that_another_program_swapped_are_noticed(platform: Platform, database_url: str, file: Path) -> None:
+    """A whole archive, whose entry is not the one that its manifest is about."""
+    await platform.deploy("echo", core_wat())
+    await backed_up(database_url, file)
+    with zipfile.ZipFile(file) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    entries["functions.copy"] = entries["functions.copy"].replace(b"READY", b"READX")
+    with zipfile.ZipFile(file, "w") as new:
+        for name, content in entries.items():
+            new.writestr(name, content)
+    with Archive(file) as archive, pytest.raises(ConfigurationError, match=r"functions\.copy is not what its manifest"):
+        archive.verify()
+
+
+async def test_a_database_that_is_not_ours_has_nothing_to_back_up(empty_url: str, file: Path) -> None:
+    with pytest.raises(ConfigurationError, match="this database was never used by faas"):
+        await backed_up(empty_url, file)
