@@ -21,7 +21,6 @@ from faas.backup.restore import Restored, restore
 from faas.cli.setting_options import with_settings
 from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain
 from faas.errors import BackupFailed, ConfigurationError
-from faas.quantities import format_size
 from faas.settings import Settings
 
 _PLACE = ("data_dir", "database_url", "log_format", "log_level")
@@ -46,7 +45,7 @@ def backup_command(file: str, force: bool, **options: str | None) -> None:
         manifest = _run(_back_up(chosen, None, force))
     else:
         manifest = _run(_back_up(chosen, Path(file), force))
-    size = "" if file == "-" else f", {format_size(Path(file).stat().st_size)}"
+    size = "" if file == "-" else f" ({Path(file).stat().st_size / (1 << 20):.1f} MiB)"
     click.echo(
         f"backed up {_contents(manifest)} to {'standard output' if file == '-' else file}{size}", err=file == "-"
     )

@@ -140,15 +140,15 @@ async def test_what_ran_is_interrupted_and_what_was_in_hand_is_free(
         )
     manifest = await backed_up(database_url, file)
     assert (await restored(empty_url, file)).interrupted == 1
-    connection = await asyncpg.connect(empty_url)
-    row = await connection.fetchrow("SELECT status, error_message, completed_at FROM executions")
+    there = await asyncpg.connect(empty_url)
+    row = await there.fetchrow("SELECT status, error_message, completed_at FROM executions")
     assert row
     assert (row["status"], row["error_message"], row["completed_at"]) == ("FAILED", "interrupted", manifest.taken_at)
-    job = await connection.fetchrow("SELECT message, read_ct FROM pgmq.read('compilation_jobs', 30, 1)")
+    job = await there.fetchrow("SELECT message, read_ct FROM pgmq.read('compilation_jobs', 30, 1)")
     assert job
     assert json.loads(job["message"])["source"] == core_wat()
     assert job["read_ct"] == 2  # its earlier delivery counts
-    await connection.close()
+    await there.close()
 
 
 async def test_it_is_one_moment(platform: Platform, database_url: str, file: Path) -> None:
