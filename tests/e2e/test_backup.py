@@ -1,8 +1,11 @@
 """`faas backup` and `faas restore`, as somebody types them: beside a running server, killed, on damaged files."""
 
 import asyncio
+import os
+import shutil
 import signal
 import stat
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -173,6 +176,28 @@ async def test_standard_output_and_names_that_are_taken(database_url: str, tmp_p
     code, said = await failing("restore", "-")
     assert (code, said.count("\n")) == (2, 1)
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_another_user_is_refused_in_one_line(data_dir: Path, tmp_path: Path) -> None:
+    async with serving("--data-dir", str(data_dir)):
+        data_dir.parent.chmod(0o755)
+        home = data_dir.parent / "home"
+        home.mkdir()
+        shutil.chown(home, "daemon")
+        # Imported by root, because that user may not be able to reach this checkout.
+        program = "import os, sys, faas.cli.backup; os.setgroups([]); os.setgid(1); os.setuid(1); faas.cli.main()"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, "backup", str(home / "backup"), "--data-dir", str(data_dir)),
+            env=_ENVIRONMENT,
+            stderr=-1,
+        )
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+        assert (process.returncode, err.decode()) == (
+            2,
+            f"faas: data directory {data_dir}: Permission denied; run this as the user of its server\n",
+        )
+        assert list(home.iterdir()) == []
 
 
 async def test_there_is_nothing_to_back_up(data_dir: Path, tmp_path: Path) -> None:

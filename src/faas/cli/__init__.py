@@ -39,7 +39,10 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        commands: dict[str, click.Command] = import_module(_COMMANDS[cmd_name][0]).COMMANDS
+        try:
+            commands: dict[str, click.Command] = import_module(_COMMANDS[cmd_name][0]).COMMANDS
+        except (ImportError, OSError) as error:  # a package, or a shared library of one, is not there
+            raise ConfigurationError(f"a part of faas is missing, install it again: {error}") from None
         return commands[cmd_name]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

