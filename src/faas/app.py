@@ -21,7 +21,7 @@ from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import ensure_database, migrate
-from faas.database.pool import CANNOT_CONNECT, Pool, explain, open_pool
+from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Pool, explain, open_pool, reason
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.journal import Journal, open_journal
 from faas.executions.outcomes import Outcomes
@@ -142,8 +142,8 @@ async def _migrate(url: str, way_back: str) -> list[str]:
         raise ConfigurationError(explain(error)) from None
     try:
         return await migrate(connection, way_back=way_back)
-    except asyncpg.PostgresError as error:
-        raise ConfigurationError(f"cannot migrate the database: {error}") from None
+    except (*TRANSIENT, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot migrate the database: {reason(error)}") from None
     finally:
         await connection.close()
 

@@ -19,7 +19,7 @@ QUEUES = ("compilation_jobs", "compilation_results")
 async def back_up(connection: Connection, stream: BinaryIO) -> Manifest:
     """Write a backup of the connection's database to `stream`. Reads one snapshot; blocks nobody but migrations.
 
-    Memory stays within a few MiB and the largest row. Raises ConfigurationError when it is no database of faas, or a
+    Memory stays within a few times the largest row. Raises ConfigurationError when it is no database of faas, or a
     newer one.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):

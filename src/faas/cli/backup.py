@@ -19,10 +19,12 @@ from faas.backup.output import new_file, standard_output
 from faas.backup.places import existing_database, new_database
 from faas.backup.restore import Restored, restore
 from faas.cli.setting_options import with_settings
-from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain
+from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain, reason
 from faas.errors import BackupFailed, ConfigurationError
 from faas.settings import Settings
 
+# Rows may take as long as they take, whatever the database's defaults for others are.
+_SESSION = {"application_name": "faas backup", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _PLACE = ("data_dir", "database_url", "log_format", "log_level")
 T = TypeVar("T")
 
@@ -97,13 +99,13 @@ async def _restore(chosen: Settings, archive: Archive) -> Restored:
 async def _connected(url: str) -> AsyncIterator[Connection]:
     """A connection without a time limit on what it does. That it breaks is BackupFailed."""
     try:
-        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "faas backup"})
+        connection = await asyncpg.connect(url, timeout=10, server_settings=_SESSION)
     except CANNOT_CONNECT as error:
         raise ConfigurationError(explain(error)) from None
     try:
         yield connection
     except (*TRANSIENT, asyncpg.PostgresError) as error:
-        raise BackupFailed(f"the database: {error or type(error).__name__}") from None
+        raise BackupFailed(f"the database: {reason(error)}") from None
     finally:
         connection.terminate()
 

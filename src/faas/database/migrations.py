@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from faas.database.pool import Connection
+from faas.database.pool import TRANSIENT, Connection, reason
 from faas.database.statements import SQL
 from faas.errors import ConfigurationError
 
@@ -30,13 +30,16 @@ def files() -> list[Path]:
 
 
 async def ensure_database(url: str, name: str) -> None:
-    """Make the database `name` on the embedded server at `url`, unless it is there."""
-    connection = await asyncpg.connect(url, database="postgres", timeout=10)
+    """Make the database `name` on the embedded server at `url`, unless it is there. Raises ConfigurationError."""
     try:
-        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
-            await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
+        connection = await asyncpg.connect(url, database="postgres", timeout=10)
+        try:
+            if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
+                await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+    except (*TRANSIENT, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot create the database: {reason(error)}") from None
 
 
 def refuse_newer(applied: list[str]) -> None:

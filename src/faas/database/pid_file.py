@@ -60,11 +60,14 @@ def _disown(cluster: Path, pid: int) -> None:
     """
     for path in (cluster / "postmaster.pid", cluster / f"{SOCKET}.lock"):
         try:
-            first, rest = path.read_text().split("\n", 1)
-        except (OSError, ValueError):
+            with path.open("r+") as file:
+                first, rest = file.read().split("\n", 1)
+                if first.strip().lstrip("-") == str(pid):
+                    # In place and never shorter: on a full disk a file that was emptied first may stay empty.
+                    file.seek(0)
+                    file.write(f"{str(os.getpid()).rjust(len(first))}\n{rest}")
+        except (FileNotFoundError, ValueError):
             continue
-        if first.strip().lstrip("-") == str(pid):
-            path.write_text(f"{os.getpid()}\n{rest}")
 
 
 def is_server_of(pid: int, cluster: Path) -> bool:

@@ -46,7 +46,12 @@ def explain(error: Exception) -> str:
             "cannot connect to the database: its URL is malformed. It is postgresql://user:password@host:port/name, "
             "with special characters percent-encoded"
         )
-    return f"cannot connect to the database: {error or type(error).__name__}"
+    return f"cannot connect to the database: {reason(error)}"
+
+
+def reason(error: Exception) -> str:
+    """What `error` says, in one line: Postgres adds details and hints on lines of their own."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
