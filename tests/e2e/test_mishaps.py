@@ -18,9 +18,10 @@ import pytest
 import faas
 from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import ensure_database, files, migrate
-from tests.e2e.server import Server, failing, serving, start_server
+from tests.e2e.server import COMMAND, Server, failing, serving, start_server
 from tests.support import Platform, core_wat, eventually
 
+_SETPRIV = Path("/usr/bin/setpriv")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 
 
@@ -128,6 +129,26 @@ async def test_a_pid_that_is_a_strangers_after_a_power_cut_is_no_obstacle(data_d
     finally:
         stranger.kill()
         await stranger.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not _SETPRIV.exists(), reason="needs root, and setpriv to be less than root")
+async def test_root_that_may_not_look_into_processes_serves_backs_up_and_starts_again(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    """As in a container, whose root may not see where nobody's Postgres works."""
+    less = (str(_SETPRIV), "--bounding-set", "-sys_ptrace", "--inh-caps", "-all")
+    arguments = ("--data-dir", str(data_dir))
+    server = await asyncio.wait_for(start_server(*arguments, prefix=less), 60)
+    try:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http:
+            await Platform(http, None).deploy("echo", core_wat())  # type: ignore[arg-type]
+        process = await asyncio.create_subprocess_exec(*less, COMMAND, "backup", str(tmp_path / "backup"), *arguments)
+        assert await asyncio.wait_for(process.wait(), 50) == 0
+    finally:
+        await server.stop(signal.SIGKILL)
+    server = await asyncio.wait_for(start_server(*arguments, prefix=less), 60)
+    assert (await answer(server, "/functions/echo")).json()["status"] == "READY"
+    assert await server.stop() == 0
 
 
 # -- a full disk -------------------------------------------------------------------------------------------------------

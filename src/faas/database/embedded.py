@@ -14,6 +14,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -87,6 +88,13 @@ class EmbeddedPostgres:
         if ready_server(self.cluster) is None:
             return False
         self._directory = _open_directory(self.cluster)
+        with socket.socket(socket.AF_UNIX) as there:
+            try:
+                there.connect(f"/proc/self/fd/{self._directory}/{SOCKET}")
+            except OSError:  # the file is of a server that was cut off
+                os.close(self._directory)
+                self._directory = None
+                return False
         return True
 
     async def stop(self) -> None:

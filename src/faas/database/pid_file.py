@@ -20,11 +20,11 @@ _READY = 7  # the line, from 0, that says how far a server is
 
 
 def ready_server(cluster: Path) -> int | None:
-    """The pid of the server that answers on `cluster`; None when there is none, or not yet."""
+    """The pid of the server that says it is ready on `cluster`; it may be long gone. None when nobody says so."""
     lines = _lines(cluster)
     if len(lines) <= _READY or lines[_READY] != "ready" or not lines[0].isdigit():
         return None
-    return int(lines[0]) if is_server_of(int(lines[0]), cluster) else None
+    return int(lines[0])
 
 
 def _lines(cluster: Path) -> list[str]:
@@ -44,8 +44,10 @@ def stop_left_over(cluster: Path) -> None:
         return
     pid = abs(int(lines[0]))
     for number, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
-        if not is_server_of(pid, cluster):
+        found = is_server_of(pid, cluster)
+        if found is False:
             _disown(cluster, pid)
+        if not found:
             return
         log.info("postgres.stopping_left_over", pid=pid, signal=number.name)
         os.kill(pid, number)
@@ -70,11 +72,17 @@ def _disown(cluster: Path, pid: int) -> None:
             continue
 
 
-def is_server_of(pid: int, cluster: Path) -> bool:
-    """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot."""
+def is_server_of(pid: int, cluster: Path) -> bool | None:
+    """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot.
+
+    None for a Postgres that does not show its working directory to us: to root in a container, often.
+    """
+    name = ""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        return state != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        return rest.split()[0] != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
+    except PermissionError:
+        return None if name.endswith("(postgres") else False
     except OSError:
         return False
 
