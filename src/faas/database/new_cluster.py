@@ -8,7 +8,7 @@ from faas.database.embedded import EmbeddedPostgres
 from faas.errors import ConfigurationError
 
 # What a data directory without data may hold: our own, and what a fresh file system brings.
-_NOTHING = {"lock", "postgres.log", ".postgres-initialising", ".postgres-restoring", "lost+found"}
+_NOTHING = {"lock", "artifacts", "postgres.log", ".postgres-initialising", ".postgres-restoring", "lost+found"}
 
 
 class NewCluster(EmbeddedPostgres):
