@@ -24,6 +24,8 @@ async def unpacked(tmp_path: Path) -> Path:
     folder = tmp_path / "unpacked"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
+        for member in archive.infolist():  # as pip does, and zipfile does not: programs stay programs
+            (folder / member.filename).chmod(member.external_attr >> 16 & 0o777)
     return folder
 
 
