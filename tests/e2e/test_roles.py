@@ -107,7 +107,7 @@ async def test_what_is_registered_waits_for_a_compiler(database_url: str) -> Non
         client_of(api, database_url) as platform,
     ):
         await platform.register("echo", core_wat())
-        assert (await platform.http.get("/health")).json()["toolchains"] == {"compiler": "OFF"}
+        assert (await platform.http.get("/health")).json()["toolchains"]["compiler"] == "OFF"
         assert 'faas_queue_messages{queue="compilation_jobs"} 1.0' in (await platform.http.get("/metrics")).text
         async with serving("--database-url", database_url, "--role", "compiler"):
             assert (await platform.settled("echo"))["status"] == "READY"

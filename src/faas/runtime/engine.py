@@ -59,7 +59,8 @@ class Runtime:
         self._guests = ThreadPoolExecutor(threads, "guest")
         self._ticks = max(1, math.ceil(limits.time / TICK))
         self._running = 0
-        self._called = self._ticking = False
+        self._called = False
+        self._resting: asyncio.TimerHandle | None = None  # while the clock ticks
         self._interrupted = False
 
     async def __aenter__(self) -> "Runtime":
@@ -70,8 +71,13 @@ class Runtime:
     ) -> None:
         self.interrupt()
         await asyncio.to_thread(self._guests.shutdown)
+        if self._resting:
+            self._resting.cancel()
         self._clock.close()
+        await asyncio.sleep(2 * TICK)  # a tick may be on its way
         await self._artifacts.pool.close()
+        await self._modules.close()
+        self._engine.close()  # its address space is as large as a thousand programs': not to be left to the collector
 
     @property
     def limits(self) -> Limits:
@@ -111,10 +117,9 @@ class Runtime:
             return Outcome(error=module)
         self._running += 1
         self._called = True
-        if not self._ticking:
-            self._ticking = True
+        if not self._resting:
             self._clock.start()
-            asyncio.get_running_loop().call_later(_LINGER, self._rest)
+            self._resting = asyncio.get_running_loop().call_later(_LINGER, self._rest)
         try:
             if module.quick and len(document) <= _SMALL:
                 outcome = self._call(module, document, 1)
@@ -136,9 +141,9 @@ class Runtime:
         """Stop the clock when nothing has run for a while: an idle server sleeps, a busy one does not set timers."""
         if self._running or self._called:
             self._called = False
-            asyncio.get_running_loop().call_later(_LINGER, self._rest)
+            self._resting = asyncio.get_running_loop().call_later(_LINGER, self._rest)
         else:
-            self._ticking = False
+            self._resting = None
             self._clock.stop()
 
     def interrupt(self) -> None:

@@ -21,9 +21,10 @@ _MEMORY = "memory"
 class Module:
     """A module that can be called, by which convention, and how quick its calls have been."""
 
-    __slots__ = ("_ready", "abi", "exports", "initializes", "quick", "ready", "streak")
+    __slots__ = ("_compiled", "_ready", "abi", "exports", "initializes", "quick", "ready", "streak")
 
     def __init__(self, compiled: wasmtime.Module, linker: wasmtime.Linker, convention: ABI) -> None:
+        self._compiled = compiled
         self._ready = linker.instantiate_pre(compiled)  # kept alive for its address
         self.ready: Any = native.address(self._ready.ptr())
         self.abi = convention
@@ -33,6 +34,11 @@ class Module:
         self.exports = Exports([*functions, abi.INITIALIZE] if self.initializes else functions, _MEMORY)
         self.quick = False
         self.streak = 0
+
+    def close(self) -> None:
+        """Free it. Nothing may run it any more."""
+        self._ready.close()
+        self._compiled.close()
 
     def took(self, quickly: bool, needed: int) -> None:
         """A call was made, `quickly` or not. `needed` quick ones in a row make the module quick."""
@@ -50,6 +56,17 @@ class Modules:
         self._size = size
         self._linkers = {convention.name: _linker(engine, convention) for convention in abi.CONVENTIONS}
         self._tasks: OrderedDict[bytes, asyncio.Task[Module | str]] = OrderedDict()
+
+    async def close(self) -> None:
+        """Free all of it. Nothing may run any more."""
+        for task in self._tasks.values():
+            task.cancel()
+        for found in await asyncio.gather(*self._tasks.values(), return_exceptions=True):
+            if isinstance(found, Module):
+                found.close()
+        self._tasks.clear()
+        for linker in self._linkers.values():
+            linker.close()
 
     def at_hand(self, digest: bytes) -> Module | None:
         """The module, if it is here and can be called."""

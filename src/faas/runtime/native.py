@@ -10,12 +10,16 @@ slot's memory is cleared instead of unmapped.
 """
 
 import ctypes
+import resource
 from importlib import metadata
 from typing import Any, NoReturn
 
+import structlog
 import wasmtime
 from cffi import FFI
 from wasmtime import _bindings, _ffi
+
+log = structlog.get_logger()
 
 ffi = FFI()
 ffi.cdef("""
@@ -69,7 +73,13 @@ class Unusable(Exception):
 
 
 def pooled(config: wasmtime.Config, *, instances: int, memory: int) -> wasmtime.Config:
-    """`config` with a pool for so many `instances` at once, each with up to `memory` bytes of linear memory."""
+    """`config` with a pool for so many `instances` at once, each with up to `memory` bytes of linear memory.
+
+    Without a pool where address space is limited (`ulimit -v`): the engine could not be made. Calls are then slower.
+    """
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        log.warning("runtime.no_pool", reason="the address space of this process is limited")
+        return config
     pool = _bindings.wasmtime_pooling_allocation_config_new()
     try:
         for name, value in {

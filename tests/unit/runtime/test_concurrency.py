@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,20 @@ async def test_an_interrupt_ends_every_call_with_a_reason() -> None:
         outcomes = await asyncio.gather(*loops)
         assert {outcome.error for outcome in outcomes} == {"interrupted: the server shut down"}
         assert time.monotonic() - began < 10  # of the 60 that they might have had
+
+
+async def test_a_runtime_that_is_closed_gives_its_address_space_back() -> None:
+    """Each reserves a part of the 128 TiB that there are: left to the collector, a hundred of them would be too many."""
+
+    def reserved() -> int:
+        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(fields["VmSize"].split()[0]) >> 20  # GiB
+
+    limits = Limits(time=1, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
+    before = reserved()
+    for _ in range(3):
+        artifacts = Artifacts(stack=limits.stack, timeout=60, memory=2 << 30, workers=1)
+        async with Runtime(limits, artifacts, threads=64, cached_modules=4) as opened:
+            assert (await call(opened, core_wat(), b'{"n":1}')).output == b'{"n":1}'
+            assert reserved() > before + 100
+    assert reserved() < before + 100
