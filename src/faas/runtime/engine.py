@@ -9,6 +9,7 @@ known to be quick go to a thread at once.
 import asyncio
 import hashlib
 import math
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,7 @@ _THREAD_STACK = 8 << 20  # the guest's stack is part of its thread's, whatever `
 _QUICK = 0.0005  # seconds of processor time; calls below it may run on the event loop
 _QUICK_IN_A_ROW = 3  # so many of them, one after the other, make a module quick; one that is not ends it
 _LINGER = 1.0  # seconds for which the clock goes on when nothing runs
+_NICENESS = 10
 _SMALL = 64 << 10  # bytes of input; a larger one is work by itself
 
 
@@ -56,7 +58,7 @@ class Runtime:
         self._modules = Modules(self._engine, artifacts, limits, cached_modules)
         # A thread for each call that may be in flight: a guest that loops holds up nobody. Idle ones are used again.
         threading.stack_size(_THREAD_STACK)
-        self._guests = ThreadPoolExecutor(threads, "guest")
+        self._guests = ThreadPoolExecutor(threads, "guest", initializer=_step_back)
         self._ticks = max(1, math.ceil(limits.time / TICK))
         self._running = 0
         self._called = False
@@ -196,6 +198,11 @@ class Runtime:
             raise _Trapped(explain(error.cause, self._limits, guest.memory_size), is_interrupt(error.cause)) from None
         finally:
             guest.close()
+
+
+def _step_back() -> None:
+    """Guests that take long give way to the event loop, and to Postgres: on Linux each thread has its own niceness."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class _Trapped(Exception):
