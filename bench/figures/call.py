@@ -23,7 +23,11 @@ def measure(plan: Plan) -> list[Figure]:
     """`faas run --repeat` beside wasmtime-py as documented, and an Extism plug-in that keeps its instance."""
     folder = plan.place("call")
     with servers.faas(folder / "data") as server, client_of(server) as client:
-        for name, file in (("add", "add.ts"), ("plain", "add_by_hand.ts")):
+        for name, file in (
+            ("add", "add.ts"),
+            ("plain", "add_by_hand.ts"),
+            ("start_up", "add_by_hand_with_start_up.ts"),
+        ):
             client.deploy(name, file)
             client.add(name)
             (folder / f"{name}.wasm").write_bytes(module_of(server, name))
@@ -47,6 +51,7 @@ def measure(plan: Plan) -> list[Figure]:
             "wasmtime": peer(Path(sys.executable), "plain_wasmtime", folder / "add.wasm"),
             "extism": peer(PEERS / "python", "extism_plugin", plugin),
             "plain": ours("plain"),
+            "start_up": ours("start_up"),
         },
     )
     name = "one call in process"
@@ -57,7 +62,7 @@ def measure(plan: Plan) -> list[Figure]:
             "one call, with start-up code (json-as)",
             "µs",
             at_most(_NOISE),
-            rounds["ours"],
+            rounds["start_up"],
             ("without start-up code", rounds["plain"]),
         ),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -68,17 +68,28 @@ def _same(document: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def open_pool(url: str, size: int, server_settings: Mapping[str, str] | None = None) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections to `url`, in sessions with `server_settings`.
+async def open_pool(
+    url: str,
+    size: int,
+    server_settings: Mapping[str, str] | None = None,
+    prepare: Callable[[Connection], Awaitable[None]] | None = None,
+) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections to `url`, in sessions with `server_settings`, each given to `prepare` first.
 
     Raises ConfigurationError when it cannot connect at all.
     """
+
+    async def initialise(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        await _prepare(connection)
+        if prepare:
+            await prepare(connection)
+
     try:
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),
             max_size=size,
-            init=_prepare,
+            init=initialise,
             reset=_leave_as_it_is,
             timeout=ACQUIRE_TIMEOUT,
             command_timeout=30,

@@ -18,19 +18,20 @@ import asyncpg
 import msgspec
 
 from faas.database import statements
-from faas.database.pool import Pool, acquire, open_pool
+from faas.database.pool import Connection, Pool, acquire, open_pool
 from faas.executions.batches import Batches
 from faas.runtime import Outcome
 
 _sql = statements.load("executions")
 
 # The statements find their rows by index. The planner would read small tables whole, and keep doing so as they grow.
+# So one plan is right for ever, and planning, which takes as long as the statement, is done once for each connection.
 # A lock is not waited for: see above.
 _BATCHES = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    "plan_cache_mode": "auto",
+    "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "20ms",
 }
 _NOT_ON_DISK = {"synchronous_commit": "off"}
@@ -114,21 +115,9 @@ class Journal:
     async def _write_starts(self, starts: Sequence[Start]) -> list[Mapping[str, Any] | None]:
         async with acquire(self._starts_pool) as connection:
             try:
-                rows = [
-                    row
-                    async for row in _sql.start_executions(
-                        connection,
-                        ids=[start.id for start in starts],
-                        reference_ids=[start.function_id for start in starts],
-                        reference_names=[start.function_name for start in starts],
-                        inputs=[start.document for start in starts],
-                        times=[start.now for start in starts],
-                        process_id=self._process_id,
-                    )
-                ]
+                called = await _start(connection, starts, self._process_id)
             except _ONES_FAULT:
                 return [None] * len(starts)
-        called = {row["execution_id"]: row for row in rows}
         return [called.get(start.id) for start in starts]
 
     async def _write_ends(self, ends: Sequence[End]) -> list[bool | None]:
@@ -138,6 +127,22 @@ class Journal:
             except _ONES_FAULT:
                 return [None] * len(ends)
         return [_take(ended, end.id) for end in ends]
+
+
+async def _start(connection: Any, starts: Sequence[Start], process_id: UUID) -> dict[UUID, Mapping[str, Any]]:
+    """Write `starts` in one statement; of those that are RUNNING now, what runs."""
+    return {
+        row["execution_id"]: row
+        async for row in _sql.start_executions(
+            connection,
+            ids=[start.id for start in starts],
+            reference_ids=[start.function_id for start in starts],
+            reference_names=[start.function_name for start in starts],
+            inputs=[start.document for start in starts],
+            times=[start.now for start in starts],
+            process_id=process_id,
+        )
+    }
 
 
 def _take(ids: set[UUID], wanted: UUID) -> bool:
@@ -165,7 +170,15 @@ async def _end(connection: Any, ends: Sequence[End]) -> set[UUID]:
 @asynccontextmanager
 async def open_journal(url: str, pool: Pool, process_id: UUID) -> AsyncIterator[Journal]:
     """A journal with connections of its own for the batches, and `pool` for what is written alone."""
+
+    # Each connection parses and plans its statement when it is new: that is several round trips.
+    async def prepare_start(connection: Connection) -> None:
+        await _start(connection, [], process_id)
+
+    async def prepare_end(connection: Connection) -> None:
+        await _end(connection, [])
+
     async with AsyncExitStack() as stack:
-        starts = await stack.enter_async_context(open_pool(url, 1, _BATCHES | _NOT_ON_DISK))
-        ends = await stack.enter_async_context(open_pool(url, _ENDS_AT_ONCE, _BATCHES))
+        starts = await stack.enter_async_context(open_pool(url, 1, _BATCHES | _NOT_ON_DISK, prepare_start))
+        ends = await stack.enter_async_context(open_pool(url, _ENDS_AT_ONCE, _BATCHES, prepare_end))
         yield Journal(pool, starts, ends, process_id)
