@@ -1,11 +1,14 @@
 """A really started `faas serve`: its own process, a port of its own, real HTTP."""
 
 import asyncio
+import atexit
 import json
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -53,6 +56,13 @@ class Server:
         return code
 
 
+def _own_folder() -> str:
+    """A data directory for one server: native code that another has kept would be an answer too soon."""
+    folder = tempfile.mkdtemp(prefix="faas-server-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 async def start_server(
     *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
 ) -> Server:
@@ -66,7 +76,7 @@ async def start_server(
         *arguments,
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
-        env={"PATH": "", "HOME": "/nonexistent", **(environment or {})},
+        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **(environment or {})},
         limit=1 << 24,
     )
     server = Server(process)
@@ -96,7 +106,7 @@ async def failing(*arguments: str, environment: dict[str, str] | None = None) ->
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
-        env={"PATH": "", "HOME": "/nonexistent", **(environment or {})},
+        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **(environment or {})},
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
