@@ -145,6 +145,17 @@ async def database_url(server_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def empty_database(server_url: str) -> AsyncIterator[str]:
+    """A database of this test's own in which there is nothing yet."""
+    name = f"empty_{uuid4().hex}"
+    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
+    await admin.execute(f"CREATE DATABASE {name}")
+    yield replaced_database(server_url, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """Connections to this test's database."""
     async with open_pool(database_url, 8) as opened:

@@ -126,6 +126,8 @@ async def test_run_needs_no_server(tmp_path: Path) -> None:
     described = json.loads(out)
     assert (described["status"], described["output"], described["calls"]) == ("COMPLETED", {"n": 1}, 50)
     assert 0 < described["callSeconds"]["median"] <= described["callSeconds"]["p99"] < 5
+    out, _ = await faas("run", str(EXAMPLES / "echo.wat"), "--input", '{"n": 1.0e400}', "--json")
+    assert '"output":{"n": 1.0e400}' in out
     file = tmp_path / "broken.ts"
     file.write_text("export function handle(input: string): string { return 5; }")
     _, err = await faas("run", str(file), code=1)

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import HTTPScope
 
 from faas.api.request_id import request_id_of
+from faas.api.responses import Answer
 from faas.api.wire import Problem
 from faas.errors import (
     DatabaseUnavailable,
@@ -45,24 +46,6 @@ _TITLES = {
     "database-unavailable": "The database is unavailable",
     "internal-error": "Internal error",
 }
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A response that is yet to be sent: JSON in `body`, and headers beside its type and length."""
-
-    status: int
-    body: bytes
-    media_type: str = "application/json"
-    headers: dict[str, str] = {}
-
-    @property
-    def head(self) -> list[tuple[bytes, bytes]]:
-        """The headers as ASGI wants them."""
-        return [
-            (b"content-type", self.media_type.encode()),
-            (b"content-length", b"%d" % len(self.body)),
-            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
-        ]
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -10,6 +10,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
 from faas.api import bodies, errors
+from faas.api.responses import Answer
 from faas.api.wire import execution_response
 from faas.errors import PayloadTooLarge
 from faas.executions.service import Executions
@@ -50,11 +51,11 @@ class Execute:
         await send(start)
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
-    async def _answer(self, scope: HTTPScope, reference: str, receive: Receive) -> errors.Answer | None:
+    async def _answer(self, scope: HTTPScope, reference: str, receive: Receive) -> Answer | None:
         """The execution, or None when the client has gone before it asked. Raises what the table of errors knows."""
         if scope["method"] != "POST":
             if scope["method"] == "OPTIONS":
-                return errors.Answer(204, b"", headers=_ALLOW)
+                return Answer(204, b"", headers=_ALLOW)
             raise MethodNotAllowedException(headers=_ALLOW)
         content_type = self._content_type(scope)
         body = await self._body(receive)
@@ -63,7 +64,7 @@ class Execute:
         function_id, name = parse_reference(reference)
         document = await bodies.execution_input(body, content_type)
         execution = await self._executions.execute(function_id, name, document)
-        return errors.Answer(200, _encode(execution_response(execution)))
+        return Answer(200, _encode(execution_response(execution)))
 
     def _content_type(self, scope: HTTPScope) -> str:
         """Of the request, whose body must not be announced as too large."""

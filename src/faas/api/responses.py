@@ -1,5 +1,6 @@
 """JSON responses, encoded once by msgspec."""
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -11,3 +12,20 @@ _encoder = msgspec.json.Encoder()
 def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
     """`content` (structs, or a list of them) as application/json."""
     return Response(_encoder.encode(content), status_code=status, media_type="application/json", headers=headers or {})
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A response that is yet to be sent: JSON in `body`, and headers beside its type and length."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+    headers: dict[str, str] = {}
+
+    @property
+    def head(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI wants them. A 204 has no content, and says nothing of one."""
+        head = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.status != HTTPStatus.NO_CONTENT:
+            head += [(b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(self.body))]
+        return head

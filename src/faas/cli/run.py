@@ -10,7 +10,6 @@ import msgspec
 
 from faas import documents, logs, settings
 from faas.app import open_local
-from faas.cli.output import print_json
 from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
 from faas.compile.outcome import Rejected
 from faas.errors import ConfigurationError
@@ -37,7 +36,8 @@ def run(file: Path, source: str, language: str | None, repeat: int | None, as_js
     language = language or language_of(file)
     outcome, seconds = asyncio.run(_run(chosen, language, read_source(file, language), document, repeat))
     if as_json:
-        print_json(_described(outcome, seconds if repeat else []))
+        # Encoded, not printed anew: numbers and key order stay the function's own.
+        click.echo(msgspec.json.encode(_described(outcome, seconds if repeat else [])))
     else:
         if outcome.logs:
             click.secho(outcome.logs, dim=True, err=True)
@@ -91,7 +91,7 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 def _described(outcome: Outcome, seconds: list[float]) -> dict[str, object]:
     described: dict[str, object] = {
         "status": "FAILED" if outcome.error else "COMPLETED",
-        "output": None if outcome.output is None else msgspec.json.decode(outcome.output),
+        "output": None if outcome.output is None else msgspec.Raw(outcome.output),
         "errorMessage": outcome.error,
         "logs": outcome.logs,
     }

@@ -14,15 +14,7 @@ class Refused(Exception):
 
 async def run_once(sandbox: Sandbox, content: bytes, *, timeout: float, answer_limit: int) -> bytes:
     """What the program writes to stdout, given `content` on stdin, within `timeout` seconds. Raises Refused."""
-    process = await asyncio.create_subprocess_exec(
-        *sandbox.launcher(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-        cwd="/",
-        start_new_session=True,
-    )
+    process = await sandbox.start()
     assert process.stdin
     assert process.stdout
     assert process.stderr

@@ -1,5 +1,6 @@
 """What a confined process may use: what `confine.py` is asked to do before it becomes the program."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -38,3 +39,15 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
             "memory_files": self.memory_files,
         }
         return [sys.executable, "-I", "-S", str(CONFINE), json.dumps(plan)]
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start it, with pipes for input, output and errors, and nothing else of ours."""
+        return await asyncio.create_subprocess_exec(
+            *self.launcher(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )

@@ -55,15 +55,7 @@ class WorkerProcess:
 
     async def start(self) -> None:
         """Start it and wait until it says that it is ready. Raises WorkerDied."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self._sandbox.launcher(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
+        self._process = await self._sandbox.start()
         self._reading = asyncio.create_task(self._read_stderr(), name=f"{self._sandbox.name}:{self._process.pid}")
         try:
             async with asyncio.timeout(_START_TIMEOUT):

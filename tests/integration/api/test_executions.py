@@ -1,5 +1,6 @@
 """The execution routes: what is passed on, what is recorded, and which failures are whose."""
 
+from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -208,3 +209,24 @@ async def test_a_tight_loop_does_not_slow_other_requests(platform: Platform) -> 
         beside += 1
     assert {loop.result()["errorMessage"] for loop in loops} == {"time limit of 1s exceeded"}
     assert beside >= 10  # a loop that held up the others would have let through none
+
+
+async def test_executing_takes_post_alone_and_says_so(platform: Platform) -> None:
+    response = await platform.http.get("/functions/echo/execute")
+    assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
+    assert response.json()["type"] == "urn:faas:problem:method-not-allowed"
+    response = await platform.http.options("/functions/echo/execute")
+    assert (response.status_code, response.headers["allow"], response.content) == (204, "OPTIONS, POST", b"")
+    assert "content-length" not in response.headers
+
+
+async def test_a_body_that_does_not_say_its_length_is_413_all_the_same(platform: Platform) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b" " * (1 << 16)
+
+    headers = {"Content-Type": "application/json"}
+    response = await platform.http.post("/functions/echo/execute", content=pieces(), headers=headers)
+    assert response.status_code == 413
+    assert response.json()["type"] == "urn:faas:problem:payload-too-large"
+    assert not await platform.pool.fetchval("SELECT count(*) FROM executions")

@@ -33,15 +33,6 @@ LEFT_OUT = {
 
 
 @pytest.fixture
-async def empty_url(server_url: str) -> str:
-    name = f"empty_{uuid4().hex}"
-    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    return replaced_database(server_url, name)
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "backup.zip"
 
@@ -98,7 +89,7 @@ async def test_every_table_of_the_schema_is_in_a_backup_or_left_out_on_purpose(d
 
 
 async def test_everything_comes_back_and_ids_go_on(
-    platform: Platform, database_url: str, empty_url: str, file: Path
+    platform: Platform, database_url: str, empty_database: str, file: Path
 ) -> None:
     await platform.deploy("echo", core_wat())
     for number in range(20):
@@ -107,12 +98,12 @@ async def test_everything_comes_back_and_ids_go_on(
     await platform.settled("broken")
     manifest = await backed_up(database_url, file)
     assert (manifest.rows("functions"), manifest.rows("executions")) == (2, 20)
-    outcome = await restored(empty_url, file)
+    outcome = await restored(empty_database, file)
     assert outcome == Restored(interrupted=0, migrated=[])
-    assert await contents(empty_url) == await contents(database_url)
+    assert await contents(empty_database) == await contents(database_url)
 
     sent = []
-    for url in (database_url, empty_url):
+    for url in (database_url, empty_database):
         connection = await asyncpg.connect(url)
         sent.append(await connection.fetchval("SELECT pgmq.send('compilation_jobs', '{}')"))
         await connection.execute("SELECT pgmq.archive('compilation_jobs', $1::bigint)", sent[-1])
@@ -120,16 +111,16 @@ async def test_everything_comes_back_and_ids_go_on(
     assert sent[0] == sent[1] > 2
 
 
-async def test_an_empty_database_of_faas_comes_back_too(database_url: str, empty_url: str, file: Path) -> None:
+async def test_an_empty_database_of_faas_comes_back_too(database_url: str, empty_database: str, file: Path) -> None:
     await backed_up(database_url, file)
-    await restored(empty_url, file)
-    connection = await asyncpg.connect(empty_url)
+    await restored(empty_database, file)
+    connection = await asyncpg.connect(empty_database)
     assert await connection.fetchval("SELECT pgmq.send('compilation_jobs', '{}')") == 1
     await connection.close()
 
 
 async def test_what_ran_is_interrupted_and_what_was_in_hand_is_free(
-    bare_platform: Platform, database_url: str, empty_url: str, file: Path
+    bare_platform: Platform, database_url: str, empty_database: str, file: Path
 ) -> None:
     await bare_platform.register("waiting", core_wat())
     async with bare_platform.pool.acquire() as connection:
@@ -139,8 +130,8 @@ async def test_what_ran_is_interrupted_and_what_was_in_hand_is_free(
             "SELECT gen_random_uuid(), id, 1, gen_random_uuid(), '{}', now(), now() FROM functions"
         )
     manifest = await backed_up(database_url, file)
-    assert (await restored(empty_url, file)).interrupted == 1
-    there = await asyncpg.connect(empty_url)
+    assert (await restored(empty_database, file)).interrupted == 1
+    there = await asyncpg.connect(empty_database)
     row = await there.fetchrow("SELECT status, error_message, completed_at FROM executions")
     assert row
     assert (row["status"], row["error_message"], row["completed_at"]) == ("FAILED", "interrupted", manifest.taken_at)
@@ -178,7 +169,7 @@ async def test_it_is_one_moment(platform: Platform, database_url: str, file: Pat
 
 
 async def test_a_backup_of_an_earlier_level_is_migrated_as_its_original_would_have_been(
-    empty_url: str, server_url: str, file: Path
+    empty_database: str, server_url: str, file: Path
 ) -> None:
     earlier = replaced_database(server_url, f"earlier_{uuid4().hex}")
     admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
@@ -192,8 +183,8 @@ async def test_a_backup_of_an_earlier_level_is_migrated_as_its_original_would_ha
     await connection.close()
     manifest = await backed_up(earlier, file)
     assert [table.name for table in manifest.tables] == ["functions", "executions"]
-    assert (await restored(empty_url, file)).migrated == [path.stem for path in files()[2:]]
-    connection = await asyncpg.connect(empty_url)
+    assert (await restored(empty_database, file)).migrated == [path.stem for path in files()[2:]]
+    connection = await asyncpg.connect(empty_database)
     assert await connection.fetchval("SELECT name FROM functions") == "f"
     assert await migrate(connection) == []
     await connection.close()
@@ -201,13 +192,13 @@ async def test_a_backup_of_an_earlier_level_is_migrated_as_its_original_would_ha
 
 @pytest.mark.parametrize("statement", ["CREATE TABLE theirs ()", "CREATE VIEW theirs AS SELECT 1"])
 async def test_a_database_that_is_not_empty_is_refused_untouched(
-    database_url: str, empty_url: str, file: Path, statement: str
+    database_url: str, empty_database: str, file: Path, statement: str
 ) -> None:
     await backed_up(database_url, file)
-    connection = await asyncpg.connect(empty_url)
+    connection = await asyncpg.connect(empty_database)
     await connection.execute(statement)
     with pytest.raises(ConfigurationError, match=r"is not empty, it has public\.theirs"):
-        await restored(empty_url, file)
+        await restored(empty_database, file)
     assert await connection.fetchval("SELECT to_regclass('functions')") is None
     await connection.close()
     with pytest.raises(ConfigurationError, match="is not empty, it has"):
@@ -215,19 +206,19 @@ async def test_a_database_that_is_not_empty_is_refused_untouched(
 
 
 async def test_a_database_with_pgmq_installed_and_no_queue_is_empty(
-    platform: Platform, database_url: str, empty_url: str, file: Path
+    platform: Platform, database_url: str, empty_database: str, file: Path
 ) -> None:
     await platform.deploy("echo", core_wat())
     await backed_up(database_url, file)
-    connection = await asyncpg.connect(empty_url)
+    connection = await asyncpg.connect(empty_database)
     await migrations._install_pgmq(connection)
     await connection.close()
-    await restored(empty_url, file)
-    assert await contents(empty_url) == await contents(database_url)
+    await restored(empty_database, file)
+    assert await contents(empty_database) == await contents(database_url)
 
 
 async def test_a_database_whose_pgmq_has_other_columns_is_refused(
-    database_url: str, empty_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, empty_database: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await backed_up(database_url, file)
     with zipfile.ZipFile(file) as archive:
@@ -235,8 +226,8 @@ async def test_a_database_whose_pgmq_has_other_columns_is_refused(
     tables[2]["columns"].append({"name": "new_in_pgmq_2", "type": "text"})
     changed(file, {"tables": tables})
     with pytest.raises(ConfigurationError, match=r"no column pgmq\.q_compilation_jobs\.new_in_pgmq_2 of type text"):
-        await restored(empty_url, file)
-    await assert_empty(empty_url)
+        await restored(empty_database, file)
+    await assert_empty(empty_database)
 
 
 async def assert_empty(url: str) -> None:
@@ -262,13 +253,13 @@ async def assert_empty(url: str) -> None:
     ],
 )
 async def test_what_this_faas_cannot_restore_is_refused(
-    database_url: str, empty_url: str, file: Path, change: dict[str, object], said: str
+    database_url: str, empty_database: str, file: Path, change: dict[str, object], said: str
 ) -> None:
     await backed_up(database_url, file)
     changed(file, change)
     with pytest.raises(ConfigurationError, match=said):
-        await restored(empty_url, file)
-    await assert_empty(empty_url)
+        await restored(empty_database, file)
+    await assert_empty(empty_database)
 
 
 def damages(whole: bytes) -> Iterator[bytes]:
@@ -311,6 +302,6 @@ async def test_rows_that_another_program_swapped_are_noticed(platform: Platform,
         archive.verify()
 
 
-async def test_a_database_that_is_not_ours_has_nothing_to_back_up(empty_url: str, file: Path) -> None:
+async def test_a_database_that_is_not_ours_has_nothing_to_back_up(empty_database: str, file: Path) -> None:
     with pytest.raises(ConfigurationError, match="this database was never used by faas"):
-        await backed_up(empty_url, file)
+        await backed_up(empty_database, file)

@@ -13,16 +13,6 @@ from faas.database import migrations
 from faas.database.embedded import EmbeddedPostgres
 from faas.database.migrations import files, migrate
 from faas.errors import ConfigurationError
-from tests.support import replaced_database
-
-
-@pytest.fixture
-async def empty_database(server_url: str) -> str:
-    name = f"empty_{uuid4().hex}"
-    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    return replaced_database(server_url, name)
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
