@@ -1,12 +1,14 @@
 """Which server is on a data directory: what its postmaster.pid says, and whether that is still so.
 
-A pid in a file that outlived a power cut may be anybody's by now: a server is known by its working directory.
+A pid in a file that outlived a power cut may be anybody's by now: a server is known by its working directory, or, where
+that is hidden from us, by the time of its start.
 """
 
 import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -16,7 +18,9 @@ from faas.errors import ConfigurationError
 log = structlog.get_logger()
 
 SOCKET = ".s.PGSQL.5432"
-_READY = 7  # the line, from 0, that says how far a server is
+_STARTED = 2  # the line, from 0, with the time of the start: seconds since 1970
+_READY = 7  # the line that says how far a server is
+_START_TOLERANCE = 10.0  # seconds: between fork and the time that a busy machine's Postgres writes down
 
 
 def ready_server(cluster: Path) -> int | None:
@@ -50,7 +54,8 @@ def stop_left_over(cluster: Path) -> None:
         if not found:
             return
         log.info("postgres.stopping_left_over", pid=pid, signal=number.name)
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):  # it was ending already
+            os.kill(pid, number)
         _await(lambda: not is_server_of(pid, cluster), patience)
     raise ConfigurationError(f"an earlier Postgres (pid {pid}) on {cluster} does not stop")
 
@@ -75,16 +80,30 @@ def _disown(cluster: Path, pid: int) -> None:
 def is_server_of(pid: int, cluster: Path) -> bool | None:
     """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot.
 
-    None for a Postgres that does not show its working directory to us: to root in a container, often.
+    Root in a container often may not see working directories: there a Postgres that began when the file says so is the
+    server, and None is one of which we know too little.
     """
-    name = ""
+    name, fields = "", []
     try:
         name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        return rest.split()[0] != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
+        fields = rest.split()
+        return fields[0] != "Z" and Path(f"/proc/{pid}/cwd").samefile(cluster)
     except PermissionError:
-        return None if name.endswith("(postgres") else False
+        if not name.endswith("(postgres"):
+            return False
+        return _began_as_written(int(fields[19]), cluster) or None
     except OSError:
         return False
+
+
+def _began_as_written(ticks: int, cluster: Path) -> bool:
+    """Whether a process that began `ticks` after boot is as old as the server that wrote the file."""
+    lines = _lines(cluster)
+    if len(lines) <= _STARTED or not lines[_STARTED].isdigit():
+        return False
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    began = boot + ticks / os.sysconf("SC_CLK_TCK")
+    return abs(began - int(lines[_STARTED])) < _START_TOLERANCE
 
 
 def _await(condition: Callable[[], bool], patience: float) -> None:

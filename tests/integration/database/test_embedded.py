@@ -16,6 +16,8 @@ from faas.database.embedded import EmbeddedPostgres
 from faas.errors import ConfigurationError
 from tests.support import eventually
 
+SETPRIV = Path("/usr/bin/setpriv")
+
 
 async def ask(server: EmbeddedPostgres, statement: str) -> object:
     connection = await asyncpg.connect(server.url, database="postgres")
@@ -137,6 +139,33 @@ async def test_a_server_that_an_earlier_owner_left_is_stopped_first(tmp_path: Pa
     await server.start()
     assert server_pid(tmp_path) != pid
     assert await ask(server, "SELECT count(*) FROM kept") == 0
+    await server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not SETPRIV.exists(), reason="needs root, and setpriv to be less than root")
+async def test_a_server_whose_working_directory_is_hidden_is_known_by_its_start(tmp_path: Path) -> None:
+    """As for root in a container, which would otherwise not wait for what its predecessor left."""
+    server = EmbeddedPostgres(tmp_path)
+    await server.start()
+    cluster, pid_file = tmp_path / "postgres", tmp_path / "postgres" / "postmaster.pid"
+
+    async def seen() -> str:
+        question = (
+            "import pathlib, sys; from faas.database.pid_file import is_server_of; "
+            "print(is_server_of(int(sys.argv[1]), pathlib.Path(sys.argv[2])))"
+        )
+        process = await asyncio.create_subprocess_exec(
+            SETPRIV, "--bounding-set", "-sys_ptrace", "--inh-caps", "-all",
+            sys.executable, "-c", question, str(server_pid(tmp_path)), str(cluster), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        return (await process.communicate())[0].decode().strip()
+
+    assert await seen() == "True"
+    content = pid_file.read_text()
+    lines = content.splitlines(keepends=True)
+    pid_file.write_text("".join([*lines[:2], f"{int(lines[2]) - 60}\n", *lines[3:]]))
+    assert await seen() == "None"
+    pid_file.write_text(content)
     await server.stop()
 
 
