@@ -49,14 +49,15 @@ FROM executable_functions
 WHERE id = :function_id AND wasm_digest = :wasm_digest;
 
 -- name: end_executions(ids, outputs, errors, logs, times)
--- Guarded: an execution that was closed as interrupted stays so.
+-- Guarded: an execution that was closed as interrupted stays so. RUNNING is said as what it is not, lest the planner take
+-- the index of what is RUNNING for the way to the rows: until a vacuum all that ever ran is in there.
 UPDATE executions
 SET status = CASE WHEN ended.error IS NULL THEN 'COMPLETED' ELSE 'FAILED' END,
     output = ended.output, error_message = ended.error, logs = ended.logs, completed_at = ended.now
 FROM unnest(
     :ids::uuid[], :outputs::json[], :errors::text[], :logs::text[], :times::timestamptz[]
 ) AS ended (id, output, error, logs, now)
-WHERE executions.id = ended.id AND executions.status = 'RUNNING'
+WHERE executions.id = ended.id AND executions.status NOT IN ('COMPLETED', 'FAILED')
 RETURNING executions.id;
 
 -- name: get_execution(id)^

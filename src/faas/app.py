@@ -1,8 +1,9 @@
 """The composition root: settings in, running services out. The one exit stack that starts and stops everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from uuid_utils.compat import uuid7
 
 from faas import messages
 from faas.api.application import create_application, create_compiler_application
+from faas.api.execute_protocol import ExecuteProtocol
+from faas.api.http_protocol import ProblemProtocol
 from faas.compile.handler import CompilationJobs
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
@@ -48,9 +51,11 @@ _FIRST_READ_TIMEOUT = 10.0
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A running faas: its ASGI application, the runtime to interrupt when it must end, and its database."""
+    """A running faas: its ASGI application, the HTTP protocol to serve it with, the runtime to interrupt when it must
+    end, and its database."""
 
     application: ASGIApp
+    protocol: Callable[..., asyncio.Protocol]
     runtime: Runtime
     database_url: str
 
@@ -118,18 +123,21 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             await _consume(stack, queue, consumer)
 
         parts = Parts(settings.role, pool, listener, consumers, compilers, runtime)
+        protocol: Callable[..., asyncio.Protocol] = ProblemProtocol
         if settings.role == "compiler":
             application = create_compiler_application(check_health=parts.check, update_metrics=parts.measure)
         else:
             journal = await stack.enter_async_context(open_journal(url, pool, process_id))
+            executions = await _open_executions(stack, settings, pool, runtime, journal)
+            protocol = partial(ExecuteProtocol, executions=executions)
             application = create_application(
                 functions_service=Functions(pool),
-                executions_service=await _open_executions(stack, settings, pool, runtime, journal),
+                executions_service=executions,
                 check_health=parts.check,
                 update_metrics=parts.measure,
                 input_limit=settings.input_limit,
             )
-        yield Service(application, runtime, url)
+        yield Service(application, protocol, runtime, url)
 
 
 # -- the database ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -22,7 +23,12 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _plain_ids,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
         if console
         else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer(_json_text)]
     )
@@ -43,6 +49,13 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _plain_ids(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """UUIDs as they are written, not as Python shows them. JSON's encoder knows them."""
+    return {name: str(value) if isinstance(value, UUID) else value for name, value in event.items()}
 
 
 def _camel_ids(

@@ -16,44 +16,65 @@ from faas.errors import InvalidRequest
 T = TypeVar("T")
 
 function_request = msgspec.json.Decoder(FunctionRequest)
-execution_request = msgspec.json.Decoder(ExecutionRequest)
+_execution_request = msgspec.json.Decoder(ExecutionRequest)
 
-_SMALL = 1 << 16  # bytes that are looked at in less time than a thread takes to begin
+_NO_INPUT = b"{}"
+SMALL = 1 << 16  # bytes that are looked at in less time than a thread takes to begin
 _FIELD = re.compile(r" - at `\$\.?([^`]*)`|(?:field) `([^`]+)`")
 
 
 async def decode(body: bytes, content_type: str, decoder: msgspec.json.Decoder[T]) -> T:
     """The request's body as the decoder's type. Raises InvalidRequest that names the field and what is accepted."""
+    if len(body) <= SMALL:
+        return decode_small(body, content_type, decoder)
     _check_content_type(content_type)
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("body", f"invalid UTF-8 at byte {error.start}") from None
-    try:
-        if len(body) < _SMALL:
-            documents.check_depth(body)
-        else:
-            await asyncio.to_thread(documents.check_depth, body)
-        return decoder.decode(text)
-    except documents.NotJSON as error:
-        raise InvalidRequest("body", str(error)) from None
-    except msgspec.ValidationError as error:
-        raise _named(str(error)) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest("body", documents.explain(body, error)) from None
+    await asyncio.to_thread(_check_depth, body)
+    return _decode(body, decoder)
+
+
+def decode_small(body: bytes, content_type: str, decoder: msgspec.json.Decoder[T]) -> T:
+    """What `decode` does, for a body of at most SMALL bytes."""
+    _check_content_type(content_type)
+    _check_depth(body)
+    return _decode(body, decoder)
 
 
 async def execution_input(body: bytes, content_type: str) -> bytes:
     """The `input` of an execution request, exactly as sent. Nothing at all, no input and null mean `{}`."""
-    if not body:
-        return b"{}"
-    raw = bytes((await decode(body, content_type, execution_request)).input)
+    return _input_of(await decode(body, content_type, _execution_request)) if body else _NO_INPUT
+
+
+def small_execution_input(body: bytes, content_type: str) -> bytes:
+    """What `execution_input` does, for a body of at most SMALL bytes."""
+    return _input_of(decode_small(body, content_type, _execution_request)) if body else _NO_INPUT
+
+
+def _input_of(request: ExecutionRequest) -> bytes:
+    raw = bytes(request.input)
+    if raw.startswith(b"{"):
+        return raw
     if raw == b"null":
-        return b"{}"
-    if not raw.startswith(b"{"):
-        kind = {"[": "an array", '"': "a string", "t": "a boolean", "f": "a boolean"}.get(chr(raw[0]), "a number")
-        raise InvalidRequest("input", f"is {kind}; accepted is a JSON object, or null for {{}}")
-    return raw
+        return _NO_INPUT
+    kind = {"[": "an array", '"': "a string", "t": "a boolean", "f": "a boolean"}.get(chr(raw[0]), "a number")
+    raise InvalidRequest("input", f"is {kind}; accepted is a JSON object, or null for {{}}")
+
+
+def _check_depth(body: bytes) -> None:
+    try:
+        documents.check_depth(body)
+    except documents.NotJSON as error:
+        raise InvalidRequest("body", str(error)) from None
+
+
+def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(body.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("body", f"invalid UTF-8 at byte {error.start}") from None
+    except msgspec.ValidationError as error:
+        raise _named(str(error)) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest("body", documents.explain(body, error)) from None
 
 
 def _check_content_type(given: str) -> None:

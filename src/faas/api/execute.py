@@ -13,6 +13,7 @@ from faas.api import bodies, errors
 from faas.api.responses import Answer
 from faas.api.wire import execution_response
 from faas.errors import PayloadTooLarge
+from faas.executions.model import Execution
 from faas.executions.service import Executions
 from faas.functions.validation import parse_reference
 
@@ -21,6 +22,11 @@ _PREFIX, _SUFFIX = PATH.split("{id}")
 _ALLOW = {"Allow": "OPTIONS, POST"}
 _TOO_LARGE = "larger than this request may be"
 _encode = msgspec.json.Encoder().encode
+
+
+def answer_of(execution: Execution) -> Answer:
+    """What the route answers once the function has run."""
+    return Answer(200, _encode(execution_response(execution)))
 
 
 class Execute:
@@ -64,7 +70,7 @@ class Execute:
         function_id, name = parse_reference(reference)
         document = await bodies.execution_input(body, content_type)
         execution = await self._executions.execute(function_id, name, document)
-        return Answer(200, _encode(execution_response(execution)))
+        return answer_of(execution)
 
     def _content_type(self, scope: HTTPScope) -> str:
         """Of the request, whose body must not be announced as too large."""

@@ -20,6 +20,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_head = True
+    _begun = False  # by the data that are looked at: a request that is here with its first bytes needs no timer
     _arriving: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,6 +38,9 @@ class ProblemProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._begun:
+            self._begun = False
+            self._expect_request()
         if self._in_head and self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
             self._refuse(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -48,7 +52,7 @@ class ProblemProtocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        self._expect_request()
+        self._begun = True
 
     def on_headers_complete(self) -> Any:
         """Its head is here; the application judges the size of its body."""
@@ -57,6 +61,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of it is here."""
+        self._begun = False
         self._expect_nothing()
         self._in_head, self._head_bytes = True, 0
         super().on_message_complete()

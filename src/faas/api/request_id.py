@@ -1,7 +1,6 @@
 """`X-Request-Id`: the client's when it is one, else ours; on every response, every problem and every log line."""
 
 import re
-from typing import Any
 
 import structlog
 from litestar.enums import ScopeType
@@ -16,6 +15,18 @@ def request_id_of(scope: Scope) -> str:
     """The id of the request in `scope`."""
     request_id: str = scope.get("state", {}).get(_KEY, "")
     return request_id
+
+
+def encoded_id(given: bytes) -> bytes:
+    """The id of a request whose client has `given` one, or b"" for none."""
+    return given if given and _ACCEPTED.fullmatch(given) else str(uuid7()).encode()
+
+
+def bind(scope: Scope, encoded: bytes) -> None:
+    """Have the id in `scope`, and in each log line of this context: a request has a context of its own."""
+    request_id = encoded.decode()
+    scope.setdefault("state", {})[_KEY] = request_id
+    structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 class RequestIds:
@@ -34,14 +45,12 @@ class RequestIds:
             if name == b"x-request-id":
                 given = value
                 break
-        encoded = given if given and _ACCEPTED.fullmatch(given) else str(uuid7()).encode()
-        state: dict[str, Any] = scope.setdefault("state", {})
-        state[_KEY] = encoded.decode()
+        encoded = encoded_id(given)
+        bind(scope, encoded)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", encoded)]
             await send(message)
 
-        structlog.contextvars.bind_contextvars(request_id=state[_KEY])  # each request is a task, with its own context
         await self._app(scope, receive, send_with_id)

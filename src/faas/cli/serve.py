@@ -14,7 +14,6 @@ import uvicorn
 import uvloop
 
 from faas import __version__, logs, settings
-from faas.api.http_protocol import ProblemProtocol
 from faas.app import Service, open_database, open_service
 from faas.cli.setting_options import with_settings
 from faas.errors import ConfigurationError
@@ -118,7 +117,7 @@ async def _serve(chosen: Settings, listening: socket.socket) -> None:
             server = _Server(
                 uvicorn.Config(
                     service.application,
-                    http=ProblemProtocol,
+                    http=service.protocol,  # type: ignore[arg-type] # uvicorn calls it, and no more
                     lifespan="off",
                     log_config=None,
                     access_log=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -68,28 +68,17 @@ def _same(document: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def open_pool(
-    url: str,
-    size: int,
-    server_settings: Mapping[str, str] | None = None,
-    prepare: Callable[[Connection], Awaitable[None]] | None = None,
-) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections to `url`, in sessions with `server_settings`, each given to `prepare` first.
+async def open_pool(url: str, size: int, server_settings: Mapping[str, str] | None = None) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections to `url`, in sessions with `server_settings`.
 
     Raises ConfigurationError when it cannot connect at all.
     """
-
-    async def initialise(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        await _prepare(connection)
-        if prepare:
-            await prepare(connection)
-
     try:
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),
             max_size=size,
-            init=initialise,
+            init=_prepare,
             reset=_leave_as_it_is,
             timeout=ACQUIRE_TIMEOUT,
             command_timeout=30,
@@ -127,4 +116,9 @@ async def acquire(pool: Pool) -> AsyncIterator[Connection]:
         async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
             yield connection
     except TRANSIENT as error:
-        raise DatabaseUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailable:
+    """What one of TRANSIENT is for whoever wanted something of the database."""
+    return DatabaseUnavailable(f"{type(error).__name__}: {error}".rstrip(": "))

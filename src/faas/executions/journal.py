@@ -18,7 +18,8 @@ import asyncpg
 import msgspec
 
 from faas.database import statements
-from faas.database.pool import Connection, Pool, acquire, open_pool
+from faas.database.held import HeldConnection
+from faas.database.pool import Pool, acquire, open_pool
 from faas.executions.batches import Batches
 from faas.runtime import Outcome
 
@@ -68,15 +69,17 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """Writes for the executions of the process `process_id`. `starts` and `ends` are pools for the batches."""
+    """Writes for the executions of process `process_id`: batches over `starts` and `ends`, single ones on `pool`."""
 
-    def __init__(self, pool: Pool, starts: Pool, ends: Pool, process_id: UUID) -> None:
+    def __init__(
+        self, pool: Pool, starts: Sequence[HeldConnection], ends: Sequence[HeldConnection], process_id: UUID
+    ) -> None:
         self._pool = pool
-        self._starts_pool = starts
-        self._ends_pool = ends
+        self._idle_starts = list(starts)
+        self._idle_ends = list(ends)
         self._process_id = process_id
-        self._starts = Batches(self._write_starts, writers=1, largest=_LARGEST)
-        self._ends = Batches(self._write_ends, writers=_ENDS_AT_ONCE, largest=_LARGEST)
+        self._starts = Batches(self._write_starts, writers=len(starts), largest=_LARGEST)
+        self._ends = Batches(self._write_ends, writers=len(ends), largest=_LARGEST)
 
     async def start(self, start: Start) -> Mapping[str, Any] | None:
         """Record RUNNING: what runs, as `function_id`, `revision` and `wasm_digest`, or None when nothing READY does.
@@ -113,19 +116,23 @@ class Journal:
             return end.id in await _end(connection, [end])
 
     async def _write_starts(self, starts: Sequence[Start]) -> list[Mapping[str, Any] | None]:
-        async with acquire(self._starts_pool) as connection:
-            try:
-                called = await _start(connection, starts, self._process_id)
-            except _ONES_FAULT:
-                return [None] * len(starts)
+        connection = self._idle_starts.pop()
+        try:
+            called = await _start(connection, starts, self._process_id)
+        except _ONES_FAULT:
+            return [None] * len(starts)
+        finally:
+            self._idle_starts.append(connection)
         return [called.get(start.id) for start in starts]
 
     async def _write_ends(self, ends: Sequence[End]) -> list[bool | None]:
-        async with acquire(self._ends_pool) as connection:
-            try:
-                ended = await _end(connection, ends)
-            except _ONES_FAULT:
-                return [None] * len(ends)
+        connection = self._idle_ends.pop()
+        try:
+            ended = await _end(connection, ends)
+        except _ONES_FAULT:
+            return [None] * len(ends)
+        finally:
+            self._idle_ends.append(connection)
         return [_take(ended, end.id) for end in ends]
 
 
@@ -170,15 +177,20 @@ async def _end(connection: Any, ends: Sequence[End]) -> set[UUID]:
 @asynccontextmanager
 async def open_journal(url: str, pool: Pool, process_id: UUID) -> AsyncIterator[Journal]:
     """A journal with connections of its own for the batches, and `pool` for what is written alone."""
-
-    # Each connection parses and plans its statement when it is new: that is several round trips.
-    async def prepare_start(connection: Connection) -> None:
-        await _start(connection, [], process_id)
-
-    async def prepare_end(connection: Connection) -> None:
-        await _end(connection, [])
-
     async with AsyncExitStack() as stack:
-        starts = await stack.enter_async_context(open_pool(url, 1, _BATCHES | _NOT_ON_DISK, prepare_start))
-        ends = await stack.enter_async_context(open_pool(url, _ENDS_AT_ONCE, _BATCHES, prepare_end))
+
+        async def hold(count: int, settings: Mapping[str, str]) -> list[HeldConnection]:
+            batches = await stack.enter_async_context(open_pool(url, count, settings))
+            held = [HeldConnection(batches) for _ in range(count)]
+            for connection in held:
+                stack.push_async_callback(connection.close)
+            return held
+
+        starts = await hold(1, _BATCHES | _NOT_ON_DISK)
+        ends = await hold(_ENDS_AT_ONCE, _BATCHES)
+        # A new connection parses and plans its statement: that is not for the first execution to wait for.
+        for connection in starts:
+            await _start(connection, [], process_id)
+        for connection in ends:
+            await _end(connection, [])
         yield Journal(pool, starts, ends, process_id)

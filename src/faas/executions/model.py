@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 Status = Literal["RUNNING", "COMPLETED", "FAILED"]
+ENDED: tuple[Status, ...] = ("COMPLETED", "FAILED")
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from prometheus_client import Histogram
 from uuid_utils.compat import uuid7
 
 from faas import metrics
@@ -17,7 +18,7 @@ from faas.database import statements
 from faas.database.pool import Pool, acquire
 from faas.errors import ExecutionNotFound, FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated
 from faas.executions.journal import Journal, Start
-from faas.executions.model import Execution, ExecutionRecord, Status
+from faas.executions.model import ENDED, Execution, ExecutionRecord, Status
 from faas.executions.outcomes import Outcomes
 from faas.quantities import format_size
 from faas.runtime import Outcome, Runtime
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 _sql = statements.load("executions")
 
 _PAGE_BYTES = 8 << 20  # of outputs in one list; a page has one execution at least
+_seconds: dict[Status, Histogram] = {status: metrics.EXECUTION_SECONDS.labels(status) for status in ENDED}
 RETRY_AFTER = 1  # seconds: most executions are short
 
 
@@ -46,6 +48,11 @@ class Executions:
         Raises FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated; DatabaseUnavailable when it could not be
         recorded. What the function does wrong is a FAILED execution.
         """
+        # A client that hangs up does not undo what has begun: the record is always brought to its end.
+        return await asyncio.shield(self.begin(function_id, function_name, document))
+
+    def begin(self, function_id: UUID | None, function_name: str | None, document: bytes) -> "asyncio.Task[Execution]":
+        """What `execute` does, as a task that is not to be cancelled. Raises PayloadTooLarge and Saturated at once."""
         limit = self._runtime.limits.input
         if len(document) > limit:
             raise PayloadTooLarge("input", limit, f"{len(document)} bytes; the limit is {format_size(limit)}")
@@ -56,8 +63,7 @@ class Executions:
         self._in_flight.add(task)
         metrics.EXECUTIONS_IN_FLIGHT.inc()
         task.add_done_callback(self._ended)
-        # A client that hangs up does not undo what has begun: the record is always brought to its end.
-        return await asyncio.shield(task)
+        return task
 
     async def drain(self) -> None:
         """End what still runs, on record: for a shutdown whose patience with the requests in flight is over."""
@@ -90,17 +96,7 @@ class Executions:
         if not recorded:  # deleted with its function, or closed by another process that took this one for dead
             return await self.get(execution_id)
         status: Status = "FAILED" if outcome.error else "COMPLETED"
-        seconds = (completed_at - started_at).total_seconds()
-        metrics.EXECUTION_SECONDS.labels(status).observe(seconds)
-        log.info(
-            "execution.finished",
-            execution_id=str(execution_id),
-            function_id=str(called["function_id"]),
-            revision=called["revision"],
-            status=status,
-            duration_ms=round(seconds * 1000, 3),
-        )
-        return Execution(
+        execution = Execution(
             id=execution_id,
             function_id=called["function_id"],
             status=status,
@@ -110,6 +106,17 @@ class Executions:
             started_at=started_at,
             completed_at=completed_at,
         )
+        duration = execution.duration_ms or 0.0
+        _seconds[status].observe(duration / 1000)
+        log.info(
+            "execution.finished",
+            execution_id=execution_id,
+            function_id=execution.function_id,
+            revision=called["revision"],
+            status=status,
+            duration_ms=duration,
+        )
+        return execution
 
     async def _run(self, function_id: UUID, digest: bytes, document: bytes) -> Outcome:
         async def load() -> bytes:

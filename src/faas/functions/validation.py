@@ -12,6 +12,7 @@ SOURCE_LIMIT = 1 << 20
 WASM_LIMIT = 8 << 20
 DESCRIPTION_LIMIT = 10_000
 NAME_FORM = "1 to 64 of a-z A-Z 0-9 - _ . starting with a letter"
+_UUID_LENGTH = 36
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9._-]{0,63}")
 
 
@@ -58,6 +59,8 @@ def _check_wasm_source(source: str) -> None:
 
 def parse_uuid(text: str) -> UUID | None:
     """`text` as a UUID in its canonical form, 8-4-4-4-12; Python's UUID takes more."""
+    if len(text) != _UUID_LENGTH:
+        return None
     try:
         value = UUID(text)
     except ValueError:

@@ -38,7 +38,7 @@ _INVALID_JSON_SHOWN = 80
 _THREAD_STACK = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
 
 _QUICK = 0.0005  # seconds of processor time; calls below it may run on the event loop
-_QUICK_IN_A_ROW = 3  # so many of them, one after the other, make a module quick; one that is not ends it
+_ON_THE_LOOP = 2  # attempts: the first tick after a call has begun may come at once
 _LINGER = 1.0  # seconds for which the clock goes on when nothing runs
 _NICENESS = 10
 _SMALL = 64 << 10  # bytes of input; a larger one is work by itself
@@ -123,7 +123,9 @@ class Runtime:
             self._clock.start()
             self._resting = asyncio.get_running_loop().call_later(_LINGER, self._rest)
         try:
-            if module.quick and len(document) <= _SMALL:
+            for _ in range(_ON_THE_LOOP):
+                if not module.quick or len(document) > _SMALL:
+                    break
                 outcome = self._call(module, document, 1)
                 if outcome is not None:
                     return outcome
@@ -168,7 +170,7 @@ class Runtime:
                 error = str(fault)
             except _Trapped as trapped:
                 if trapped.interrupted and ticks < self._ticks and not self._interrupted:
-                    module.took(time.thread_time() - began < _QUICK, _QUICK_IN_A_ROW)  # or only kept from running?
+                    module.took(time.thread_time() - began < _QUICK)  # or only kept from running?
                     return None
                 error = trapped.reason
             except Exception as unexpected:  # one of the three edges (see docs/architecture.md): nothing gets past it
@@ -177,7 +179,7 @@ class Runtime:
             if session.host_error:
                 log.error("guest.host_function_failed", error=repr(session.host_error))
             error = session.aborted or error or _fault_of(output)
-            module.took(time.thread_time() - began < _QUICK, _QUICK_IN_A_ROW)
+            module.took(time.thread_time() - began < _QUICK)
             if self._interrupted and error and error.startswith("time limit"):
                 error = "interrupted: the server shut down"
             if error:

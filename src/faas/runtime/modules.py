@@ -16,6 +16,8 @@ from faas.runtime.session import guarded
 from faas.runtime.traps import explain
 
 _MEMORY = "memory"
+_QUICK_IN_A_ROW = 3
+_FORGIVEN_AFTER = 16
 
 
 class Module:
@@ -40,10 +42,18 @@ class Module:
         self._ready.close()
         self._compiled.close()
 
-    def took(self, quickly: bool, needed: int) -> None:
-        """A call was made, `quickly` or not. `needed` quick ones in a row make the module quick."""
-        self.streak = self.streak + 1 if quickly else 0
-        self.quick = self.streak >= needed
+    def took(self, quickly: bool) -> None:
+        """A call was made, `quickly` or not.
+
+        A few quick calls in a row make the module quick. A slow one ends that, unless many quick ones came before it:
+        once in a while it is the machine that is slow.
+        """
+        if quickly:
+            self.streak += 1
+            self.quick = self.quick or self.streak >= _QUICK_IN_A_ROW
+        else:
+            self.quick = self.quick and self.streak >= _FORGIVEN_AFTER
+            self.streak = 0
 
 
 class Modules:

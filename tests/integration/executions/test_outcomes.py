@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from faas.database.held import HeldConnection
 from faas.database.pool import Pool
 from faas.errors import DatabaseUnavailable
 from faas.executions.journal import Journal, open_journal
@@ -43,7 +44,7 @@ async def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
     execution_id = await running_execution(pool, UUID(int=1))
     outcomes = Outcomes(journal)
     with monkeypatch.context() as patch:
-        patch.setattr("faas.executions.journal.acquire", _away)
+        patch.setattr(HeldConnection, "fetch", _away)
         with pytest.raises(DatabaseUnavailable):
             await outcomes.settle(execution_id, Outcome(output=b"1"), NOW)
         await outcomes.flush()
@@ -62,5 +63,5 @@ async def test_a_document_that_postgres_refuses_is_a_failure_on_record(pool: Poo
     assert error.startswith("invalid JSON: the database refuses it")
 
 
-def _away(*_: object, **__: object) -> None:
+async def _away(*_: object, **__: object) -> None:
     raise DatabaseUnavailable("away")
