@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from faas.sandbox import Refused, Sandbox, run_once
+from faas.sandbox import OneShot, Refused, Sandbox
 
 log = structlog.get_logger()
 
@@ -24,20 +24,23 @@ class Snapshots:
     def __init__(self, toolchain: Path, *, memory: int, size_limit: int) -> None:
         machine = _MACHINES.get(platform.machine(), platform.machine())
         self.program = toolchain / "node_modules" / "@bytecodealliance" / f"wizer-linux-{machine}" / "wizer"
-        self._memory = memory
-        self._size_limit = size_limit
-
-    async def take(self, binary: bytes) -> bytes:
-        """`binary` as it is after its start-up code, or `binary` itself when that must run in each execution."""
         sandbox = Sandbox(
             name="running the start-up code",
             command=[str(self.program), "--init-func", "_initialize"],
             readable=[],
-            memory=self._memory,
+            memory=memory,
             memory_files=True,  # Wizer's engine keeps a module's first memory in one
         )
+        self._wizer = OneShot(sandbox, timeout=_TIMEOUT, answer_limit=size_limit)
+
+    async def take(self, binary: bytes) -> bytes:
+        """`binary` as it is after its start-up code, or `binary` itself when that must run in each execution."""
         try:
-            return await run_once(sandbox, binary, timeout=_TIMEOUT, answer_limit=self._size_limit)
+            return await self._wizer.run(binary)
         except (Refused, OSError) as error:
             log.debug("snapshot.not_taken", reason=str(error))
             return binary
+
+    async def close(self) -> None:
+        """Kill what waits for the next module."""
+        await self._wizer.close()

@@ -137,10 +137,6 @@ class Runtime:
         finally:
             self._running -= 1
 
-    async def run_binary(self, binary: bytes, document: bytes) -> Outcome:
-        """Call the module `binary`, as `run` does."""
-        return await self.run(hashlib.sha256(binary).digest(), lambda: _given(binary), document)
-
     def _rest(self) -> None:
         """Stop the clock when nothing has run for a while: an idle server sleeps, a busy one does not set timers."""
         if self._running or self._called:

@@ -62,6 +62,7 @@ _TABLES = 16  # of one instance; the store's limiter says the same
 _TABLE_ELEMENTS = 100_000
 _INSTANCE_SIZE = 16 << 20  # bytes of an instance's own record: a module with 100,000 functions and exports fits
 _KEPT = 64 << 10  # bytes of a slot that are cleared by writing zeros: cheaper than giving the pages back to the kernel
+_GIVEN_BACK_TOGETHER = 4  # slots: pages given back slot by slot interrupt the other processors each time
 
 
 class Unusable(Exception):
@@ -92,6 +93,7 @@ def pooled(config: wasmtime.Config, *, instances: int, memory: int) -> wasmtime.
             "max_core_instance_size": _INSTANCE_SIZE,
             "linear_memory_keep_resident": _KEPT,
             "table_keep_resident": _KEPT,
+            "decommit_batch_size": _GIVEN_BACK_TOGETHER,
         }.items():
             getattr(_bindings, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
         _bindings.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)

@@ -1,7 +1,7 @@
 """What a confined process may use: what `confine.py` is asked to do before it becomes the program."""
 
 import asyncio
-import json
+import marshal
 import sys
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
             "memory": self.memory,
             "memory_files": self.memory_files,
         }
-        return [sys.executable, "-I", "-S", str(CONFINE), json.dumps(plan)]
+        return [sys.executable, "-I", "-S", str(CONFINE), marshal.dumps(plan).hex()]
 
     async def start(self) -> asyncio.subprocess.Process:
         """Start it, with pipes for input, output and errors, and nothing else of ours."""

@@ -68,6 +68,7 @@ class AssemblyScriptCompiler:
     async def close(self) -> None:
         """Kill every process."""
         await self.pool.close()
+        await self._snapshots.close()
 
     async def compile(self, source: str) -> Compiled | Rejected:
         """Compile one source. Raises WorkerDied when the process ended without saying why."""
