@@ -5,23 +5,29 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
+
 from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import ensure_database
 from faas.database.new_cluster import NewCluster
-from faas.errors import ConfigurationError, DataDirectoryInUse
+from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain, reason
+from faas.errors import BackupFailed, ConfigurationError, DataDirectoryInUse
 from faas.settings import Settings
 
+# Rows may take as long as they take, whatever the database's defaults for others are.
+_SESSION = {"application_name": "faas backup", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _PATIENCE = 60.0  # seconds for a server that is starting, or starting again after a crash
 
 
 @asynccontextmanager
-async def existing_database(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the database as it is, not migrated. An embedded one that runs goes on; another is started for this.
+async def existing_database(settings: Settings) -> AsyncIterator[Connection]:
+    """The database as it is, not migrated. An embedded one that runs goes on; another is started for this.
 
-    Raises ConfigurationError when there is none.
+    Raises ConfigurationError when there is none, BackupFailed when it goes away.
     """
     if settings.database_url:
-        yield settings.database_url
+        async with _connected(settings.database_url) as connection:
+            yield connection
         return
     postgres = EmbeddedPostgres(settings.data_dir)
     try:
@@ -36,25 +42,29 @@ async def existing_database(settings: Settings) -> AsyncIterator[str]:
         )
     try:
         await _join_or_start(postgres)
-        yield postgres.url
+        async with _connected(postgres.url) as connection:
+            yield connection
     finally:
         await postgres.stop()
 
 
 @asynccontextmanager
-async def new_database(settings: Settings) -> AsyncIterator[str]:
-    """The URL of a database to fill. An embedded one is there once the block ends, and not when it raises.
+async def new_database(settings: Settings) -> AsyncIterator[Connection]:
+    """A database to fill. An embedded one is there once the block ends, and not when it raises.
 
-    Raises ConfigurationError when the data directory is not empty; of a database by URL that is the caller's to see.
+    Raises ConfigurationError when the data directory is not empty (of a database by URL that is the caller's to see),
+    BackupFailed when the database goes away.
     """
     if settings.database_url:
-        yield settings.database_url
+        async with _connected(settings.database_url) as connection:
+            yield connection
         return
     postgres = NewCluster(settings.data_dir)
     try:
         await postgres.start()
         await ensure_database(postgres.url, DATABASE)
-        yield postgres.url
+        async with _connected(postgres.url) as connection:
+            yield connection
         await postgres.keep()
     finally:
         await postgres.stop()
@@ -71,3 +81,18 @@ async def _join_or_start(postgres: EmbeddedPostgres) -> None:
             await asyncio.sleep(0.1)
         else:
             return
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
+    """A connection without a time limit on what it does."""
+    try:
+        connection = await asyncpg.connect(url, timeout=10, server_settings=_SESSION)
+    except CANNOT_CONNECT as error:
+        raise ConfigurationError(explain(error)) from None
+    try:
+        yield connection
+    except (*TRANSIENT, asyncpg.PostgresError) as error:
+        raise BackupFailed(f"the database: {reason(error)}") from None
+    finally:
+        connection.terminate()

@@ -3,12 +3,10 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 import click
 
 from faas import logs, settings
@@ -19,12 +17,9 @@ from faas.backup.output import new_file, standard_output
 from faas.backup.places import existing_database, new_database
 from faas.backup.restore import Restored, restore
 from faas.cli.setting_options import with_settings
-from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain, reason
 from faas.errors import BackupFailed, ConfigurationError
 from faas.settings import Settings
 
-# Rows may take as long as they take, whatever the database's defaults for others are.
-_SESSION = {"application_name": "faas backup", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _PLACE = ("data_dir", "database_url", "log_format", "log_level")
 T = TypeVar("T")
 
@@ -85,29 +80,14 @@ COMMANDS: dict[str, click.Command] = {"backup": backup_command, "restore": resto
 
 async def _back_up(chosen: Settings, path: Path | None, force: bool) -> Manifest:
     with standard_output() if path is None else new_file(path, replace=force) as stream:
-        async with existing_database(chosen) as url, _connected(url) as connection:
+        async with existing_database(chosen) as connection:
             return await back_up(connection, stream)
 
 
 async def _restore(chosen: Settings, archive: Archive) -> Restored:
     archive.verify()
-    async with new_database(chosen) as url, _connected(url) as connection:
+    async with new_database(chosen) as connection:
         return await restore(connection, archive)
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Connection]:
-    """A connection without a time limit on what it does. That it breaks is BackupFailed."""
-    try:
-        connection = await asyncpg.connect(url, timeout=10, server_settings=_SESSION)
-    except CANNOT_CONNECT as error:
-        raise ConfigurationError(explain(error)) from None
-    try:
-        yield connection
-    except (*TRANSIENT, asyncpg.PostgresError) as error:
-        raise BackupFailed(f"the database: {reason(error)}") from None
-    finally:
-        connection.terminate()
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -82,12 +82,14 @@ async def test_binaries_that_nobody_can_reach_are_copied(tmp_path: Path, monkeyp
     monkeypatch.setattr(embedded, "COPIES", copies)
     monkeypatch.setattr(embedded, "_reachable", lambda path: "pixeltable" not in path.name and reachable(path))
     server = EmbeddedPostgres(tmp_path)
-    await server.start()
-    (copy,) = copies.iterdir()
-    assert Path(f"/proc/{server_pid(tmp_path)}/exe").resolve().is_relative_to(copy)
-    assert await ask(server, "SELECT 1") == 1
-    await server.stop()
-    shutil.rmtree(copies)
+    try:
+        await server.start()
+        (copy,) = copies.iterdir()
+        assert Path(f"/proc/{server_pid(tmp_path)}/exe").resolve().is_relative_to(copy)
+        assert await ask(server, "SELECT 1") == 1
+    finally:
+        await server.stop()
+        shutil.rmtree(copies)
 
 
 async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
