@@ -35,11 +35,14 @@ class WorkerPool:
     async def keep_ready(self, count: int = 1, next_try: float = _NEXT_TRY) -> None:
         """Warm up, and look every `next_try` seconds whether `count` processes are still there. Until cancelled.
 
-        Otherwise a pool that was DOWN once would say so until somebody asked it, and who is DOWN is not asked.
+        Otherwise a pool that was DOWN once would say so until somebody asked it, and who is DOWN is not asked. All but
+        the first are started at the second look: the first request after a start has the processors to itself.
         """
+        wanted = 1
         while True:
             try:
-                await self.warm(count)
+                await self.warm(wanted)
+                wanted = count
             except (WorkerDied, OSError) as error:
                 log.error("worker.not_started", error=str(error))
             await asyncio.sleep(next_try)

@@ -19,3 +19,25 @@ async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:
     keeping.cancel()
     assert isinstance(await artifacts.assemble(core_wat()), bytes)
     await artifacts.pool.close()
+
+
+async def test_the_first_request_shares_the_processors_with_no_other_start() -> None:
+    artifacts = Artifacts(stack=256 << 10, timeout=60, memory=2 << 30, workers=2)
+
+    async def state() -> str:
+        return artifacts.pool.state
+
+    keeping = asyncio.create_task(artifacts.pool.keep_ready(2, next_try=3600))
+    assert await eventually(state, lambda found: found == "UP") == "UP"
+    assert isinstance(await artifacts.assemble(core_wat()), bytes)
+    assert len(artifacts.pool.processes) == 1
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    keeping = asyncio.create_task(artifacts.pool.keep_ready(2, next_try=0.01))
+
+    async def count() -> int:
+        return len(artifacts.pool.processes)
+
+    assert await eventually(count, lambda found: found == 2) == 2
+    keeping.cancel()
+    await artifacts.pool.close()
