@@ -190,7 +190,7 @@ async def _open_executions(
     stack.push_async_callback(outcomes.flush)
     await _background(stack, outcomes.run(), "outcomes")
     executions = Executions(pool, runtime, journal, outcomes, settings.max_in_flight)
-    stack.push_async_callback(executions.drain)
+    stack.push_async_callback(executions.drain, settings.shutdown_grace)
     return executions
 
 

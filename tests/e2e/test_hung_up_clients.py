@@ -43,6 +43,22 @@ async def test_clients_that_go_away_leave_no_work_behind(database_url: str) -> N
         assert [answer["status"] for answer in answers] == ["COMPLETED"] * CLIENTS
 
 
+async def test_a_server_that_stops_waits_for_what_nobody_waits_for(database_url: str) -> None:
+    source = "export function handle(input: string): string { while (performance.now() < 3000) {} return input; }"
+    settings = ("--database-url", database_url, "--shutdown-grace", "20s")
+    async with serving(*settings) as server, client_of(server, database_url) as platform:
+        await platform.deploy("slow", source, "assemblyscript")
+        await hang_up_after(server, execution("slow", 2))
+
+        async def status() -> str | None:
+            found: str | None = await platform.pool.fetchval("SELECT status FROM executions")
+            return found
+
+        await eventually(status, lambda found: found == "RUNNING")
+        assert await server.stop() == 0
+        assert await status() == "COMPLETED"
+
+
 async def metrics(platform: Platform) -> str:
     return (await platform.http.get("/metrics")).text
 

@@ -69,9 +69,11 @@ class ExecuteProtocol(ProblemProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here as a whole."""
+        # An earlier one stays in `cycle` where uvicorn leaves a request to somebody else.
+        exchange = self.cycle if isinstance(self.cycle, Exchange) and self.cycle.more_body else None
         super().on_message_complete()
-        if isinstance(self.cycle, Exchange):
-            contextvars.Context().run(self._begin, self.cycle)
+        if exchange is not None:
+            contextvars.Context().run(self._begin, exchange)
 
     def _exchange(self) -> Exchange | None:
         parser = self.parser
@@ -83,6 +85,7 @@ class ExecuteProtocol(ProblemProtocol):
             or parser.should_upgrade()
             or self.expect_100_continue
             or (self.cycle is not None and not self.cycle.response_complete)
+            or self.flow.write_paused  # its client does not read: the application's answers wait for that
         ):
             return None
         content_type, given_id, length = b"", b"", None

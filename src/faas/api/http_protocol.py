@@ -1,11 +1,13 @@
 """uvicorn's HTTP protocol with limits on what a client may do before there is a request, and our shape for refusals."""
 
 import asyncio
+from collections.abc import Sized
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from uuid_utils import uuid7
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faas.api.wire import Problem
@@ -13,6 +15,22 @@ from faas.api.wire import Problem
 HEAD_LIMIT = 64 << 10  # bytes of request line and headers
 REQUEST_TIMEOUT = 30.0  # seconds from the first byte of a request to its last; 6 MiB pass at 200 kB/s
 _INVALID = "invalid-request"
+
+
+class _Flow(FlowControl):
+    """uvicorn's, but it reads on only when no request waits for its turn on this connection.
+
+    uvicorn's own reads on with each request that it begins: a client that pipelines small ones fills the memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless what was read is still to be served."""
+        if not self._waiting:
+            super().resume_reading()
 
 
 class ProblemProtocol(HttpToolsProtocol):
@@ -26,6 +44,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing is closed after a while."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,6 +70,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self._unset_keepalive_if_required()  # the one before may have been answered among the same data
         self._in_head, self._head_bytes = True, 0
         self._begun = True
 

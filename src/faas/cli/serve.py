@@ -119,6 +119,7 @@ async def _serve(chosen: Settings, listening: socket.socket) -> None:
                     service.application,
                     http=service.protocol,  # type: ignore[arg-type] # uvicorn calls it, and no more
                     lifespan="off",
+                    ws="none",
                     log_config=None,
                     access_log=False,
                     server_header=False,

@@ -31,6 +31,14 @@ class HeldConnection:
             raise unavailable(error) from error
         return rows
 
+    @property
+    def lost(self) -> bool:
+        """Whether a connection was held that is gone."""
+        try:
+            return self._connection is not None and self._connection.is_closed()
+        except asyncpg.InterfaceError:  # the pool has taken it back, because it is gone
+            return True
+
     async def close(self) -> None:
         """Hold nothing any more."""
         if self._connection is not None:
@@ -40,7 +48,7 @@ class HeldConnection:
                 await self._pool.release(connection)  # type: ignore[arg-type]
 
     async def _prepared(self, sql: str) -> Any:
-        if self._connection is None or self._connection.is_closed():
+        if self._connection is None or self.lost:
             await self.close()
             self._connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
         statement = self._statements.get(sql)

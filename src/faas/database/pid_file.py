@@ -101,9 +101,13 @@ def _began_as_written(ticks: int, cluster: Path) -> bool:
     lines = _lines(cluster)
     if len(lines) <= _STARTED or not lines[_STARTED].isdigit():
         return False
-    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    began = boot + ticks / os.sysconf("SC_CLK_TCK")
-    return abs(began - int(lines[_STARTED])) < _START_TOLERANCE
+    boot, second = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME), os.sysconf("SC_CLK_TCK")
+    written, began = int(lines[_STARTED]), boot + ticks / second
+    try:  # pids begin anew with the first process of a container: what was written before is of none that lives
+        first = boot + int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]) / second
+    except OSError:
+        return False
+    return written + 1 >= first and abs(began - written) < _START_TOLERANCE
 
 
 def _await(condition: Callable[[], bool], patience: float) -> None:

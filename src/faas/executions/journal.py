@@ -19,7 +19,8 @@ import msgspec
 
 from faas.database import statements
 from faas.database.held import HeldConnection
-from faas.database.pool import Pool, acquire, open_pool
+from faas.database.pool import Pool, acquire, explain, open_pool
+from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.batches import Batches
 from faas.runtime import Outcome
 
@@ -189,8 +190,12 @@ async def open_journal(url: str, pool: Pool, process_id: UUID) -> AsyncIterator[
         starts = await hold(1, _BATCHES | _NOT_ON_DISK)
         ends = await hold(_ENDS_AT_ONCE, _BATCHES)
         # A new connection parses and plans its statement: that is not for the first execution to wait for.
-        for connection in starts:
-            await _start(connection, [], process_id)
-        for connection in ends:
-            await _end(connection, [])
+        try:
+            for connection in starts:
+                await _start(connection, [], process_id)
+            for connection in ends:
+                await _end(connection, [])
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+            if not isinstance(error, _ONES_FAULT):  # a lock, say: then the first execution does wait
+                raise ConfigurationError(explain(error)) from None
         yield Journal(pool, starts, ends, process_id)

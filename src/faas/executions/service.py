@@ -65,8 +65,10 @@ class Executions:
         task.add_done_callback(self._ended)
         return task
 
-    async def drain(self) -> None:
-        """End what still runs, on record: for a shutdown whose patience with the requests in flight is over."""
+    async def drain(self, patience: float) -> None:
+        """Wait `patience` seconds for what still runs, also for clients that have gone; then end it, on record."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=patience)
         if self._in_flight:
             self._runtime.interrupt()
             await asyncio.wait(self._in_flight)

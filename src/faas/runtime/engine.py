@@ -129,6 +129,8 @@ class Runtime:
                 outcome = self._call(module, document, 1)
                 if outcome is not None:
                     return outcome
+                if not module.streak:  # it had its time
+                    break
             outcome = await asyncio.get_running_loop().run_in_executor(
                 self._guests, self._call, module, document, self._ticks
             )

@@ -18,6 +18,7 @@ from faas.settings import Settings
 from tests.support import LOOP_WAT, Platform, core_wat, eventually
 
 Head = dict[str, str]
+KEEP_ALIVE, TIME_LIMIT = 1, 1.5  # seconds
 
 
 class Port:
@@ -80,7 +81,9 @@ def execute(name: str = "echo", document: str = "{}", *headers: str, version: st
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(database_url=database_url, data_dir=tmp_path, time_limit=0.3, compile_workers=1, database_pool=4)
+    return Settings(
+        database_url=database_url, data_dir=tmp_path, time_limit=TIME_LIMIT, compile_workers=1, database_pool=4
+    )
 
 
 @pytest.fixture
@@ -104,7 +107,11 @@ async def port(settings: Settings) -> AsyncIterator[Port]:
         protocol: Any = service.protocol
         listening = small_socket()
         listening.bind(("127.0.0.1", 0))
-        server = Server(uvicorn.Config(application, http=protocol, lifespan="off", log_config=None))
+        server = Server(
+            uvicorn.Config(
+                application, http=protocol, lifespan="off", ws="none", log_config=None, timeout_keep_alive=KEEP_ALIVE
+            )
+        )
         task = asyncio.create_task(server.serve([listening]))
         await started.wait()
         found = Port(listening.getsockname()[1])
@@ -230,6 +237,38 @@ async def test_a_request_that_arrives_byte_by_byte(port: Port, connection: Conne
             await asyncio.sleep(0)
         assert (await connection.answer())[2]["output"] == {"slow": True}
     assert not port.asked
+
+
+async def test_a_request_outlives_the_patience_with_an_idle_connection(connection: Connection) -> None:
+    """Also when the one before it was refused in the same breath."""
+    connection.send(execute("echo", "[]") + execute("loop"))
+    assert (await connection.answer())[0] == 400
+    assert (await connection.answer())[2]["errorMessage"].startswith("time limit")
+
+
+async def test_a_websocket_is_not_the_request_before_it(port: Port, connection: Connection, pool: Any) -> None:
+    connection.send(execute())
+    await connection.answer()
+    connection.send(b"GET /socket HTTP/1.1\r\nhost: faas\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    assert (await connection.answer())[0] == 404
+    assert port.asked == ["/socket"]
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 1
+
+
+async def test_refusals_do_not_pile_up_for_a_client_that_does_not_read(connection: Connection) -> None:
+    count = 10_000  # 1.5 MB of requests, 3.5 MB of answers
+
+    async def write() -> None:
+        for number in range(count):
+            connection.send(execute("echo", "[]", f"x-request-id: {number}"))
+            await connection.writer.drain()
+
+    writing = asyncio.create_task(write())
+    done, _ = await asyncio.wait([writing], timeout=3)
+    assert not done, "everything was taken from a client that reads nothing"
+    ids = [(await connection.answer())[1]["x-request-id"] for _ in range(count)]
+    assert ids == [str(number) for number in range(count)]
+    await writing
 
 
 @pytest.mark.parametrize("at_once", [True, False])
