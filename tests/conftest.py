@@ -13,6 +13,8 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from faas import messages
 from faas.app import open_service
@@ -229,6 +231,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_configure() -> None:
-    """A test must not meet the settings of whoever runs it."""
+    """A test must not meet the settings of whoever runs it, and no property test be judged by how busy the machine is."""
     for name in [name for name in os.environ if name.startswith("FAAS_")]:
         del os.environ[name]
+    checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    hypothesis_settings.register_profile("faas", deadline=None, suppress_health_check=checks)
+    hypothesis_settings.load_profile("faas")

@@ -1,7 +1,7 @@
 """Every refusal is a problem document with a request id; no request gets a 500."""
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -88,14 +88,14 @@ async def test_hostile_bodies_are_400(platform: Platform, body: bytes) -> None:
         assert response.status_code == 400, response.text
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60)
 @given(body=st.binary(max_size=400), path=st.sampled_from(["/functions", "/functions/echo/execute"]))
 async def test_no_body_gets_a_500(platform: Platform, body: bytes, path: str) -> None:
     response = await platform.http.post(path, content=body, headers=JSON)
     assert response.status_code < 500
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60)
 @given(reference=st.text(min_size=1, max_size=80))
 async def test_no_reference_gets_a_500(platform: Platform, reference: str) -> None:
     from urllib.parse import quote

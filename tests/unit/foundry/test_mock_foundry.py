@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faas.foundry.mock.app import MockFoundry
@@ -288,7 +288,7 @@ async def test_a_path_through_a_file_is_refused(mock: httpx.AsyncClient) -> None
 @given(
     rid=st.text(min_size=1, max_size=12), branch=st.text(min_size=1, max_size=12), path=st.text(min_size=1, max_size=12)
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_nothing_is_ever_written_outside_the_upload_folder(tmp_path: Path, rid: str, branch: str, path: str) -> None:
     from urllib.parse import quote
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from faas.errors import BadTable
@@ -122,7 +122,6 @@ def test_an_earlier_table_without_one_of_the_columns_is_refused(tmp_path: Path, 
 
 
 @given(rows=ROWS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_what_is_written_as_csv_is_read_back_the_same(tmp_path: Path, rows: list[Row]) -> None:
     path = tmp_path / "round-trip.csv"
     write_rows(path, rows)
@@ -134,7 +133,6 @@ def test_what_is_written_as_csv_is_read_back_the_same(tmp_path: Path, rows: list
 
 
 @given(content=st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_bytes_are_read_or_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     for json_lines in (False, True):
         message = ""

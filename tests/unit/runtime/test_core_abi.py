@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ async def test_the_output_is_what_handle_returned(runtime: Runtime) -> None:
     assert await call(runtime, core_wat(), document) == Outcome(output=document)
 
 
-@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=30)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=500))
 async def test_any_utf8_passes_both_ways(runtime: Runtime, text: str) -> None:
     import msgspec
