@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -138,20 +138,22 @@ async def _make_template(url: str) -> None:
 @pytest.fixture
 async def database_url(server_url: str) -> AsyncIterator[str]:
     """A migrated database of this test's own."""
-    name = f"test_{uuid4().hex}"
-    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield replaced_database(server_url, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with _own_database(server_url, TEMPLATE) as url:
+        yield url
 
 
 @pytest.fixture
 async def empty_database(server_url: str) -> AsyncIterator[str]:
     """A database of this test's own in which there is nothing yet."""
-    name = f"empty_{uuid4().hex}"
+    async with _own_database(server_url, "template1") as url:
+        yield url
+
+
+@asynccontextmanager
+async def _own_database(server_url: str, template: str) -> AsyncIterator[str]:
+    name = f"test_{uuid4().hex}"
     admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
-    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield replaced_database(server_url, name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()

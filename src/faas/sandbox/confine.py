@@ -1,5 +1,5 @@
 """Run as a program: confine this process for good, then become another. Needs nothing but the standard library, and
-little of that: json, platform and signal would double the time that this takes.
+little of that: json, platform and signal would make its start half as long again.
 
 Layers, each used where the kernel has it; the first line on stderr says which hold:
   rlimits      memory, no core dumps, no file may be written (those in memory may, where the plan says so); no

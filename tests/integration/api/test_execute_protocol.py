@@ -5,7 +5,7 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +255,16 @@ async def test_a_websocket_is_not_the_request_before_it(port: Port, connection: 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 1
 
 
+async def assert_held_back(connection: Connection, write: Coroutine[Any, Any, None], count: int) -> None:
+    """`write`, of `count` numbered requests, comes to a halt while nobody reads; then every answer is there."""
+    writing = asyncio.create_task(write)
+    done, _ = await asyncio.wait([writing], timeout=3)
+    assert not done, "everything was taken from a client that reads nothing"
+    ids = [(await connection.answer())[1]["x-request-id"] for _ in range(count)]
+    assert ids == [str(number) for number in range(count)]
+    await writing
+
+
 async def test_refusals_do_not_pile_up_for_a_client_that_does_not_read(connection: Connection) -> None:
     count = 10_000  # 1.5 MB of requests, 3.5 MB of answers
 
@@ -263,12 +273,7 @@ async def test_refusals_do_not_pile_up_for_a_client_that_does_not_read(connectio
             connection.send(execute("echo", "[]", f"x-request-id: {number}"))
             await connection.writer.drain()
 
-    writing = asyncio.create_task(write())
-    done, _ = await asyncio.wait([writing], timeout=3)
-    assert not done, "everything was taken from a client that reads nothing"
-    ids = [(await connection.answer())[1]["x-request-id"] for _ in range(count)]
-    assert ids == [str(number) for number in range(count)]
-    await writing
+    await assert_held_back(connection, write(), count)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -289,12 +294,7 @@ async def test_a_client_that_does_not_read_is_not_read_from_either(
             ):
                 await asyncio.sleep(0.01)
 
-    writing = asyncio.create_task(write())
-    done, _ = await asyncio.wait([writing], timeout=3)
-    assert not done, "everything was taken from a client that reads nothing"
-    ids = [(await connection.answer())[1]["x-request-id"] for _ in range(count)]
-    assert ids == [str(number) for number in range(count)]
-    await writing
+    await assert_held_back(connection, write(), count)
 
 
 @pytest.mark.usefixtures("port")

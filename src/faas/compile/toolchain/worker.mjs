@@ -110,7 +110,7 @@ await compile(`import { JSON } from "json-as";
 export function handle(input: string): string { return JSON.stringify(JSON.parse<Input>(input)); }`);
 await send();
 
-// The next few are half as slow again as later ones, until V8 has optimised the optimiser: practise while nothing is asked.
+// The next few are a quarter slower than later ones, until V8 has optimised the optimiser: practise while nothing is asked.
 let left = PRACTICE;
 let pause = null;
 let turn = Promise.resolve();
