@@ -1,11 +1,11 @@
 """The composition root: settings in, running services out. The one exit stack that starts and stops everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import asyncpg
 import msgspec
@@ -33,6 +33,7 @@ from faas.executions.service import Executions
 from faas.functions.results import CompilationResults
 from faas.functions.service import Functions
 from faas.health import Parts
+from faas.messages import Language
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
@@ -89,7 +90,7 @@ async def open_local(settings: Settings) -> AsyncIterator[Local]:
     """The compilers and the runtime alone, each process started when it is first needed."""
     async with AsyncExitStack() as stack:
         runtime = await _open_runtime(stack, settings, cache=None)
-        yield Local(_compilers(_open_assemblyscript(stack, settings), runtime), runtime)
+        yield Local(_open_compilers(stack, settings, runtime, get_args(Language)), runtime)
 
 
 @asynccontextmanager
@@ -115,9 +116,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             consumers[messages.COMPILATION_RESULTS] = _results_consumer(settings, pool, runtime, listener)
         compilers: dict[str, Compiler] = {}
         if messages.COMPILATION_JOBS in _QUEUES[settings.role]:
-            assemblyscript = _open_assemblyscript(stack, settings)
-            await _background(stack, assemblyscript.pool.keep_ready(settings.compile_workers), "compiler-keep-ready")
-            compilers = _compilers(assemblyscript, runtime)
+            compilers = _open_compilers(stack, settings, runtime, settings.languages)
+            assemblyscript = compilers.get("assemblyscript")
+            if isinstance(assemblyscript, AssemblyScriptCompiler):
+                await _background(
+                    stack, assemblyscript.pool.keep_ready(settings.compile_workers), "compiler-keep-ready"
+                )
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
         for queue, consumer in consumers.items():
             await _consume(stack, queue, consumer)
@@ -131,7 +135,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             executions = await _open_executions(stack, settings, pool, runtime, journal)
             protocol = partial(ExecuteProtocol, executions=executions)
             application = create_application(
-                functions_service=Functions(pool),
+                functions_service=Functions(pool, settings.languages),
                 executions_service=executions,
                 check_health=parts.check,
                 update_metrics=parts.measure,
@@ -223,6 +227,17 @@ def _jobs_consumer(
     )
 
 
+def _open_compilers(
+    stack: AsyncExitStack, settings: Settings, runtime: Runtime, languages: Iterable[Language]
+) -> dict[str, Compiler]:
+    opened: dict[Language, Callable[[], Compiler]] = {
+        "assemblyscript": partial(_open_assemblyscript, stack, settings),
+        "wat": partial(WatCompiler, runtime),
+        "wasm": partial(WasmCompiler, runtime),
+    }
+    return {language: opened[language]() for language in languages}
+
+
 def _open_assemblyscript(stack: AsyncExitStack, settings: Settings) -> AssemblyScriptCompiler:
     find_node()
     assemblyscript = AssemblyScriptCompiler(
@@ -233,10 +248,6 @@ def _open_assemblyscript(stack: AsyncExitStack, settings: Settings) -> AssemblyS
     )
     stack.push_async_callback(assemblyscript.close)
     return assemblyscript
-
-
-def _compilers(assemblyscript: Compiler, runtime: Runtime) -> dict[str, Compiler]:
-    return {"assemblyscript": assemblyscript, "wat": WatCompiler(runtime), "wasm": WasmCompiler(runtime)}
 
 
 async def _consume(stack: AsyncExitStack, queue: str, consumer: Consumer) -> None:

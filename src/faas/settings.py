@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from faas.errors import ConfigurationError
+from faas.messages import Language
 from faas.quantities import DURATION_FORM, SIZE_FORM, parse_duration, parse_size
 
 PREFIX = "FAAS_"
@@ -25,6 +26,7 @@ def _doc(text: str) -> msgspec.Meta:
 Duration = Annotated[float, msgspec.Meta(gt=0, extra={"form": "duration"})]
 Size = Annotated[int, msgspec.Meta(gt=0, extra={"form": "size"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"form": "languages"})]
 
 
 def default_data_dir() -> Path:
@@ -59,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     poll_interval: Annotated[Duration, _doc("the queues are read this often even when nothing notifies")] = 5.0
     visibility_timeout: Annotated[Duration, _doc("a message whose reader died is read again after this")] = 15.0
+    languages: Annotated[
+        Languages, _doc("what functions may be written in; a compiler that is not listed does not run")
+    ] = get_args(Language)
     compile_workers: Annotated[Count, _doc("compiler processes at most")] = 2
     compile_timeout: Annotated[Duration, _doc("one compilation may take this long")] = 60.0
     compile_memory: Annotated[Size, _doc("memory of one compiler process")] = 2 << 30
@@ -79,13 +84,20 @@ def server_url(option: str | None) -> str:
     return option or os.environ.get("FAAS_URL") or DEFAULT_SERVER
 
 
+_ACCEPTED = {
+    "duration": DURATION_FORM,
+    "size": SIZE_FORM,
+    "languages": f"some of {', '.join(get_args(Language))}, with commas between",
+}
+
+
 class Field(msgspec.Struct, frozen=True):
     """One setting as the command line and the docs show it."""
 
     name: str
     description: str
     default: Any
-    form: Literal["duration", "size"] | None
+    form: Literal["duration", "size", "languages"] | None
     type: Any
 
     @property
@@ -107,7 +119,7 @@ class Field(msgspec.Struct, frozen=True):
     def accepted(self) -> str:
         """What a value must look like, for error messages."""
         if self.form:
-            return DURATION_FORM if self.form == "duration" else SIZE_FORM
+            return _ACCEPTED[self.form]
         if self.choices:
             return "one of " + ", ".join(self.choices)
         return {int: "a whole number", Path: "a path"}.get(self.type, "text")
@@ -138,6 +150,8 @@ def _parse(field: Field, text: str) -> object:
         return parse_duration(text)
     if field.form == "size":
         return parse_size(text)
+    if field.form == "languages":
+        return list(dict.fromkeys(name.strip() for name in text.split(",")))
     return Path(text).expanduser() if field.type is Path else text
 
 

@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import Server, client_of, serving
+from tests.e2e.server import EVERY_LANGUAGE, Server, client_of, serving
 from tests.support import Platform
 
 
 @pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Server]:
     """`faas serve` with everything in it, the compiler too."""
+    async with serving("--database-url", database_url, *EVERY_LANGUAGE) as started:
+        yield started
+
+
+@pytest.fixture
+async def small_server(database_url: str) -> AsyncIterator[Server]:
+    """`faas serve` without the AssemblyScript compiler."""
     async with serving("--database-url", database_url) as started:
         yield started
 

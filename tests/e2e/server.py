@@ -20,6 +20,10 @@ from tests.support import Platform, eventually
 
 COMMAND = str(Path(sys.executable).parent / "faas")
 
+# For `faas serve`. Getting the AssemblyScript compiler ready takes seconds of a processor, so that a test says when it
+# wants one; the others' servers take wat and wasm.
+EVERY_LANGUAGE = ("--languages", "assemblyscript,wat,wasm")
+
 
 class Server:
     """A server's process, the address that it printed, and all that it wrote."""
@@ -66,7 +70,10 @@ def _own_folder() -> str:
 async def start_server(
     *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
 ) -> Server:
-    """Start `faas serve` on a free port with an empty PATH: nothing of the system's is needed."""
+    """Start `faas serve` on a free port with an empty PATH: nothing of the system's is needed.
+
+    It takes wat and wasm, unless `arguments` say EVERY_LANGUAGE.
+    """
     process = await asyncio.create_subprocess_exec(
         *prefix,
         COMMAND,
@@ -76,7 +83,13 @@ async def start_server(
         *arguments,
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
-        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **(environment or {})},
+        env={
+            "PATH": "",
+            "HOME": "/nonexistent",
+            "FAAS_DATA_DIR": _own_folder(),
+            "FAAS_LANGUAGES": "wat,wasm",
+            **(environment or {}),
+        },
         limit=1 << 24,
     )
     server = Server(process)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from faas.database.embedded import EmbeddedPostgres
-from tests.e2e.server import COMMAND, Server, failing, serving, start_server
+from tests.e2e.server import COMMAND, EVERY_LANGUAGE, Server, failing, serving, start_server
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually, replaced_database
 
 _ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
@@ -70,7 +70,7 @@ async def waiting(connection: "asyncpg.Connection[asyncpg.Record]", application:
 async def test_a_restored_server_answers_what_the_running_one_did(data_dir: Path, tmp_path: Path) -> None:
     """Backed up under load, with an execution and a compilation under way, and restored elsewhere."""
     file = tmp_path / "faas.backup"
-    async with serving("--data-dir", str(data_dir)) as server, http_of(server) as platform:
+    async with serving("--data-dir", str(data_dir), *EVERY_LANGUAGE) as server, http_of(server) as platform:
         await platform.deploy("echo", ECHO_TS, "assemblyscript")
         await platform.deploy("loop", LOOP_WAT)
     # Nobody compiles here, so what is registered waits.

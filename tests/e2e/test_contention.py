@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from tests.e2e.server import client_of, serving
+from tests.e2e.server import EVERY_LANGUAGE, client_of, serving
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 FLOOD = 8  # clients that register one function after the other
@@ -43,7 +43,8 @@ async def latencies(platform: Platform) -> list[float]:
 
 async def test_a_flood_of_registrations_does_not_starve_executions(database_url: str) -> None:
     """Calls take longer while everything compiles, not as long as the queue."""
-    async with serving("--database-url", database_url) as server, client_of(server, database_url) as platform:
+    settings = ("--database-url", database_url, *EVERY_LANGUAGE)
+    async with serving(*settings) as server, client_of(server, database_url) as platform:
         await platform.deploy("echo", core_wat())
         await platform.deploy("warm", ECHO_TS, "assemblyscript")
         undisturbed = await latencies(platform)
@@ -71,7 +72,7 @@ async def test_a_flood_of_registrations_does_not_starve_executions(database_url:
 
 async def test_executions_that_saturate_the_machine_do_not_starve_registrations(database_url: str) -> None:
     """While as many guests as may be in flight compute without end, what is registered becomes READY."""
-    settings = ("--database-url", database_url, "--time-limit", "10m", "--shutdown-grace", "1s")
+    settings = ("--database-url", database_url, "--time-limit", "10m", "--shutdown-grace", "1s", *EVERY_LANGUAGE)
     async with serving(*settings, "--max-in-flight", str(BUSY)) as server, client_of(server, database_url) as platform:
         await platform.deploy("loop", LOOP_WAT)
         await platform.deploy("warm", ECHO_TS, "assemblyscript")

@@ -8,7 +8,7 @@ import httpx
 
 from tests.e2e.postgres import ordinary_postgres
 from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import client_of, serving
+from tests.e2e.server import EVERY_LANGUAGE, client_of, serving
 from tests.support import LOOP_WAT, core_wat, eventually
 
 PATIENCE = 15  # seconds in which every request is answered, whatever is away
@@ -58,7 +58,9 @@ async def test_postgres_restarts_under_load() -> None:
     """503 with Retry-After and /health DOWN meanwhile; afterwards all that was acknowledged is settled, once."""
     async with (
         ordinary_postgres() as postgres,
-        serving("--database-url", postgres.url, "--time-limit", "4s", "--visibility-timeout", "3s") as server,
+        serving(
+            "--database-url", postgres.url, "--time-limit", "4s", "--visibility-timeout", "3s", *EVERY_LANGUAGE
+        ) as server,
     ):
         async with client_of(server, postgres.url) as platform:
             await record_ends(platform.pool)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import alive, client_of, processes_of, serving, start_server
+from tests.e2e.server import EVERY_LANGUAGE, alive, client_of, processes_of, serving, start_server
 from tests.support import LOOP_WAT, Platform, core_wat, eventually
 
 WORK = 12.0  # seconds: 8, and what it takes to have all begun
@@ -26,7 +26,7 @@ WORKING = """export function handle(input: string): string {
 
 async def test_of_two_servers_one_is_killed_and_the_other_goes_on(database_url: str) -> None:
     """The dead one's executions close as interrupted within 30 s; the living one's run to their end: 8 s of work."""
-    settings = ("--database-url", database_url, "--time-limit", "5m", "--shutdown-grace", "1s")
+    settings = ("--database-url", database_url, "--time-limit", "5m", "--shutdown-grace", "1s", *EVERY_LANGUAGE)
     killed = await start_server(*settings)
     async with (
         serving(*settings) as living,

@@ -62,13 +62,13 @@ async def test_a_deployed_function_enriches_a_table(server: Server, tmp_path: Pa
     assert output.count('"COMPLETED"') == 1
 
 
-async def test_a_function_that_does_not_exist_is_said_in_every_row(server: Server, tmp_path: Path) -> None:
+async def test_a_function_that_does_not_exist_is_said_in_every_row(small_server: Server, tmp_path: Path) -> None:
     table, result = tmp_path / "in.csv", tmp_path / "out.jsonl"
     table.write_text("email\na@x.io\n")
     options = ["--input", str(table), "--output", str(result), "--enricher", "function", "--function", "none"]
-    code, _, _ = await faas("pipeline", "local", *options, environment={"FAAS_URL": server.url})
+    code, _, _ = await faas("pipeline", "local", *options, environment={"FAAS_URL": small_server.url})
     assert code == 0
     assert "the platform answered 404: no function has the id or name 'none'" in result.read_text()
-    code, _, errors = await faas("pipeline", "local", *options, "--fail-fast", environment={"FAAS_URL": server.url})
+    code, _, errors = await faas("pipeline", "local", *options, "--fail-fast", environment={"FAAS_URL": small_server.url})
     assert code == 1
     assert errors.strip().splitlines()[-1].startswith("faas: stopped at the first error, as --fail-fast asks: ")

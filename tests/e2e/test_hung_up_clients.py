@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.e2e.server import Server, client_of, serving
+from tests.e2e.server import EVERY_LANGUAGE, Server, client_of, serving
 from tests.support import LOOP_WAT, Platform, core_wat, eventually
 
 CLIENTS = 20
@@ -45,7 +45,7 @@ async def test_clients_that_go_away_leave_no_work_behind(database_url: str) -> N
 
 async def test_a_server_that_stops_waits_for_what_nobody_waits_for(database_url: str) -> None:
     source = "export function handle(input: string): string { while (performance.now() < 3000) {} return input; }"
-    settings = ("--database-url", database_url, "--shutdown-grace", "20s")
+    settings = ("--database-url", database_url, "--shutdown-grace", "20s", *EVERY_LANGUAGE)
     async with serving(*settings) as server, client_of(server, database_url) as platform:
         await platform.deploy("slow", source, "assemblyscript")
         await hang_up_after(server, execution("slow", 2))

@@ -36,7 +36,7 @@ import httpx
 import pytest
 
 from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import client_of, freeze_compilers, serving, start_server
+from tests.e2e.server import EVERY_LANGUAGE, client_of, freeze_compilers, serving, start_server
 from tests.e2e.stops import Hold, Stop
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
@@ -86,9 +86,9 @@ def settings(database_url: str) -> tuple[str, ...]:
     return ("--database-url", database_url, "--visibility-timeout", "2s", "--poll-interval", "500ms")
 
 
-async def settle(database_url: str, acknowledged: list[str], expected: int) -> None:
+async def settle(database_url: str, acknowledged: list[str], expected: int, *options: str) -> None:
     """Another server brings everything to its end, and what is there can be used."""
-    async with serving(*settings(database_url)) as living, client_of(living, database_url) as platform:
+    async with serving(*settings(database_url), *options) as living, client_of(living, database_url) as platform:
         await assert_promises_are_kept(platform.pool, functions=acknowledged)
         rows = await platform.pool.fetch("SELECT name, status, revision, compile_error FROM functions")
         assert [tuple(row) for row in rows] == [("echo", "READY", 1, None)] * expected
@@ -131,7 +131,7 @@ async def test_killed_while_compiling(database_url: str, stop: Stop) -> None:
 
 async def test_killed_while_the_compiler_works(database_url: str) -> None:
     """The compiler is stopped in the middle of the source; the job comes back."""
-    killed = await start_server(*settings(database_url))
+    killed = await start_server(*settings(database_url), *EVERY_LANGUAGE)
     async with client_of(killed, database_url) as platform:
         await record_ends(platform.pool)
         await freeze_compilers(killed, "worker.mjs")
@@ -143,7 +143,7 @@ async def test_killed_while_the_compiler_works(database_url: str) -> None:
         await eventually(status, lambda found: found == "COMPILING")
         killed.process.send_signal(signal.SIGKILL)
         await killed.process.wait()
-    await settle(database_url, [function["id"]], expected=1)
+    await settle(database_url, [function["id"]], 1, *EVERY_LANGUAGE)
 
 
 async def test_killed_while_executing(database_url: str) -> None:

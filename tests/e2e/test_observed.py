@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.server import COMMAND, Server, client_of, freeze_compilers, serving
+from tests.e2e.server import COMMAND, EVERY_LANGUAGE, Server, client_of, freeze_compilers, serving
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
@@ -166,7 +166,8 @@ async def test_metrics_tell_what_was_done(database_url: str) -> None:
 
 async def test_a_stuck_compilation_is_found_as_the_documents_say(database_url: str) -> None:
     """docs/operations.md, "A compilation is stuck", with one that really is."""
-    async with serving("--database-url", database_url) as server, client_of(server, database_url) as platform:
+    settings = ("--database-url", database_url, *EVERY_LANGUAGE)
+    async with serving(*settings) as server, client_of(server, database_url) as platform:
         (stuck,) = await freeze_compilers(server, "worker.mjs")
         function = await platform.register("stuck", ECHO_TS, "assemblyscript")
 

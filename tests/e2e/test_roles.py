@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.server import Server, client_of, failing, processes_of, serving, start_server
+from tests.e2e.server import EVERY_LANGUAGE, Server, client_of, failing, processes_of, serving, start_server
 from tests.support import Platform, core_wat, eventually
 
-_SETTINGS = ("--visibility-timeout", "3s", "--poll-interval", "1s", "--compile-workers", "1")
+_SETTINGS = ("--visibility-timeout", "3s", "--poll-interval", "1s", "--compile-workers", "1", *EVERY_LANGUAGE)
 
 
 async def health(server: Server) -> dict[str, object]:
@@ -77,7 +77,7 @@ async def test_of_two_compilers_one_is_killed_in_a_compilation_and_every_functio
 
 async def test_a_compiler_serves_health_and_metrics_and_says_so_elsewhere(database_url: str) -> None:
     async with (
-        serving("--database-url", database_url, "--role", "compiler") as compiler,
+        serving("--database-url", database_url, "--role", "compiler", *EVERY_LANGUAGE) as compiler,
         httpx.AsyncClient(base_url=compiler.url, timeout=30, trust_env=False) as http,
     ):
         answer = await http.get("/health")

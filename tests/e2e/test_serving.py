@@ -14,7 +14,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import COMMAND, Server, alive, client_of, failing, processes_of, serving, start_server
+from tests.e2e.server import (
+    COMMAND,
+    EVERY_LANGUAGE,
+    Server,
+    alive,
+    client_of,
+    compilers_of,
+    failing,
+    processes_of,
+    serving,
+    start_server,
+)
 from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 
@@ -25,7 +36,7 @@ async def answer(server: Server, method: str, path: str, **arguments: object) ->
 
 async def test_functions_and_executions_survive_a_restart(data_dir: Path) -> None:
     async with (
-        serving("--data-dir", str(data_dir)) as server,
+        serving("--data-dir", str(data_dir), *EVERY_LANGUAGE) as server,
         httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http,
     ):
         platform = Platform(http, None)  # type: ignore[arg-type]
@@ -43,7 +54,7 @@ async def test_functions_and_executions_survive_a_restart(data_dir: Path) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_drains_and_leaves_nothing_running(data_dir: Path, number: signal.Signals) -> None:
-    server = await start_server("--data-dir", str(data_dir), "--time-limit", "2s")
+    server = await start_server("--data-dir", str(data_dir), "--time-limit", "2s", *EVERY_LANGUAGE)
     async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
         platform = Platform(http, None)  # type: ignore[arg-type]
         await platform.deploy("loop", LOOP_WAT)
@@ -96,7 +107,7 @@ async def test_an_ordinary_user_serves_too(data_dir: Path) -> None:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("user nobody cannot reach this checkout or its Python")
     become = "import os, sys; os.setgid(65534); os.setgroups([]); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
-    server = await start_server(environment={"HOME": str(home)}, prefix=(sys.executable, "-c", become))
+    server = await start_server(*EVERY_LANGUAGE, environment={"HOME": str(home)}, prefix=(sys.executable, "-c", become))
     async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
         platform = Platform(http, None)  # type: ignore[arg-type]
         await platform.deploy("echo", ECHO_TS, "assemblyscript")
@@ -131,7 +142,7 @@ async def test_ten_registrations_are_compiled_as_they_come_without_the_poll(data
 
 async def test_a_change_while_compiling_never_ends_with_the_older_source(database_url: str) -> None:
     async with (
-        serving("--database-url", database_url) as server,
+        serving("--database-url", database_url, *EVERY_LANGUAGE) as server,
         client_of(server, database_url) as platform,
     ):
         await platform.register("f", _numbered(0), "assemblyscript")
@@ -161,19 +172,33 @@ def _numbered(number: int) -> str:
 
 
 async def test_health_names_the_toolchains(database_url: str) -> None:
-    async with serving("--database-url", database_url) as server:
+    async with serving("--database-url", database_url, *EVERY_LANGUAGE) as server:
         health = (await answer(server, "GET", "/health")).json()
         assert health["status"] == "UP"
         assert set(health["toolchains"]) == {"assemblyscript", "wat", "wasm"}
         assert health["toolchains"]["assemblyscript"] in {"UP", "WARMING"}
 
 
+async def test_a_language_that_is_not_listed_is_refused_and_its_compiler_does_not_run(database_url: str) -> None:
+    async with serving("--database-url", database_url, "--languages", "wasm,wat") as server:
+        assert set((await answer(server, "GET", "/health")).json()["toolchains"]) == {"wat", "wasm"}
+        body = {"name": "echo", "language": "assemblyscript", "source": ECHO_TS}
+        refused = await answer(server, "POST", "/functions", json=body)
+        assert refused.status_code == 400
+        assert refused.json()["detail"] == (
+            "language: 'assemblyscript' is switched off on this server; it takes wasm, wat"
+        )
+        body = {"name": "echo", "language": "wat", "source": core_wat()}
+        assert (await answer(server, "POST", "/functions", json=body)).status_code == 201
+        assert not compilers_of(server, "worker.mjs")
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", b"GET /\xff\x00 HTTP/1.1\r\n\r\n"],
 )
-async def test_what_is_no_http_gets_a_problem_too(server: Server, request_bytes: bytes) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
+async def test_what_is_no_http_gets_a_problem_too(small_server: Server, request_bytes: bytes) -> None:
+    host, port = small_server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request_bytes)
     answered = await asyncio.wait_for(reader.read(), 10)
@@ -183,8 +208,8 @@ async def test_what_is_no_http_gets_a_problem_too(server: Server, request_bytes:
     assert b"x-request-id: " in answered.lower()
 
 
-async def test_oversized_headers_are_refused_while_they_arrive(server: Server) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
+async def test_oversized_headers_are_refused_while_they_arrive(small_server: Server) -> None:
+    host, port = small_server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
     with suppress(ConnectionError):
@@ -194,25 +219,25 @@ async def test_oversized_headers_are_refused_while_they_arrive(server: Server) -
     head = await asyncio.wait_for(reader.readline(), 10)
     assert head.startswith(b"HTTP/1.1 431 ")
     writer.close()
-    assert (await answer(server, "GET", "/health")).status_code == 200
+    assert (await answer(small_server, "GET", "/health")).status_code == 200
 
 
-async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(server: Server) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
+async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(small_server: Server) -> None:
+    host, port = small_server.url.removeprefix("http://").split(":")
     slow = [await asyncio.open_connection(host, int(port)) for _ in range(100)]
     for number, (_, writer) in enumerate(slow):
         head = b"POST /functions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
         writer.write(head[: 20 + number] if number % 2 else head + b"\r\n{")
-    assert (await answer(server, "GET", "/health")).status_code == 200
+    assert (await answer(small_server, "GET", "/health")).status_code == 200
     answers = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in slow)), 60)
     assert all(answered.startswith(b"HTTP/1.1 408 ") for answered in answers)
     for _, writer in slow:
         writer.close()
-    assert (await answer(server, "GET", "/health")).status_code == 200
+    assert (await answer(small_server, "GET", "/health")).status_code == 200
 
 
-async def test_head_tells_the_health(server: Server) -> None:
-    response = await answer(server, "HEAD", "/health")
+async def test_head_tells_the_health(small_server: Server) -> None:
+    response = await answer(small_server, "HEAD", "/health")
     assert (response.status_code, response.content) == (200, b"")
 
 

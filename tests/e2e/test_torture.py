@@ -17,7 +17,7 @@ import pytest
 
 from faas.database.pool import Pool
 from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import Server, serving, start_server
+from tests.e2e.server import EVERY_LANGUAGE, Server, serving, start_server
 from tests.support import ECHO_TS, core_wat
 
 SERVERS = 2
@@ -74,7 +74,7 @@ async def test_random_kills_lose_nothing(database_url: str, request: pytest.Fixt
     seed = request.config.getoption("torture_seed") or random.SystemRandom().randrange(1 << 32)
     print(f"torture: seed {seed}, {seconds:g} s")
     choose = random.Random(int(seed))
-    settings = ("--database-url", database_url, "--visibility-timeout", "5s", "--poll-interval", "1s")
+    settings = ("--database-url", database_url, "--visibility-timeout", "5s", "--poll-interval", "1s", *EVERY_LANGUAGE)
     async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
         await record_ends(pool)
         client = await _torment(choose, seconds, settings)

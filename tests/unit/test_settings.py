@@ -33,6 +33,8 @@ def test_option_beats_environment_beats_default() -> None:
         ("FAAS_MEMORY_LIMIT", "lots", "a size such as"),
         ("FAAS_STACK_LIMIT", "64MiB", "<= 2097152"),
         ("FAAS_ROLE", "compilers", "one of all, api, compiler"),
+        ("FAAS_LANGUAGES", "wat,rust", "some of assemblyscript, wat, wasm, with commas between"),
+        ("FAAS_LANGUAGES", ",", "some of assemblyscript, wat, wasm, with commas between"),
         ("FAAS_LOG_FORMAT", "xml", "one of auto, console, json"),
         ("FAAS_MAX_IN_FLIGHT", "0", ">= 1"),
     ],
@@ -46,6 +48,11 @@ def test_what_does_not_parse_names_variable_value_and_what_is_accepted(
     assert variable in message
     assert repr(value) in message
     assert accepted in message
+
+
+def test_languages_are_a_list() -> None:
+    assert settings.load({}, {}).languages == ("assemblyscript", "wat", "wasm")
+    assert settings.load({}, {"FAAS_LANGUAGES": "wasm, wat,wasm"}).languages == ("wasm", "wat")
 
 
 def test_an_option_that_does_not_parse_is_named_as_the_option() -> None:

@@ -1,5 +1,6 @@
 """Registering, changing, finding and deleting functions (Flows 1 and 2, the client's side)."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +13,8 @@ from faas.database import statements
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import FunctionNotFound, NameTaken
 from faas.functions.model import Function, FunctionDraft, FunctionSummary
-from faas.functions.validation import check_draft, parse_reference
+from faas.functions.validation import check_draft, check_language, parse_reference
+from faas.messages import Language
 from faas.queue import client as queue
 
 log = structlog.get_logger()
@@ -20,14 +22,16 @@ _sql = statements.load("functions")
 
 
 class Functions:
-    """The functions in the database behind `pool`. A `reference` is a function's id or its name."""
+    """The functions in the database behind `pool`, new ones in `languages`. A `reference` is an id or a name."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, languages: Collection[Language]) -> None:
         self._pool = pool
+        self._languages = languages
 
     async def register(self, draft: FunctionDraft) -> Function:
-        """A new function, PENDING, and its compilation job: both or neither. Raises NameTaken."""
+        """A new function, PENDING, and its compilation job: both or neither. Raises NameTaken, InvalidRequest."""
         check_draft(draft)
+        check_language(draft, self._languages)
         async with acquire(self._pool) as connection, connection.transaction():
             try:
                 row = await _sql.insert_function(connection, id=uuid7(), **msgspec.structs.asdict(draft))
@@ -67,6 +71,8 @@ class Functions:
                 raise FunctionNotFound(reference)
             before = Function(**row)
             revised = (draft.source, draft.language) != (before.source, before.language)
+            if revised:  # what is there already goes on, and may be renamed
+                check_language(draft, self._languages)
             try:
                 if revised:
                     row = await _sql.revise_function(connection, id=before.id, **msgspec.structs.asdict(draft))

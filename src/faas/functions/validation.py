@@ -1,11 +1,13 @@
 """What a function's name and source must look like; messages name the field, the value and what is accepted."""
 
 import re
+from collections.abc import Collection
 from uuid import UUID
 
 from faas import messages
 from faas.errors import InvalidRequest, PayloadTooLarge
 from faas.functions.model import FunctionDraft
+from faas.messages import Language
 from faas.quantities import format_size
 
 SOURCE_LIMIT = 1 << 20
@@ -46,6 +48,13 @@ def check_draft(draft: FunctionDraft) -> None:
         _check_wasm_source(draft.source)
     elif (size := len(draft.source.encode())) > SOURCE_LIMIT:
         raise PayloadTooLarge("source", SOURCE_LIMIT, f"{size} bytes; at most {format_size(SOURCE_LIMIT)} are accepted")
+
+
+def check_language(draft: FunctionDraft, languages: Collection[Language]) -> None:
+    """Raise InvalidRequest unless the draft's language is one of `languages`, those of this server."""
+    if draft.language not in languages:
+        listed = ", ".join(languages)
+        raise InvalidRequest("language", f"{draft.language!r} is switched off on this server; it takes {listed}")
 
 
 def _check_wasm_source(source: str) -> None:

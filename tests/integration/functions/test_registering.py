@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from typing import get_args
 
 import asyncpg
 import pytest
 
 from faas.database.pool import Pool
-from faas.errors import NameTaken
+from faas.errors import InvalidRequest, NameTaken
 from faas.functions.model import FunctionDraft
 from faas.functions.service import Functions
+from faas.messages import Language
 
+LANGUAGES = get_args(Language)
 DRAFT = FunctionDraft(name="echo", language="wat", source="(module)")
 
 
@@ -22,7 +25,7 @@ async def counts(pool: Pool) -> tuple[int, int]:
 
 
 async def test_a_function_comes_with_its_job(pool: Pool) -> None:
-    function = await Functions(pool).register(DRAFT)
+    function = await Functions(pool, LANGUAGES).register(DRAFT)
     assert await counts(pool) == (1, 1)
     message = json.loads(await pool.fetchval("SELECT message::text FROM pgmq.q_compilation_jobs"))
     assert message == {"functionId": str(function.id), "revision": 1, "language": "wat", "source": "(module)"}
@@ -31,19 +34,19 @@ async def test_a_function_comes_with_its_job(pool: Pool) -> None:
 async def test_without_its_job_there_is_no_function(pool: Pool) -> None:
     await pool.execute("DROP FUNCTION pgmq.send(text, jsonb, jsonb)")
     with pytest.raises(asyncpg.UndefinedFunctionError):
-        await Functions(pool).register(DRAFT)
+        await Functions(pool, LANGUAGES).register(DRAFT)
     assert await counts(pool) == (0, 0)
 
 
 async def test_of_those_that_want_one_name_at_once_one_gets_it(pool: Pool) -> None:
-    functions = Functions(pool)
+    functions = Functions(pool, LANGUAGES)
     outcomes = await asyncio.gather(*(functions.register(DRAFT) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(outcome, NameTaken) for outcome in outcomes) == 5
     assert await counts(pool) == (1, 1)
 
 
 async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
-    functions = Functions(pool)
+    functions = Functions(pool, LANGUAGES)
     await functions.register(DRAFT)
     same = await functions.update("echo", DRAFT)
     assert (same.revision, await counts(pool)) == (1, (1, 1))
@@ -51,8 +54,20 @@ async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
     assert (revised.revision, await counts(pool)) == (2, (1, 2))
 
 
+async def test_a_language_that_is_switched_off_takes_nothing_new_and_leaves_what_is_there(pool: Pool) -> None:
+    await Functions(pool, LANGUAGES).register(DRAFT)
+    narrower = Functions(pool, ["assemblyscript", "wasm"])
+    refusal = "language: 'wat' is switched off on this server; it takes assemblyscript, wasm"
+    with pytest.raises(InvalidRequest, match=refusal):
+        await narrower.register(FunctionDraft(name="new", language="wat", source="(module)"))
+    with pytest.raises(InvalidRequest, match=refusal):
+        await narrower.update("echo", FunctionDraft(name="echo", language="wat", source="(module )"))
+    renamed = await narrower.update("echo", FunctionDraft(name="reply", language="wat", source="(module)"))
+    assert (renamed.name, renamed.revision, await counts(pool)) == ("reply", 1, (1, 1))
+
+
 async def test_the_database_refuses_states_that_contradict_themselves(pool: Pool) -> None:
-    await Functions(pool).register(DRAFT)
+    await Functions(pool, LANGUAGES).register(DRAFT)
     for change in (
         "status = 'READY'",
         "status = 'FAILED'",

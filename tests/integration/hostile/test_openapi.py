@@ -19,7 +19,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from tests.e2e.server import serving
+from tests.e2e.server import EVERY_LANGUAGE, serving
 from tests.support import Platform, core_wat
 
 BOUNDED = hypothesis_settings(
@@ -36,7 +36,7 @@ BOUNDED = hypothesis_settings(
 @pytest.fixture
 async def schema(database_url: str) -> AsyncIterator[OpenApiSchema]:
     """The description that a server gives of itself; it has a function `echo`, and sources in `wat` are of one."""
-    async with serving(environment={"FAAS_DATABASE_URL": database_url}) as server:
+    async with serving(*EVERY_LANGUAGE, environment={"FAAS_DATABASE_URL": database_url}) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http:
             await Platform(http, None).deploy("echo", core_wat())  # type: ignore[arg-type]
         loaded = await asyncio.to_thread(schemathesis.openapi.from_url, f"{server.url}/schema/openapi.json")
