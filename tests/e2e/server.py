@@ -67,6 +67,13 @@ def _own_folder() -> str:
     return folder
 
 
+def _kill(pid: int) -> None:
+    """End a server that a test left behind when it failed. Nothing is done to who is no child of ours any more."""
+    with suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+
+
 async def start_server(
     *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
 ) -> Server:
@@ -92,6 +99,7 @@ async def start_server(
         },
         limit=1 << 24,
     )
+    atexit.register(_kill, process.pid)
     server = Server(process)
     try:
         await server.await_address()

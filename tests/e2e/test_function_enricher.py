@@ -69,6 +69,8 @@ async def test_a_function_that_does_not_exist_is_said_in_every_row(small_server:
     code, _, _ = await faas("pipeline", "local", *options, environment={"FAAS_URL": small_server.url})
     assert code == 0
     assert "the platform answered 404: no function has the id or name 'none'" in result.read_text()
-    code, _, errors = await faas("pipeline", "local", *options, "--fail-fast", environment={"FAAS_URL": small_server.url})
+    code, _, errors = await faas(
+        "pipeline", "local", *options, "--fail-fast", environment={"FAAS_URL": small_server.url}
+    )
     assert code == 1
     assert errors.strip().splitlines()[-1].startswith("faas: stopped at the first error, as --fail-fast asks: ")

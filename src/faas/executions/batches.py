@@ -13,23 +13,32 @@ R = TypeVar("R")
 
 
 class Batches(Generic[T, R]):
-    """Hands submitted items to `write`, up to `largest` at a time, in up to `writers` calls at once.
+    """Hands submitted items to `write` in up to `writers` calls at once: up to `largest` items at a time, and no more
+    bytes than `heaviest` unless one item alone has them.
 
     `write` gives one result for each item, in their order; what it raises is raised to each of them.
     """
 
-    def __init__(self, write: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, writers: int, largest: int) -> None:
+    def __init__(
+        self,
+        write: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        writers: int,
+        largest: int,
+        heaviest: int,
+    ) -> None:
         self._write = write
         self._writers = writers
         self._largest = largest
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._heaviest = heaviest
+        self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._working = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds them weakly
 
-    def submit(self, item: T) -> "asyncio.Future[R]":
-        """The item's result, as soon as the batch is written that it went into."""
+    def submit(self, item: T, size: int) -> "asyncio.Future[R]":
+        """The result of an item of `size` bytes, as soon as the batch is written that it went into."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, size, future))
         if self._working < self._writers:
             self._working += 1
             task = asyncio.create_task(self._work())
@@ -39,7 +48,7 @@ class Batches(Generic[T, R]):
 
     async def _work(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
+            batch = self._next()
             try:
                 results = await self._write([item for item, _ in batch])
             except Exception as error:  # noqa: BLE001 - it is the submitters', each of whom gets it
@@ -51,3 +60,14 @@ class Batches(Generic[T, R]):
                     if not future.done():
                         future.set_result(result)
         self._working -= 1  # right after it saw that nothing waits: who comes now starts another
+
+    def _next(self) -> list[tuple[T, "asyncio.Future[R]"]]:
+        item, size, future = self._waiting.popleft()
+        batch = [(item, future)]
+        while self._waiting and len(batch) < self._largest:
+            size += self._waiting[0][1]
+            if size > self._heaviest:
+                break
+            item, _, future = self._waiting.popleft()
+            batch.append((item, future))
+        return batch

@@ -39,7 +39,8 @@ _BATCHES = {
 _NOT_ON_DISK = {"synchronous_commit": "off"}
 _ENDS_AT_ONCE = 2  # while one commit waits for the disk, the next batch is on its way
 _LARGEST = 128
-_LARGEST_BYTES = 1 << 20  # of a document; a larger one is written alone
+_LARGEST_DOCUMENT = 1 << 20  # bytes; a larger one is written alone
+_HEAVIEST = 4 << 20  # bytes of documents in a batch: each is held several times while it is encoded and sent
 
 # What one item can do to a whole batch. Nothing of the batch is then written.
 _ONES_FAULT = (
@@ -79,8 +80,8 @@ class Journal:
         self._idle_starts = list(starts)
         self._idle_ends = list(ends)
         self._process_id = process_id
-        self._starts = Batches(self._write_starts, writers=len(starts), largest=_LARGEST)
-        self._ends = Batches(self._write_ends, writers=len(ends), largest=_LARGEST)
+        self._starts = Batches(self._write_starts, writers=len(starts), largest=_LARGEST, heaviest=_HEAVIEST)
+        self._ends = Batches(self._write_ends, writers=len(ends), largest=_LARGEST, heaviest=_HEAVIEST)
 
     async def start(self, start: Start) -> Mapping[str, Any] | None:
         """Record RUNNING: what runs, as `function_id`, `revision` and `wasm_digest`, or None when nothing READY does.
@@ -88,8 +89,9 @@ class Journal:
         Raises DatabaseUnavailable, after which it may or may not be recorded; ForeignKeyViolationError when the
         function was deleted meanwhile.
         """
-        if len(start.document) <= _LARGEST_BYTES:
-            called = await self._starts.submit(start)
+        size = len(start.document)
+        if size <= _LARGEST_DOCUMENT:
+            called = await self._starts.submit(start, size)
             if called is not None:
                 return called
         async with acquire(self._pool) as connection:
@@ -109,8 +111,9 @@ class Journal:
 
         Raises DatabaseUnavailable; DataError for an output that Postgres refuses.
         """
-        if len(end.outcome.output or b"") <= _LARGEST_BYTES:
-            ended = await self._ends.submit(end)
+        size = len(end.outcome.output or b"") + len(end.outcome.logs or "")
+        if size <= _LARGEST_DOCUMENT:
+            ended = await self._ends.submit(end, size)
             if ended is not None:
                 return ended
         async with acquire(self._pool) as connection:

@@ -169,6 +169,7 @@ async def test_seccomp_holds_without_landlock(monkeypatch: pytest.MonkeyPatch, t
     unlocked.write_text(confine)
     monkeypatch.setattr(plan, "CONFINE", unlocked)
     code = PYTHON_PROBE.replace('os.execve("/bin/sh", ["sh"], {})', "1 / 0")  # Landlock's to refuse
+    code = code.replace("/tmp/faas-escaped", str(tmp_path / "escaped"))  # it too; rlimits keep the file empty
     sandbox = Sandbox(
         name="probing", command=[sys.executable, "-I", "-S", "-c", code, "1"], readable=[], memory=512 << 20
     )
