@@ -58,14 +58,13 @@ class ExecuteProtocol(ProblemProtocol):
         super().__init__(*arguments, **keywords)
         self._executions = executions
 
-    def on_headers_complete(self) -> Any:
+    def _serve(self) -> None:
         """Take the request, or leave it to the application."""
         exchange = self._exchange()
         if exchange is None:
-            return super().on_headers_complete()
-        self._in_head = False
-        self.cycle = exchange
-        return None
+            super()._serve()
+        else:
+            self.cycle = exchange
 
     def on_message_complete(self) -> None:
         """The request is here as a whole."""
@@ -95,7 +94,7 @@ class ExecuteProtocol(ProblemProtocol):
             elif name == b"content-length":
                 length = int(value)
             elif name == b"x-request-id":
-                given_id = value
+                given_id = given_id or value
             elif name == b"transfer-encoding":
                 return None
         if length is None or length > bodies.SMALL:
@@ -138,7 +137,7 @@ class ExecuteProtocol(ProblemProtocol):
 
     def _send(self, exchange: Exchange, answer: Answer) -> None:
         exchange.response_complete = True
-        if self.transport.is_closing():
+        if exchange.disconnected or self.transport.is_closing():
             return
         head = [*self.server_state.default_headers, *answer.head, (b"x-request-id", exchange.request_id)]
         if not exchange.keep_alive:

@@ -1,138 +1,14 @@
 """Executions over a real port, by the short way and by the application's: whichever it is, a client sees the same."""
 
 import asyncio
-import contextlib
-import json
 import re
-import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 
-from faas.app import open_service
-from faas.settings import Settings
-from tests.support import LOOP_WAT, Platform, core_wat, eventually
-
-Head = dict[str, str]
-KEEP_ALIVE, TIME_LIMIT = 1, 1.5  # seconds
-
-
-class Port:
-    """A server in this process, and the paths of the requests that its application was asked to answer."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.asked: list[str] = []
-
-    async def connect(self) -> "Connection":
-        own = small_socket()
-        await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self.number))
-        return Connection(*await asyncio.open_connection(sock=own))
-
-
-def small_socket() -> socket.socket:
-    """A socket that holds little, so that it is felt when nobody reads."""
-    made = socket.socket()
-    made.setblocking(False)
-    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        made.setsockopt(socket.SOL_SOCKET, buffer, 1 << 16)
-    return made
-
-
-class Connection:
-    """A client that says exactly what it is told to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def answer(self) -> tuple[int, Head, Any]:
-        """The next answer: its status, its headers and its JSON."""
-        lines = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 20)).decode().splitlines()
-        head = dict(line.split(": ", 1) for line in lines[1:] if line)
-        body = await self.reader.readexactly(int(head.get("content-length", 0)))
-        return int(lines[0].split()[1]), head, json.loads(body) if body else None
-
-    async def closed(self) -> bool:
-        return await asyncio.wait_for(self.reader.read(), 20) == b""
-
-    async def close(self) -> None:
-        self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
-
-
-def request(target: str, body: bytes, *headers: str, version: str = "1.1") -> bytes:
-    lines = [f"POST {target} HTTP/{version}", "host: faas", f"content-length: {len(body)}", *headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def execute(name: str = "echo", document: str = "{}", *headers: str, version: str = "1.1") -> bytes:
-    body = f'{{"input":{document}}}'.encode()
-    return request(f"/functions/{name}/execute", body, "content-type: application/json", *headers, version=version)
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(
-        database_url=database_url, data_dir=tmp_path, time_limit=TIME_LIMIT, compile_workers=1, database_pool=4
-    )
-
-
-@pytest.fixture
-async def port(settings: Settings) -> AsyncIterator[Port]:
-    async with open_service(settings) as service:
-
-        class Server(uvicorn.Server):
-            @contextlib.contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                yield
-
-            async def startup(self, sockets: Any = None) -> None:
-                await super().startup(sockets)
-                started.set()
-
-        async def application(scope: Any, receive: Any, send: Any) -> None:
-            found.asked.append(scope["path"])
-            await service.application(scope, receive, send)
-
-        started = asyncio.Event()
-        protocol: Any = service.protocol
-        listening = small_socket()
-        listening.bind(("127.0.0.1", 0))
-        server = Server(
-            uvicorn.Config(
-                application, http=protocol, lifespan="off", ws="none", log_config=None, timeout_keep_alive=KEEP_ALIVE
-            )
-        )
-        task = asyncio.create_task(server.serve([listening]))
-        await started.wait()
-        found = Port(listening.getsockname()[1])
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{found.number}", trust_env=False, timeout=30) as http:
-            platform = Platform(http, None)  # type: ignore[arg-type]
-            await platform.deploy("echo", core_wat())
-            await platform.deploy("loop", LOOP_WAT)
-            await platform.register("broken", "(module", "wat")
-            await platform.settled("broken")
-        found.asked.clear()
-        yield found
-        server.should_exit = True
-        await task
-
-
-@pytest.fixture
-async def connection(port: Port) -> AsyncIterator[Connection]:
-    opened = await port.connect()
-    yield opened
-    await opened.close()
-
+from tests.integration.api.connections import Connection, Head, Port, execute, request
+from tests.support import eventually
 
 JSON = "content-type: application/json"
 CASES = {

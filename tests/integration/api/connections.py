@@ -1,0 +1,67 @@
+"""Clients that say exactly what they are told to, over a real port."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from typing import Any
+
+Head = dict[str, str]
+
+
+class Port:
+    """A server in this process, and the paths of the requests that its application was asked to answer."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.asked: list[str] = []
+
+    async def connect(self) -> "Connection":
+        own = small_socket()
+        await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self.number))
+        return Connection(*await asyncio.open_connection(sock=own))
+
+
+def small_socket() -> socket.socket:
+    """A socket that holds little, so that it is felt when nobody reads."""
+    made = socket.socket()
+    made.setblocking(False)
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        made.setsockopt(socket.SOL_SOCKET, buffer, 1 << 16)
+    return made
+
+
+class Connection:
+    """A client that says exactly what it is told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> tuple[int, Head, Any]:
+        """The next answer: its status, its headers and its JSON."""
+        lines = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 20)).decode().splitlines()
+        head = dict(line.split(": ", 1) for line in lines[1:] if line)
+        body = await self.reader.readexactly(int(head.get("content-length", 0)))
+        return int(lines[0].split()[1]), head, json.loads(body) if body else None
+
+    async def closed(self) -> bool:
+        return await asyncio.wait_for(self.reader.read(), 20) == b""
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+def request(target: str, body: bytes, *headers: str, version: str = "1.1") -> bytes:
+    lines = [f"POST {target} HTTP/{version}", "host: faas", f"content-length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def execute(name: str = "echo", document: str = "{}", *headers: str, version: str = "1.1") -> bytes:
+    body = f'{{"input":{document}}}'.encode()
+    return request(f"/functions/{name}/execute", body, "content-type: application/json", *headers, version=version)
