@@ -101,7 +101,11 @@ class Saturated(FaasError):
 
 
 class DatabaseUnavailable(FaasError):
-    """The database did not answer in time, so the work could not be done or recorded."""
+    """The database did not answer in time, so the work could not be done or recorded. The message is for the log."""
+
+
+class DatabaseNotReached(DatabaseUnavailable):
+    """There was no connection to be had: nothing was sent, and nothing can have been done."""
 
 
 class BackupFailed(FaasError):

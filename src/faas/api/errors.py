@@ -35,6 +35,7 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (DatabaseUnavailable, 503, "database-unavailable"),
 )
 _UNAVAILABLE_RETRY_AFTER = 2
+_UNAVAILABLE = "the database did not answer in time; try again shortly"
 
 _TITLES = {
     "payload-too-large": "The request is too large",
@@ -64,6 +65,7 @@ def answer(scope: HTTPScope, error: Exception) -> Answer:
             if isinstance(error, DatabaseUnavailable):
                 headers["Retry-After"] = str(_UNAVAILABLE_RETRY_AFTER)
                 log.error("request.database_unavailable", error=str(error))
+                return _problem(scope, status, name, _UNAVAILABLE, headers)  # where it is, clients need not know
             return _problem(scope, status, name, str(error), headers)
     if isinstance(error, HTTPException):
         return _http_problem(scope, error)

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from faas.database.pool import ACQUIRE_TIMEOUT, TRANSIENT, Connection, Pool, unavailable
+from faas.errors import DatabaseNotReached
 
 
 class HeldConnection:
@@ -23,6 +24,10 @@ class HeldConnection:
         """The rows. Raises DatabaseUnavailable when the database is away, and what Postgres says of the statement."""
         try:
             statement = await self._prepared(sql)
+        except TRANSIENT as error:
+            await self.close()
+            raise unavailable(error, DatabaseNotReached) from error
+        try:
             rows: list[Any] = await statement.fetch(*arguments)
         except asyncpg.TransactionRollbackError:  # passes too, but by the statement's being made again
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from faas.errors import ConfigurationError, DatabaseUnavailable
+from faas.errors import ConfigurationError, DatabaseNotReached, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -34,6 +34,7 @@ TRANSIENT = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,  # its disk, say
 )
 
 CANNOT_CONNECT = (*TRANSIENT, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError)
@@ -111,14 +112,20 @@ async def _check_version(pool: Pool) -> None:
 
 @asynccontextmanager
 async def acquire(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection from `pool`; DatabaseUnavailable when the database is away, before or during its use."""
+    """A connection from `pool`; DatabaseUnavailable when the database is away during its use, or NotReached before."""
     try:
-        async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+    except TRANSIENT as error:
+        raise unavailable(error, DatabaseNotReached) from error
+    try:
+        try:
             yield connection
+        finally:
+            await pool.release(connection)
     except TRANSIENT as error:
         raise unavailable(error) from error
 
 
-def unavailable(error: BaseException) -> DatabaseUnavailable:
+def unavailable(error: BaseException, kind: type[DatabaseUnavailable] = DatabaseUnavailable) -> DatabaseUnavailable:
     """What one of TRANSIENT is for whoever wanted something of the database."""
-    return DatabaseUnavailable(f"{type(error).__name__}: {error}".rstrip(": "))
+    return kind(f"{type(error).__name__}: {error}".rstrip(": "))

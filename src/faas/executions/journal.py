@@ -8,6 +8,7 @@ RUNNING need not have reached the disk: a crash of Postgres that loses it loses 
 nobody has heard. The end is on disk before anyone hears of it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -80,13 +81,17 @@ class Journal:
         self._idle_starts = list(starts)
         self._idle_ends = list(ends)
         self._process_id = process_id
+        # What waits alone for somebody's lock leaves most connections to others; ends wait for no function's.
+        alone = max(1, pool.get_max_size() // 4)
+        self._starts_alone, self._ends_alone = asyncio.Semaphore(alone), asyncio.Semaphore(alone)
         self._starts = Batches(self._write_starts, writers=len(starts), largest=_LARGEST, heaviest=_HEAVIEST)
         self._ends = Batches(self._write_ends, writers=len(ends), largest=_LARGEST, heaviest=_HEAVIEST)
 
     async def start(self, start: Start) -> Mapping[str, Any] | None:
         """Record RUNNING: what runs, as `function_id`, `revision` and `wasm_digest`, or None when nothing READY does.
 
-        Raises DatabaseUnavailable, after which it may or may not be recorded; ForeignKeyViolationError when the
+        Raises DatabaseUnavailable, after which it may or may not be recorded, unless it is DatabaseNotReached;
+        ForeignKeyViolationError when the
         function was deleted meanwhile.
         """
         size = len(start.document)
@@ -94,7 +99,7 @@ class Journal:
             called = await self._starts.submit(start, size)
             if called is not None:
                 return called
-        async with acquire(self._pool) as connection:
+        async with self._starts_alone, acquire(self._pool) as connection:
             alone: Mapping[str, Any] | None = await _sql.start_execution(
                 connection,
                 id=start.id,
@@ -116,7 +121,7 @@ class Journal:
             ended = await self._ends.submit(end, size)
             if ended is not None:
                 return ended
-        async with acquire(self._pool) as connection:
+        async with self._ends_alone, acquire(self._pool) as connection:
             return end.id in await _end(connection, [end])
 
     async def _write_starts(self, starts: Sequence[Start]) -> list[Mapping[str, Any] | None]:

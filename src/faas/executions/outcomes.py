@@ -18,6 +18,7 @@ from faas.runtime import Outcome
 log = structlog.get_logger()
 
 _RETRY_PAUSE = 0.5
+_AT_ONCE = 256
 
 
 class Outcomes:
@@ -35,7 +36,7 @@ class Outcomes:
         """
         try:
             return await self._write(execution_id, outcome, completed_at)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, asyncpg.PostgresError):
             self.settle_later(execution_id, outcome, completed_at)
             raise
 
@@ -54,16 +55,24 @@ class Outcomes:
                 self._wake.clear()
 
     async def flush(self) -> None:
-        """Try every late outcome once."""
-        for execution_id, (outcome, completed_at) in list(self._late.items()):
-            try:
-                await self._write(execution_id, outcome, completed_at)
-            except DatabaseUnavailable:
+        """Try every late outcome once, so many at a time, while the database takes them."""
+        late = list(self._late)
+        for first in range(0, len(late), _AT_ONCE):
+            if not all(await asyncio.gather(*(self._again(id_) for id_ in late[first : first + _AT_ONCE]))):
                 return
-            except asyncpg.PostgresError:
-                log.exception("outcome.refused", execution_id=str(execution_id))
-            del self._late[execution_id]
-            log.info("outcome.recorded_late", execution_id=str(execution_id))
+
+    async def _again(self, execution_id: UUID) -> bool:
+        """Write one; False when the database is away."""
+        outcome, completed_at = self._late[execution_id]
+        try:
+            if await self._write(execution_id, outcome, completed_at):
+                log.info("outcome.recorded_late", execution_id=str(execution_id))
+        except DatabaseUnavailable:
+            return False
+        except asyncpg.PostgresError:
+            log.exception("outcome.refused", execution_id=str(execution_id))
+        del self._late[execution_id]
+        return True
 
     async def _write(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
         try:

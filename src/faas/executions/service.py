@@ -16,7 +16,14 @@ from uuid_utils.compat import uuid7
 from faas import metrics
 from faas.database import statements
 from faas.database.pool import Pool, acquire
-from faas.errors import ExecutionNotFound, FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated
+from faas.errors import (
+    DatabaseNotReached,
+    ExecutionNotFound,
+    FunctionNotFound,
+    FunctionNotReady,
+    PayloadTooLarge,
+    Saturated,
+)
 from faas.executions.journal import Journal, Start
 from faas.executions.model import ENDED, Execution, ExecutionRecord, Status
 from faas.executions.outcomes import Outcomes
@@ -85,6 +92,8 @@ class Executions:
             called = await self._journal.start(Start(execution_id, function_id, function_name, document, started_at))
         except asyncpg.ForeignKeyViolationError:  # deleted while we looked at it
             raise FunctionNotFound(str(function_id or function_name)) from None
+        except DatabaseNotReached:  # then it has not begun
+            raise
         except BaseException:
             # The row may have been committed before the connection broke; then nobody else would ever close it.
             self._outcomes.settle_later(execution_id, Outcome(error="interrupted"), started_at)

@@ -58,12 +58,12 @@ def check_language(draft: FunctionDraft, languages: Collection[Language]) -> Non
 
 
 def _check_wasm_source(source: str) -> None:
-    if len("".join(source.split())) > (WASM_LIMIT + 2) // 3 * 4:
-        raise PayloadTooLarge("source", WASM_LIMIT, f"a module of at most {format_size(WASM_LIMIT)}, in base64")
     try:
-        messages.decode_binary(source)
+        size = len(messages.decode_binary(source))
     except ValueError as error:
         raise InvalidRequest("source", f"not base64, which the language wasm takes: {error}") from None
+    if size > WASM_LIMIT:
+        raise PayloadTooLarge("source", WASM_LIMIT, f"a module of at most {format_size(WASM_LIMIT)}, in base64")
 
 
 def parse_uuid(text: str) -> UUID | None:

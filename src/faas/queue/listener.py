@@ -33,11 +33,11 @@ class Listener:
         while True:
             try:
                 await self._listen()
-                pause = 0.1
             except (*TRANSIENT, asyncpg.PostgresError) as error:
                 log.warning("listener.disconnected", error=f"{type(error).__name__}: {error}", retry_in=pause)
             finally:
-                self.connected = False
+                if self.connected:
+                    self.connected, pause = False, 0.1
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5)
 

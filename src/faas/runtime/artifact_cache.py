@@ -38,13 +38,14 @@ class ArtifactCache:
         try:
             self._check_folder()
             descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+                if not _is_ours(os.fstat(descriptor)):
+                    return None
+                content = file.read()
+                with suppress(OSError):  # a disk that is read-only
+                    os.utime(descriptor)
         except OSError:
             return None
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            if not _is_ours(os.fstat(descriptor)):
-                return None
-            content = file.read()
-            os.utime(descriptor)
         code = content[_DIGEST:]
         return code if hashlib.sha256(code).digest() == content[:_DIGEST] else None
 

@@ -37,12 +37,9 @@ class Artifacts:
     async def compile(self, digest: bytes, binary: bytes, *, new: bool) -> bytes | str:
         """Native code for `binary`, or why there is none. `new`: nobody has compiled it before.
 
-        Raises WorkerDied when the process ended without saying why.
+        Raises LimitReached, and WorkerDied when the process ended without saying why.
         """
-        try:
-            answer = await self._ask(precompiler.MODULE + binary, new=new)
-        except LimitReached as limit:
-            return str(limit)
+        answer = await self._ask(precompiler.MODULE + binary, new=new)
         if answer[:1] == precompiler.DONE:
             if self._cache:
                 await asyncio.to_thread(self._cache.put, digest, answer[1:])

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import math
 import os
+import resource
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -37,11 +38,12 @@ log = structlog.get_logger()
 _INVALID_JSON_SHOWN = 80
 _THREAD_STACK = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
 
-_QUICK = 0.0005  # seconds of processor time; calls below it may run on the event loop
 _ON_THE_LOOP = 2  # attempts: the first tick after a call has begun may come at once
 _LINGER = 1.0  # seconds for which the clock goes on when nothing runs
 _NICENESS = 10
-_SMALL = 64 << 10  # bytes of input; a larger one is work by itself
+_SMALL = 64 << 10  # bytes of input, or of output; a larger one is work by itself
+_MAIN_STACK = 1 << 20  # bytes that the event loop's thread needs beside the guest's stack
+_OVERDUE = 1.0  # seconds after its time limit; a call that still runs then has no clock
 
 
 class Runtime:
@@ -60,8 +62,10 @@ class Runtime:
         threading.stack_size(_THREAD_STACK)
         self._guests = ThreadPoolExecutor(threads, "guest", initializer=_step_back)
         self._ticks = max(1, math.ceil(limits.time / TICK))
+        self._attempts = _ON_THE_LOOP if _has_stack(limits.stack + _MAIN_STACK) else 0
         self._running = 0
         self._called = False
+        self._due: dict[object, float] = {}  # of the calls in threads, the oldest first: when they will have ended
         self._resting: asyncio.TimerHandle | None = None  # while the clock ticks
         self._interrupted = False
 
@@ -123,7 +127,7 @@ class Runtime:
             self._clock.start()
             self._resting = asyncio.get_running_loop().call_later(_LINGER, self._rest)
         try:
-            for _ in range(_ON_THE_LOOP):
+            for _ in range(self._attempts):
                 if not module.quick or len(document) > _SMALL:
                     break
                 outcome = self._call(module, document, 1)
@@ -131,19 +135,31 @@ class Runtime:
                     return outcome
                 if not module.streak:  # it had its time
                     break
-            outcome = await asyncio.get_running_loop().run_in_executor(
-                self._guests, self._call, module, document, self._ticks
-            )
-            assert outcome is not None
-            return outcome
+            return await self._call_in_thread(module, document)
         finally:
             self._running -= 1
+
+    async def _call_in_thread(self, module: Module, document: bytes) -> Outcome:
+        loop, call = asyncio.get_running_loop(), object()
+        self._due[call] = loop.time() + self._limits.time
+        try:
+            outcome = await loop.run_in_executor(self._guests, self._call, module, document, self._ticks)
+        finally:
+            del self._due[call]
+        assert outcome is not None
+        return outcome
 
     def _rest(self) -> None:
         """Stop the clock when nothing has run for a while: an idle server sleeps, a busy one does not set timers."""
         if self._running or self._called:
             self._called = False
-            self._resting = asyncio.get_running_loop().call_later(_LINGER, self._rest)
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(_LINGER, self._rest)
+            if self._due and loop.time() > next(iter(self._due.values())) + _OVERDUE:
+                # The C library makes a thread for each tick, and where there can be none, there is no tick.
+                log.error("clock.stands_still", calls=len(self._due))
+                for _ in range(round(_LINGER / TICK)):
+                    self._engine.increment_epoch()
         else:
             self._resting = None
             self._clock.stop()
@@ -168,7 +184,7 @@ class Runtime:
                 error = str(fault)
             except _Trapped as trapped:
                 if trapped.interrupted and ticks < self._ticks and not self._interrupted:
-                    module.took(time.thread_time() - began < _QUICK)  # or only kept from running?
+                    module.took(time.thread_time() - began)  # or only kept from running?
                     return None
                 error = trapped.reason
             except Exception as unexpected:  # one of the three edges (see docs/architecture.md): nothing gets past it
@@ -176,8 +192,11 @@ class Runtime:
                 error = f"the runtime could not make the call: {type(unexpected).__name__}"
             if session.host_error:
                 log.error("guest.host_function_failed", error=repr(session.host_error))
+            if len(output) > _SMALL and ticks < self._ticks:
+                module.took(math.inf)  # to check it is work that the clock does not see
+                return None
             error = session.aborted or error or _fault_of(output)
-            module.took(time.thread_time() - began < _QUICK)
+            module.took(time.thread_time() - began)
             if self._interrupted and error and error.startswith("time limit"):
                 error = "interrupted: the server shut down"
             if error:
@@ -198,6 +217,12 @@ class Runtime:
             raise _Trapped(explain(error.cause, self._limits, guest.memory_size), is_interrupt(error.cause)) from None
         finally:
             guest.close()
+
+
+def _has_stack(size: int) -> bool:
+    """Whether the main thread, which the event loop is in, has a stack of so many bytes."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    return soft == resource.RLIM_INFINITY or soft >= size
 
 
 def _step_back() -> None:

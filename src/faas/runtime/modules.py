@@ -14,19 +14,25 @@ from faas.runtime.guest import Exports
 from faas.runtime.limits import Limits
 from faas.runtime.session import guarded
 from faas.runtime.traps import explain
+from faas.sandbox import LimitReached
 
 _MEMORY = "memory"
+_QUICK = 0.0005  # seconds of processor time; calls below it may run on the event loop
 _QUICK_IN_A_ROW = 3
 _FORGIVEN_AFTER = 16
+_NEVER_FORGIVEN = 0.02  # seconds: a call that takes so long is slow by itself
+_MOST_IN_A_ROW = 1024
+_LARGEST = 1 << 30  # bytes of native code in memory, all modules together
 
 
 class Module:
     """A module that can be called, by which convention, and how quick its calls have been."""
 
-    __slots__ = ("_compiled", "_ready", "abi", "exports", "initializes", "quick", "ready", "streak")
+    __slots__ = ("_compiled", "_needed", "_ready", "abi", "exports", "initializes", "quick", "ready", "size", "streak")
 
-    def __init__(self, compiled: wasmtime.Module, linker: wasmtime.Linker, convention: ABI) -> None:
+    def __init__(self, compiled: wasmtime.Module, linker: wasmtime.Linker, convention: ABI, size: int) -> None:
         self._compiled = compiled
+        self.size = size  # of its native code, in bytes
         self._ready = linker.instantiate_pre(compiled)  # kept alive for its address
         self.ready: Any = native.address(self._ready.ptr())
         self.abi = convention
@@ -36,28 +42,35 @@ class Module:
         self.exports = Exports([*functions, abi.INITIALIZE] if self.initializes else functions, _MEMORY)
         self.quick = False
         self.streak = 0
+        self._needed = _QUICK_IN_A_ROW
 
     def close(self) -> None:
         """Free it. Nothing may run it any more."""
         self._ready.close()
         self._compiled.close()
 
-    def took(self, quickly: bool) -> None:
-        """A call was made, `quickly` or not.
+    def took(self, seconds: float) -> None:
+        """A call was made that took so much of a processor.
 
-        A few quick calls in a row make the module quick. A slow one ends that, unless many quick ones came before it:
-        once in a while it is the machine that is slow.
+        A few quick calls in a row make the module quick. A slow one ends that, and it takes twice as many from then on,
+        unless many quick ones came before it: once in a while it is the machine that is slow.
         """
-        if quickly:
+        if seconds < _QUICK:
             self.streak += 1
-            self.quick = self.quick or self.streak >= _QUICK_IN_A_ROW
+            self.quick = self.quick or self.streak >= self._needed
         else:
-            self.quick = self.quick and self.streak >= _FORGIVEN_AFTER
+            forgiven = self.streak >= _FORGIVEN_AFTER and seconds < _NEVER_FORGIVEN
+            if self.quick and not forgiven:
+                self.quick = False
+                self._needed = min(2 * self._needed, _MOST_IN_A_ROW)
             self.streak = 0
 
 
 class Modules:
-    """A cache of up to `size` modules by the SHA-256 of their binary. Use from one event loop."""
+    """A cache of up to `size` modules by the SHA-256 of their binary, and of a bounded sum of their native code.
+
+    Use from one event loop.
+    """
 
     def __init__(self, engine: wasmtime.Engine, artifacts: Artifacts, limits: Limits, size: int) -> None:
         self._engine = engine
@@ -98,15 +111,39 @@ class Modules:
                     self._tasks.popitem(last=False)
             self._tasks.move_to_end(digest)
             try:
-                return await asyncio.shield(task)
+                found = await asyncio.shield(task)
+            except LimitReached as limit:  # of a machine that is busy, perhaps: whoever asks next has it tried again
+                self._forget(digest, task)
+                return str(limit)
             except BaseException:
                 if not task.done():  # it is we who are cancelled; the others still wait for it
                     raise
-                if self._tasks.get(digest) is task:
-                    del self._tasks[digest]
+                self._forget(digest, task)
                 if own or not (task.cancelled() or task.exception()):
                     raise
                 # Somebody else's `load` failed, of which we know nothing: try with our own.
+            else:
+                if own:
+                    self._trim()
+                return found
+
+    def _forget(self, digest: bytes, task: "asyncio.Task[Module | str]") -> None:
+        if self._tasks.get(digest) is task:
+            del self._tasks[digest]
+
+    def _trim(self) -> None:
+        """Let the modules go that were used least recently, until the others' native code is not too much."""
+        sizes: dict[bytes, int] = {}
+        for digest, task in self._tasks.items():
+            if task.done() and not task.cancelled() and not task.exception():
+                module = task.result()
+                sizes[digest] = module.size if isinstance(module, Module) else 0
+        size = sum(sizes.values())
+        for digest in list(sizes)[:-1]:
+            if size <= _LARGEST:
+                break
+            size -= sizes[digest]
+            del self._tasks[digest]
 
     async def _compile(self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool) -> Module | str:
         if cached := await self._artifacts.cached(digest):
@@ -122,7 +159,7 @@ class Modules:
         except wasmtime.WasmtimeError as error:
             return explain(error, self._limits, 0)
         convention, fault = abi.choose(compiled)
-        return fault if convention is None else Module(compiled, self._linkers[convention.name], convention)
+        return fault if convention is None else Module(compiled, self._linkers[convention.name], convention, len(code))
 
 
 def _linker(engine: wasmtime.Engine, convention: ABI) -> wasmtime.Linker:

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from faas.sandbox.plan import Sandbox
+from faas.sandbox.worker import read_to_end
 
 _MESSAGE = 300  # characters
 
@@ -85,6 +86,8 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+    if process.stdout:
+        await read_to_end(process.stdout)
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:

@@ -28,6 +28,9 @@ class WorkerPool:
 
     async def warm(self, count: int = 1) -> None:
         """Start processes, one after the other, until there are `count`: requests then need not wait for them."""
+        for process in [process for process in self._idle if not process.usable]:  # it died while nobody asked it
+            self._idle.remove(process)
+            await self._drop(process)
         while len(self.processes) < count:
             async with self._places:
                 await self._put(await self._start())

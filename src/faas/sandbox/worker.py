@@ -103,6 +103,8 @@ class WorkerProcess:
             with suppress(ProcessLookupError):
                 self._process.kill()
         await self._process.wait()
+        if self._process.stdout:
+            await read_to_end(self._process.stdout)
         if self._reading:
             # Whatever it still wrote has arrived by now, unless a stray child holds the pipe open.
             with suppress(TimeoutError):
@@ -128,3 +130,11 @@ class WorkerProcess:
         while chunk := await self._process.stderr.read(1 << 16):
             lines = chunk.decode("utf-8", "replace").splitlines()
             self._stderr.extend(line[:_STDERR_LINE] for line in lines if line.strip(" ▌"))
+
+
+async def read_to_end(stream: asyncio.StreamReader) -> None:
+    """What a process that has ended left unread: a pipe that is not read to its end stays open."""
+    with suppress(TimeoutError, RuntimeError):  # somebody else may be reading it
+        async with asyncio.timeout(1):
+            while await stream.read(1 << 16):
+                pass

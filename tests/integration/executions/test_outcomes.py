@@ -1,5 +1,6 @@
 """Outcomes are recorded, also when the database was away when the guest ended."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,11 +9,13 @@ import pytest
 
 from faas.database.held import HeldConnection
 from faas.database.pool import Pool
-from faas.errors import DatabaseUnavailable
+from faas.errors import DatabaseNotReached, DatabaseUnavailable
 from faas.executions.journal import Journal, open_journal
 from faas.executions.outcomes import Outcomes
-from faas.runtime import Outcome
+from faas.executions.service import Executions
+from faas.runtime import Outcome, Runtime
 from tests.integration.executions.test_recovery import running_execution, status
+from tests.support import eventually
 
 NOW = datetime.now(UTC)
 
@@ -65,3 +68,51 @@ async def test_a_document_that_postgres_refuses_is_a_failure_on_record(pool: Poo
 
 async def _away(*_: object, **__: object) -> None:
     raise DatabaseUnavailable("away")
+
+
+async def test_what_cannot_have_begun_is_not_kept(
+    pool: Pool, journal: Journal, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage under load would fill the memory with the ends of executions that never were."""
+    outcomes = Outcomes(journal)
+    executions = Executions(pool, runtime, journal, outcomes, 10)
+
+    async def no_connection(*_: object, **__: object) -> None:
+        raise OSError("nobody listens")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeldConnection, "_prepared", no_connection)
+        with pytest.raises(DatabaseNotReached):
+            await executions.execute(None, "echo", b"{}")
+        assert not outcomes._late
+        patch.setattr(HeldConnection, "fetch", _away)
+        with pytest.raises(DatabaseUnavailable):
+            await executions.execute(None, "echo", b"{}")
+        assert len(outcomes._late) == 1  # this one may have
+    await outcomes.flush()
+    assert not outcomes._late
+
+
+async def test_a_function_that_is_locked_leaves_connections_for_the_others(
+    pool: Pool, journal: Journal, runtime: Runtime
+) -> None:
+    await running_execution(pool, UUID(int=1))
+    executions = Executions(pool, runtime, journal, Outcomes(journal), 64)
+    await pool.execute("UPDATE functions SET status = 'READY', wasm_binary = 'x'")
+    name = await pool.fetchval("SELECT name FROM functions")
+    async with pool.acquire() as locking:
+        async with locking.transaction():
+            await locking.execute("SELECT FROM functions FOR UPDATE")
+            waiting = [executions.begin(None, name, b"{}") for _ in range(20)]
+
+            async def blocked() -> bool:
+                held = await pool.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND wait_event_type = 'Lock' AND backend_type = 'client backend'"
+                )
+                return int(held) == 2  # a quarter of the pool
+
+            await eventually(blocked)
+            assert await asyncio.wait_for(pool.fetchval("SELECT 1"), 5) == 1
+        ended = await asyncio.gather(*waiting)
+    assert {execution.status for execution in ended} == {"FAILED"}  # no module: it was only for this
