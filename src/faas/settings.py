@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compile_memory: Annotated[Size, _doc("memory of one compiler process")] = 2 << 30
     compile_output_limit: Annotated[Size, _doc("size of a compiled module")] = 8 << 20
     time_limit: Annotated[Duration, _doc("one execution may take this long")] = 10.0
-    memory_limit: Annotated[Size, _doc("linear memory of one execution")] = 128 << 20
+    memory_limit: Annotated[Size, msgspec.Meta(le=4 << 30), _doc("linear memory of one execution")] = 128 << 20
     stack_limit: Annotated[Size, msgspec.Meta(le=2 << 20), _doc("call stack of one execution")] = 1 << 20
     input_limit: Annotated[Size, _doc("size of an execution's input")] = 6 << 20
     output_limit: Annotated[Size, _doc("size of an execution's output")] = 6 << 20
@@ -152,6 +152,8 @@ def _parse(field: Field, text: str) -> object:
         return parse_size(text)
     if field.form == "languages":
         return list(dict.fromkeys(name.strip() for name in text.split(",")))
+    if field.type is Path and not text:
+        raise ValueError("it is empty")
     return Path(text).expanduser() if field.type is Path else text
 
 

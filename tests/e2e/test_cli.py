@@ -22,7 +22,7 @@ class Faas:
             "LANG": "C.UTF-8",
         }
 
-    async def __call__(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> tuple[str, str]:
+    async def __call__(self, *arguments: str | bytes, stdin: bytes = b"", code: int = 0) -> tuple[str, str]:
         process = await asyncio.create_subprocess_exec(
             COMMAND, *arguments, env=self._environment, stdin=-1, stdout=-1, stderr=-1
         )
@@ -90,6 +90,28 @@ async def test_invoke_takes_input_from_a_file_and_from_stdin(faas: Faas, tmp_pat
     assert err == "faas: input: is an array; accepted is a JSON object, or null for {}\n"
     _, err = await faas("invoke", "echo", "--input", "@/nowhere", code=2)
     assert err == "faas: --input @/nowhere: No such file or directory\n"
+    _, err = await faas("invoke", "echo", "--input", b'{"a":"\xff"}', code=1)
+    assert err == "faas: body: invalid UTF-8 at byte 15\n"
+
+
+async def test_an_answer_is_printed_though_the_server_stops_after_it() -> None:
+    answer = b'{"id":"1","status":"COMPLETED","output":{"a":1},"errorMessage":null}'
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        listening.close()
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    faas = Faas(None)
+    faas._environment["FAAS_URL"] = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    out, err = await faas("invoke", "echo")
+    assert out == '{"a":1}\n'
+    assert err.startswith("(what it printed is not known: no answer from ")
+    faas._environment["FAAS_URL"] = "localhost:8080"
+    _, err = await faas("invoke", "echo", code=2)
+    assert err == "faas: --url 'localhost:8080': it begins with http:// or https://\n"
 
 
 async def test_a_failed_execution_is_said_and_exit_code_1(faas: Faas, tmp_path: Path) -> None:
@@ -111,7 +133,9 @@ async def test_list_get_and_delete(faas: Faas) -> None:
     out, _ = await faas("get", "echo")
     assert "gives back" in out
     assert (await faas("get", "echo", "--source"))[0] == (EXAMPLES / "echo.wat").read_text()
-    assert (await faas("delete", "echo"))[0] == "echo deleted\n"
+    _, err = await faas("delete", "echo", code=2)
+    assert err == "faas: delete asks first, and there is nobody at a terminal to ask: say --yes\n"
+    assert (await faas("delete", "echo", "--yes"))[0] == "echo deleted\n"
     _, err = await faas("get", "echo", code=1)
     assert err == "faas: no function has the id or name 'echo'\n"
 

@@ -239,6 +239,7 @@ async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(small_
 async def test_head_tells_the_health(small_server: Server) -> None:
     response = await answer(small_server, "HEAD", "/health")
     assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) > 100  # of the body that GET has
 
 
 async def test_what_stops_a_start_is_one_line_and_exit_code_2(data_dir: Path) -> None:
@@ -260,6 +261,21 @@ async def test_what_stops_a_start_is_one_line_and_exit_code_2(data_dir: Path) ->
         code, said = await failing("serve", "--data-dir", str(data_dir), "--port", "0")
         assert (code, said.count("\n")) == (2, 1)
         assert "is in use by another faas (pid " in said
+
+
+async def test_a_server_whose_log_nobody_reads_compiles_and_stops(data_dir: Path) -> None:
+    server = await start_server("--data-dir", str(data_dir))
+    assert server._reading
+    server._reading.cancel()
+    pipe = server.process._transport.get_pipe_transport(2)  # type: ignore[attr-defined]
+    pipe.close()
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http:
+        platform = Platform(http, None)  # type: ignore[arg-type]
+        await platform.deploy("echo", core_wat())
+        assert (await platform.execute("echo", {"a": 1}))["output"] == {"a": 1}
+        assert (await http.get("/health")).json()["status"] == "UP"
+    server.process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(server.process.wait(), 30) == 0
 
 
 async def test_migrate_says_what_it_did(data_dir: Path) -> None:

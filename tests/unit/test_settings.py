@@ -31,6 +31,7 @@ def test_option_beats_environment_beats_default() -> None:
         ("FAAS_TIME_LIMIT", "10 seconds", "a duration such as"),
         ("FAAS_TIME_LIMIT", "0", "> 0"),
         ("FAAS_MEMORY_LIMIT", "lots", "a size such as"),
+        ("FAAS_MEMORY_LIMIT", "5GiB", "<= 4294967296"),
         ("FAAS_STACK_LIMIT", "64MiB", "<= 2097152"),
         ("FAAS_ROLE", "compilers", "one of all, api, compiler"),
         ("FAAS_LANGUAGES", "wat,rust", "some of assemblyscript, wat, wasm, with commas between"),
@@ -48,6 +49,11 @@ def test_what_does_not_parse_names_variable_value_and_what_is_accepted(
     assert variable in message
     assert repr(value) in message
     assert accepted in message
+
+
+def test_a_path_that_is_empty_is_not_the_folder_one_stands_in() -> None:
+    with pytest.raises(ConfigurationError, match="--data-dir='': it is empty; accepted is a path"):
+        settings.load({"data_dir": ""}, {})
 
 
 def test_languages_are_a_list() -> None:

@@ -8,6 +8,7 @@ from litestar.types import ASGIApp
 
 from faas.api import errors, executions, functions, system
 from faas.api.execute import Execute
+from faas.api.methods import Methods
 from faas.api.request_id import RequestIds
 from faas.executions.service import Executions
 from faas.functions.service import Functions
@@ -21,7 +22,6 @@ ROUTES = [
     executions.list_executions,
     executions.get_execution,
     system.health,
-    system.health_head,
     system.metrics,
     system.schema,
     system.openapi,
@@ -29,7 +29,7 @@ ROUTES = [
 ]
 
 # What a process that only compiles serves: an operator looks after it as after any other.
-COMPILER_ROUTES = [system.health, system.health_head, system.metrics, system.elsewhere]
+COMPILER_ROUTES = [system.health, system.metrics, system.elsewhere]
 
 # An execution request is its input and a few bytes around it.
 _ENVELOPE = 64 << 10
@@ -52,13 +52,13 @@ def create_application(
     }
     body_limit = input_limit + _ENVELOPE
     application = _application(ROUTES, services, body_limit)
-    return RequestIds(Execute(application, executions_service, body_limit))
+    return RequestIds(Methods(Execute(application, executions_service, body_limit)))
 
 
 def create_compiler_application(*, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate) -> ASGIApp:
     """The application of a process that only compiles: health and metrics, and where the rest is."""
     services = {"check_health": check_health, "update_metrics": update_metrics}
-    return RequestIds(_application(COMPILER_ROUTES, services, _ENVELOPE))
+    return RequestIds(Methods(_application(COMPILER_ROUTES, services, _ENVELOPE)))
 
 
 def _application(routes: list[Any], services: dict[str, Any], body_limit: int) -> Litestar:

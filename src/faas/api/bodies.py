@@ -5,13 +5,14 @@ litestar's own `data:` answers 500 to invalid UTF-8 and to very deep JSON, and c
 
 import asyncio
 import re
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 
 from faas import documents
 from faas.api.wire import ExecutionRequest, FunctionRequest
 from faas.errors import InvalidRequest
+from faas.messages import Language
 
 T = TypeVar("T")
 
@@ -96,4 +97,6 @@ def _named(message: str) -> InvalidRequest:
         reason = "is required"
     elif "unknown field" in reason:
         reason = "is not a field of this request"
+    elif match and "Invalid enum value" in reason and field == "language":
+        reason = f"{reason.removeprefix('Invalid enum value ')}; accepted is one of {', '.join(get_args(Language))}"
     return InvalidRequest(field, reason)

@@ -79,12 +79,13 @@ def _http_problem(scope: HTTPScope, error: HTTPException) -> Answer:
     path, status = scope["path"], error.status_code
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() in {"allow", "retry-after"}}
     if status == HTTPStatus.NOT_FOUND:
-        return _problem(scope, 404, "not-found", f"there is nothing at {path!r}")
+        detail = f"there is nothing at {path!r}; what there is stands at /schema"
+        return _problem(scope, 404, "not-found", detail)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = headers.get("Allow") or headers.get("allow", "")
-        return _problem(
-            scope, 405, "method-not-allowed", f"{scope['method']} is not allowed here; {allowed} is", headers
-        )
+        methods = {name.strip() for name in (headers.get("Allow") or headers.get("allow", "")).split(",")}
+        allowed = ", ".join(sorted(methods | {"HEAD", "OPTIONS"} if "GET" in methods else methods | {"OPTIONS"}))
+        detail = f"{scope['method']} is not allowed here; {allowed} is"
+        return _problem(scope, 405, "method-not-allowed", detail, {"Allow": allowed})
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _problem(scope, 413, "payload-too-large", "body: larger than this request may be")
     kind = "internal-error" if status >= 500 else "invalid-request"

@@ -16,11 +16,11 @@ from faas.errors import PayloadTooLarge
 from faas.executions.model import Execution
 from faas.executions.service import Executions
 from faas.functions.validation import parse_reference
+from faas.quantities import format_size
 
 PATH = "/functions/{id}/execute"
 _PREFIX, _SUFFIX = PATH.split("{id}")
 _ALLOW = {"Allow": "OPTIONS, POST"}
-_TOO_LARGE = "larger than this request may be"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,8 +60,6 @@ class Execute:
     async def _answer(self, scope: HTTPScope, reference: str, receive: Receive) -> Answer | None:
         """The execution, or None when the client has gone before it asked. Raises what the table of errors knows."""
         if scope["method"] != "POST":
-            if scope["method"] == "OPTIONS":
-                return Answer(204, b"", headers=_ALLOW)
             raise MethodNotAllowedException(headers=_ALLOW)
         content_type = self._content_type(scope)
         body = await self._body(receive)
@@ -79,8 +77,11 @@ class Execute:
             if name == b"content-type":
                 found = value
             elif name == b"content-length" and int(value) > self._body_limit:
-                raise PayloadTooLarge("body", self._body_limit, _TOO_LARGE)
+                raise self._too_large()
         return found.decode("latin-1")
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge("body", self._body_limit, f"larger than {format_size(self._body_limit)}")
 
     async def _body(self, receive: Receive) -> bytes | None:
         """All of the request's body; None when the client has gone."""
@@ -93,7 +94,7 @@ class Execute:
             chunk = message["body"]
             size += len(chunk)
             if size > self._body_limit:
-                raise PayloadTooLarge("body", self._body_limit, _TOO_LARGE)
+                raise self._too_large()
             if not message["more_body"]:
                 return b"".join(chunks) + chunk if chunks else chunk
             chunks.append(chunk)

@@ -253,15 +253,6 @@ def _system() -> _Schema:
                     "503": _json(_ref(Health), "A part that matters is down."),
                 },
             },
-            "head": {
-                "operationId": "getHealthStatus",
-                "summary": "Is the service up, by the status alone",
-                "tags": ["system"],
-                "responses": {
-                    "200": {"description": "It is.", "headers": {"X-Request-Id": _REQUEST_ID}},
-                    "503": {"description": "It is not.", "headers": {"X-Request-Id": _REQUEST_ID}},
-                },
-            },
         },
         "/metrics": {
             "get": {

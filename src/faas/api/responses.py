@@ -1,6 +1,5 @@
 """JSON responses, encoded once by msgspec."""
 
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -24,8 +23,6 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def head(self) -> list[tuple[bytes, bytes]]:
-        """The headers as ASGI wants them. A 204 has no content, and says nothing of one."""
-        head = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
-        if self.status != HTTPStatus.NO_CONTENT:
-            head += [(b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(self.body))]
-        return head
+        """The headers as ASGI wants them."""
+        given = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        return [*given, (b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(self.body))]

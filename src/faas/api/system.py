@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import prometheus_client
-from litestar import Request, Response, get, head, route
+from litestar import Request, Response, get, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -32,13 +32,6 @@ async def health(check_health: NamedDependency[HealthCheck]) -> Response[bytes]:
     """Whether the service can do its work, part by part."""
     found = await check_health()
     return json_response(found, status=200 if found.status == "UP" else 503)
-
-
-@head("/health", status_code=200)
-async def health_head(check_health: NamedDependency[HealthCheck]) -> Response[None]:
-    """The same for checkers that look at the status only."""
-    found = await check_health()
-    return Response(None, status_code=200 if found.status == "UP" else 503)
 
 
 @get("/metrics")

@@ -7,7 +7,7 @@ import click
 import httpx
 
 from faas import settings
-from faas.errors import FaasError
+from faas.errors import ConfigurationError, FaasError
 
 
 class ServerError(FaasError):
@@ -18,6 +18,8 @@ class Client:
     """Calls the API and turns what it refuses into ServerError."""
 
     def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ConfigurationError(f"--url {url!r}: it begins with http:// or https://")
         # A proxy from the environment would be asked for 127.0.0.1 too.
         self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(30, read=None), trust_env=False)
         self._url = url

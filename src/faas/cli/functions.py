@@ -81,9 +81,12 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
     if as_json:
         click.echo(response.text)
         return int(execution["status"] == "FAILED")
-    record = client.call("GET", f"/executions/{execution['id']}", accept=(404,)).json()
-    if record.get("logs"):
-        click.secho(record["logs"], dim=True, err=True)
+    try:
+        logs = client.call("GET", f"/executions/{execution['id']}", accept=(404,)).json().get("logs")
+    except ServerError as error:  # the answer is here all the same
+        logs = f"(what it printed is not known: {error})"
+    if logs:
+        click.secho(logs, dim=True, err=True)
     if execution["status"] == "FAILED":
         click.secho(execution["errorMessage"], fg="red", err=True)
         return 1
@@ -157,8 +160,10 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
 @server_options
 def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
     """Delete the function NAME (or id) and its executions."""
+    if not yes and not sys.stdin.isatty():
+        raise ConfigurationError("delete asks first, and there is nobody at a terminal to ask: say --yes")
     function = client.call("GET", _path(name)).json()
-    if not yes and sys.stdin.isatty():
+    if not yes:
         click.confirm(f"Delete {function['name']} and all its executions?", abort=True, err=True)
     client.call("DELETE", f"/functions/{function['id']}")
     if as_json:

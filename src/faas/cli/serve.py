@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import errno
 import gc
+import io
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import uvicorn
@@ -37,6 +39,7 @@ def serve(**options: str | None) -> None:
     Ctrl-C or SIGTERM drains: requests in flight finish, then everything stops. A second one stops at once.
     """
     chosen = settings.load(options)
+    _outlive_readers()
     logs.configure(chosen.log_format, chosen.log_level)
     listening = _bind(chosen)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -61,6 +64,24 @@ def migrate(**options: str | None) -> None:
 
 
 COMMANDS: dict[str, click.Command] = {"serve": serve, "migrate": migrate}
+
+
+class _Persistent(io.FileIO):
+    """Writes what can be written: a service goes on, and stops as it should, when nobody reads its log any more."""
+
+    def write(self, data: Any, /) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(data) or 0
+        return len(data)
+
+
+def _outlive_readers() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        raw = _Persistent(stream.fileno(), "w", closefd=False)
+        setattr(
+            sys, name, io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
+        )
 
 
 def _bind(chosen: Settings) -> socket.socket:
@@ -156,5 +177,6 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
         lines.insert(1, f"  role       {chosen.role}: {_ROLES[chosen.role]}")
     if chosen.role != "compiler":
         lines.insert(1, f"  API page   {address}/schema")
-        lines.append(f"  next       {sys.argv[0]} deploy FILE, then {sys.argv[0]} invoke NAME")
+        url = "" if address == settings.DEFAULT_SERVER else f" --url {address}"
+        lines.append(f"  next       {sys.argv[0]} deploy FILE{url}, then {sys.argv[0]} invoke NAME{url}")
     click.echo("\n".join(lines), err=True)

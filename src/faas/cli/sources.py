@@ -1,6 +1,7 @@
 """What commands read: a function's source, and an input document."""
 
 import base64
+import os
 import sys
 from pathlib import Path
 
@@ -39,5 +40,5 @@ def input_document(source: str) -> bytes:
         except OSError as error:
             raise ConfigurationError(f"--input {source}: {error.strerror}") from None
     else:
-        content = source.encode()
+        content = os.fsencode(source)  # as the shell gave it
     return content.strip() or b"{}"

@@ -50,7 +50,7 @@ BAD_DRAFTS: list[tuple[dict[str, Any], str]] = [
     ({"name": "abcdefab-0000-7000-8000-000000000000"}, "would be taken for an id"),
     ({"name": 5}, "name: Expected `str`, got `int`"),
     ({"name": None}, "name:"),
-    ({"language": "cobol"}, "language: Invalid enum value 'cobol'"),
+    ({"language": "cobol"}, "language: 'cobol'; accepted is one of assemblyscript, wat, wasm"),
     ({"source": ""}, "source: is empty"),
     ({"source": "a\0b"}, "source: contains NUL at character 1"),
     ({"description": "\0"}, "description: contains NUL"),

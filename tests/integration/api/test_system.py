@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import pytest
 from openapi_spec_validator import validate
 
 from faas.api import execute
@@ -83,3 +84,30 @@ async def test_the_page_needs_nothing_from_elsewhere(platform: Platform) -> None
         assert asset.content
     assert (await platform.http.get("/schema/package.json")).status_code == 404
     assert Path(PAGES / "package.json").exists()
+
+
+@pytest.mark.parametrize("path", ["/functions", "/functions/echo", "/functions/echo/executions", "/health", "/schema"])
+async def test_head_is_answered_as_get(platform: Platform, path: str) -> None:
+    """The HTTP server leaves the body out: tests/e2e/test_serving.py."""
+    await platform.deploy("echo", core_wat())
+    got, head = await platform.http.get(path), await platform.http.head(path)
+    assert head.status_code == 200
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.headers["content-length"] == str(len(got.content))
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/functions", "GET, HEAD, OPTIONS, POST"),
+        ("/functions/echo", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/functions/echo/execute", "OPTIONS, POST"),
+        ("/health", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_options_names_what_a_path_allows(platform: Platform, path: str, allowed: str) -> None:
+    answer = await platform.http.options(path)
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, allowed, b"")
+    refused = await platform.http.request("PATCH", path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+    assert (await platform.http.options("/nothing")).status_code == 404

@@ -1,5 +1,6 @@
 """The AssemblyScript convention by hand-made modules: the codec, the imports, and modules that lie."""
 
+import json
 import struct
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faas.runtime import Runtime
-from faas.runtime.abi.assemblyscript import decode, encode
+from faas.runtime.abi.assemblyscript import decode, encode, without_escaped_slashes
 from tests.support import wat
 from tests.unit.runtime.test_core_abi import call
 
@@ -23,6 +24,14 @@ def test_decoding_raises_nothing_but_unicode_errors(data: bytes) -> None:
         decode(data)
     except UnicodeDecodeError:
         return
+
+
+@given(st.lists(st.sampled_from(["/", "\\/", "\\\\", '\\"', "\\n", "\\u002f", "a", "é"])).map("".join))
+def test_an_escaped_slash_is_the_same_as_a_plain_one(text: str) -> None:
+    document = f'{{"{text}":"{text}"}}'
+    plain = without_escaped_slashes(document.encode())
+    assert json.loads(plain) == json.loads(document)
+    assert b"\\/" not in plain.replace(b"\\\\", b"")
 
 
 def module(handle: str, *, imports: str = "", strings: dict[int, str | bytes] | None = None) -> bytes:
