@@ -140,12 +140,15 @@ class Runtime:
             self._running -= 1
 
     async def _call_in_thread(self, module: Module, document: bytes) -> Outcome:
-        loop, call = asyncio.get_running_loop(), object()
-        self._due[call] = loop.time() + self._limits.time
-        try:
-            outcome = await loop.run_in_executor(self._guests, self._call, module, document, self._ticks)
-        finally:
-            del self._due[call]
+        def work() -> Outcome | None:
+            call = object()
+            self._due[call] = time.monotonic() + self._limits.time
+            try:
+                return self._call(module, document, self._ticks)
+            finally:
+                del self._due[call]
+
+        outcome = await asyncio.get_running_loop().run_in_executor(self._guests, work)
         assert outcome is not None
         return outcome
 
@@ -153,11 +156,11 @@ class Runtime:
         """Stop the clock when nothing has run for a while: an idle server sleeps, a busy one does not set timers."""
         if self._running or self._called:
             self._called = False
-            loop = asyncio.get_running_loop()
-            self._resting = loop.call_later(_LINGER, self._rest)
-            if self._due and loop.time() > next(iter(self._due.values())) + _OVERDUE:
+            self._resting = asyncio.get_running_loop().call_later(_LINGER, self._rest)
+            due = list(self._due.values())
+            if due and time.monotonic() > due[0] + _OVERDUE:
                 # The C library makes a thread for each tick, and where there can be none, there is no tick.
-                log.error("clock.stands_still", calls=len(self._due))
+                log.error("clock.stands_still", calls=len(due))
                 for _ in range(round(_LINGER / TICK)):
                     self._engine.increment_epoch()
         else:

@@ -27,11 +27,11 @@ async def test_endless_loops_hold_up_neither_the_event_loop_nor_other_calls(runt
     assert finished_beside >= 3
 
 
-async def test_results_never_reach_another_call(runtime: Runtime) -> None:
+async def test_results_never_reach_another_call(patient_runtime: Runtime) -> None:
     async def one(number: int) -> None:
         document = b'{"n":%d}' % number
         for _ in range(10):
-            assert (await call(runtime, core_wat(), document)).output == document
+            assert (await call(patient_runtime, core_wat(), document)).output == document
 
     await asyncio.gather(*(one(number) for number in range(16)))
 
@@ -53,7 +53,7 @@ async def test_the_time_limit_holds_for_guests_that_do_nothing_but_call_the_host
     assert beside >= 3
 
 
-async def test_callers_that_come_together_compile_once(runtime: Runtime) -> None:
+async def test_callers_that_come_together_compile_once(patient_runtime: Runtime) -> None:
     loads = 0
 
     binary = wat(core_wat())
@@ -64,7 +64,7 @@ async def test_callers_that_come_together_compile_once(runtime: Runtime) -> None
         await asyncio.sleep(0.01)
         return binary
 
-    outcomes = await asyncio.gather(*(runtime.run(DIGEST, load, b"{}") for _ in range(8)))
+    outcomes = await asyncio.gather(*(patient_runtime.run(DIGEST, load, b"{}") for _ in range(8)))
     assert outcomes == [Outcome(output=b"{}")] * 8
     assert loads == 1
 
