@@ -14,7 +14,7 @@ import msgspec
 COMPILATION_JOBS = "compilation_jobs"
 COMPILATION_RESULTS = "compilation_results"
 
-WHITESPACE = b" \t\r\n\f\v"  # in base64, where it means nothing
+_WHITESPACE = b" \t\r\n\f\v"  # in base64, where it means nothing
 
 # A Postgres integer, counted from 1.
 Revision = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
@@ -95,4 +95,4 @@ def decode_binary(text: str) -> bytes:
 
     Raises ValueError on anything else.
     """
-    return base64.b64decode(text.encode("ascii").translate(None, WHITESPACE), validate=True)
+    return base64.b64decode(text.encode("ascii").translate(None, _WHITESPACE), validate=True)

@@ -1,6 +1,7 @@
 """Starting, stopping and surviving: on an embedded Postgres, as root and as an ordinary user."""
 
 import asyncio
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from faas.cli.serve import Persistent
 from tests.e2e.server import (
     COMMAND,
     EVERY_LANGUAGE,
@@ -188,9 +190,10 @@ async def test_a_language_that_is_not_listed_is_refused_and_its_compiler_does_no
         assert refused.json()["detail"] == (
             "language: 'assemblyscript' is switched off on this server; it takes wasm, wat"
         )
-        body = {"name": "echo", "language": "wat", "source": core_wat()}
-        assert (await answer(server, "POST", "/functions", json=body)).status_code == 201
-        assert not compilers_of(server, "worker.mjs")
+        async with client_of(server, database_url) as platform:
+            await platform.deploy("echo", core_wat())
+        assert compilers_of(server, "precompiler.py")
+        assert not compilers_of(server, "worker.mjs")  # which is started before the other is
 
 
 @pytest.mark.parametrize(
@@ -276,6 +279,19 @@ async def test_a_server_whose_log_nobody_reads_compiles_and_stops(data_dir: Path
         assert (await http.get("/health")).json()["status"] == "UP"
     server.process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(server.process.wait(), 30) == 0
+
+
+def test_a_log_that_is_full_and_does_not_wait_holds_nothing_up() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        buffered = io.BufferedWriter(Persistent(writing, "w", closefd=False))
+        for _ in range(64):
+            buffered.write(b"x" * 10_000)
+            buffered.flush()
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 async def test_migrate_says_what_it_did(data_dir: Path) -> None:

@@ -97,6 +97,6 @@ def _named(message: str) -> InvalidRequest:
         reason = "is required"
     elif "unknown field" in reason:
         reason = "is not a field of this request"
-    elif match and "Invalid enum value" in reason and field == "language":
+    elif field == "language" and reason.startswith("Invalid enum value "):
         reason = f"{reason.removeprefix('Invalid enum value ')}; accepted is one of {', '.join(get_args(Language))}"
     return InvalidRequest(field, reason)

@@ -20,7 +20,7 @@ from faas.quantities import format_size
 
 PATH = "/functions/{id}/execute"
 _PREFIX, _SUFFIX = PATH.split("{id}")
-_ALLOW = {"Allow": "OPTIONS, POST"}
+_ALLOW = {"Allow": "POST"}
 _encode = msgspec.json.Encoder().encode
 
 

@@ -66,19 +66,21 @@ def migrate(**options: str | None) -> None:
 COMMANDS: dict[str, click.Command] = {"serve": serve, "migrate": migrate}
 
 
-class _Persistent(io.FileIO):
+class Persistent(io.FileIO):
     """Writes what can be written: a service goes on, and stops as it should, when nobody reads its log any more."""
 
     def write(self, data: Any, /) -> int:
         with contextlib.suppress(OSError):
-            return super().write(data) or 0
+            written = super().write(data)
+            if written is not None:  # None: a pipe that is full and does not wait
+                return written
         return len(data)
 
 
 def _outlive_readers() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        raw = _Persistent(stream.fileno(), "w", closefd=False)
+        raw = Persistent(stream.fileno(), "w", closefd=False)
         setattr(
             sys, name, io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
         )

@@ -5,8 +5,9 @@ import hashlib
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -138,20 +139,32 @@ async def test_processes_that_died_while_nobody_asked_them_are_replaced() -> Non
         assert other.usable
 
 
-async def test_a_process_that_answers_too_much_leaves_no_descriptor(runtime: Runtime) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
+DESCRIPTORS = """
+import asyncio, gc, os, uvloop
+from faas.runtime import Artifacts
+from faas.sandbox import LimitReached
+async def refused():
+    process = Artifacts(stack=1 << 18, timeout=60, memory=2 << 30, workers=1)._spawn()
+    process._answer_limit = 10
+    await process.start()
+    try:
+        await process.ask(b"T(module (memory 1) (data (i32.const 0) \\"" + b"x" * 1_000_000 + b"\\"))", 60)
+    except LimitReached:
+        return process
+    raise AssertionError("it was not refused")
+async def main():
+    gc.disable()
+    kept = [await refused()]
+    before = len(os.listdir("/proc/self/fd"))
+    kept += [await refused() for _ in range(3)]
+    async with asyncio.timeout(20):
+        while len(os.listdir("/proc/self/fd")) > before:
+            await asyncio.sleep(0.02)
+uvloop.run(main())
+"""
 
-    artifacts = Artifacts(stack=LIMITS.stack, timeout=60, memory=2 << 30, workers=1)
-    before = descriptors()
-    for _ in range(3):
-        process = artifacts._spawn()
-        process._answer_limit = 10
-        await process.start()
-        with pytest.raises(Exception, match="output limit"):
-            await process.ask(b"T" + core_wat().encode() * 500, 60)
-        await process.kill()
-    deadline = time.monotonic() + 10
-    while descriptors() > before and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
-    assert descriptors() == before
+
+def test_a_process_that_answers_too_much_leaves_no_descriptor() -> None:
+    """On the event loop that `faas serve` has: asyncio's own closes a pipe that was not read to its end."""
+    run = subprocess.run([sys.executable, "-c", DESCRIPTORS], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
