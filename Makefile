@@ -74,7 +74,7 @@ $(DIST_STAMP): $(STAMP) requirements/dist.lock
 	@touch $@
 
 smoke: dist ## try dist/faas and the wheel in empty environments
-	@$(BIN)/python -m pytest -p no:cacheprovider -s bundle/smoke $(ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -s tests/smoke $(ARGS)
 
 lock: setup ## pin the newest allowed versions into requirements/*.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url pyproject.toml -o requirements/run.lock

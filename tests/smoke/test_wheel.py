@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle.smoke.conftest import ROOT
-from bundle.smoke.process import Faas, finish
+from tests.smoke.conftest import ROOT
+from tests.smoke.process import Faas, finish
 
 UV = Path(sys.executable).with_name("uv")
 

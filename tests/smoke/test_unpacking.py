@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle.smoke.enclosure import Enclosure
-from bundle.smoke.process import PATIENCE, finish
+from tests.smoke.enclosure import Enclosure
+from tests.smoke.process import PATIENCE, finish
 
 CACHE = "var/cache/faas"
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from bundle.smoke.enclosure import Enclosure
+from tests.smoke.enclosure import Enclosure
 
 ROOT = Path(__file__).parents[2]
 TIMINGS: list[str] = []

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bundle.smoke.conftest import TIMINGS
-from bundle.smoke.enclosure import HOMES, Enclosure
-from bundle.smoke.process import Faas, finish
+from tests.smoke.conftest import TIMINGS
+from tests.smoke.enclosure import HOMES, Enclosure
+from tests.smoke.process import Faas, finish
 
 FIRST, LATER = 8.0, 3.0  # seconds from the start to the first answer, on a machine with nothing else to do
 GENEROUSLY = 5  # so many times that on one that is busy
