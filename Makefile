@@ -67,7 +67,7 @@ wheel: setup ## build the wheel into dist/, with the compiler's assets in it
 	@$(BIN)/hatchling build -t wheel -d dist
 
 dist: $(DIST_STAMP) wheel ## build dist/faas: one executable that needs nothing but Linux and its C library
-	@$(BIN)/python -m bundle.build dist/*.whl dist/faas
+	@PYTHONPATH=packaging $(BIN)/python -m bundle.build dist/*.whl dist/faas
 
 $(DIST_STAMP): $(STAMP) requirements/dist.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dist.lock

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the build appends to this program: the payload (a tar, by zstd), then this, little-endian (bundle/payload.py). */
+/* What the build appends to this program: the payload (a tar, by zstd), then this, little-endian (packaging/bundle/payload.py). */
 struct trailer {
     uint64_t offset, length; /* the payload's place in the file, in bytes */
     char key[40];            /* version and digest of the payload: the name of its folder */

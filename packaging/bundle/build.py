@@ -1,4 +1,4 @@
-"""Build dist/faas: `python -m bundle.build WHEEL OUTPUT`, with the Python that is to be inside."""
+"""Build dist/faas: `PYTHONPATH=packaging python -m bundle.build WHEEL OUTPUT`, with the Python that is to be inside."""
 
 import platform
 import shutil
@@ -15,8 +15,9 @@ from bundle.payload import write_executable
 from bundle.python_home import copy_python
 
 _HERE = Path(__file__).parent
-_LOCKS = _HERE.parent / "requirements"
-_BUILD = _HERE.parent / "build"
+_ROOT = _HERE.parents[1]
+_LOCKS = _ROOT / "requirements"
+_BUILD = _ROOT / "build"
 _STARTED = time.monotonic()
 
 

@@ -1,4 +1,4 @@
-/* A tar (ustar: folders, files and symbolic links, written by bundle/payload.py), compressed with zstd, into a folder. */
+/* A tar (ustar: folders, files and symbolic links, written by packaging/bundle/payload.py), compressed with zstd, into a folder. */
 #include "launcher.h"
 
 #define ZSTD_STATIC_LINKING_ONLY
