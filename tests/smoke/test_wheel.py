@@ -26,7 +26,7 @@ def faas(request: pytest.FixtureRequest, shipped: Path, tmp_path: Path) -> Path:
     install = [str(UV), "pip", "install", "--quiet", "--python", str(place)]
     for command in (
         [str(UV), "venv", "--quiet", "--python", sys.executable, str(place)],
-        [*install, "--require-hashes", "-r", str(ROOT / "requirements" / "run.lock")],
+        [*install, "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements" / "run.lock")],
         [*install, "--no-deps", "--offline", str(wheel)],
     ):
         subprocess.run(command, check=True, timeout=600)
