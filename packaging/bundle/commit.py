@@ -1,7 +1,7 @@
 """Hatch's hook: the wheel says which commit it was built from, in faas/commit.txt."""
 
-import subprocess
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -16,17 +16,11 @@ class CommitHook(BuildHookInterface[Any]):
             return
         commit = Path(self.root, "build", "commit.txt")
         commit.parent.mkdir(exist_ok=True)
-        commit.write_text(f"{_describe(self.root)}\n")
+        commit.write_text(f"{_describe_commit(Path(self.root)) or 'unknown'}\n")
         build_data["force_include"][str(commit)] = "faas/commit.txt"
 
 
-def _describe(root: str) -> str:
-    """The commit's short hash, with `-dirty` where the sources differ from it; `unknown` outside of a repository."""
-    try:
-        result = subprocess.run(
-            ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return result.stdout.strip()
+def _describe_commit(root: Path) -> str | None:
+    """Call `describe_commit` of the sources that are built; faas itself is not installed where hatch builds."""
+    found: str | None = run_path(str(root / "src/faas/cli/commit.py"))["describe_commit"](root)
+    return found

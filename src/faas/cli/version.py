@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from faas import __version__
+from faas.cli.commit import describe_commit
 from faas.compile.languages.assemblyscript import TOOLCHAIN, find_node
 from faas.database.embedded import packaged_binaries
 from faas.errors import ConfigurationError
@@ -29,9 +30,11 @@ def _tell(name: str) -> str:
 
 
 def _commit() -> str:
-    """As the wheel says; a checkout's sources change under it, and have none."""
+    """Return the commit that the wheel was built from, or the one that this checkout is at."""
     file = files("faas") / "commit.txt"
-    return file.read_text().strip() if file.is_file() else "none: a checkout"
+    if file.is_file():
+        return file.read_text().strip()
+    return describe_commit(Path(__file__).parents[3]) or "unknown"
 
 
 def _said(program: Path) -> str:
