@@ -16,20 +16,20 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from faas import messages
-from faas.app import open_service
-from faas.compile.handler import CompilationJobs
+from faas.bootstrap import open_service
 from faas.compile.languages import Compiler
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
-from faas.database.embedded import EmbeddedPostgres
+from faas.compile.worker import CompilationJobs
 from faas.database.migrations import migrate
 from faas.database.pool import Pool, open_pool
+from faas.database.postgres.server import EmbeddedPostgres
+from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
 from faas.settings import Settings
-from tests.support import Platform, free_port, replaced_database
+from tests.helpers.support import Platform, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
 CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"

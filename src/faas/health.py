@@ -7,12 +7,13 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from faas import __version__, messages, metrics
-from faas.api.wire import Health
+from faas import __version__, metrics
+from faas.api.schemas import Health
 from faas.compile.languages import Compiler
 from faas.database.pool import TRANSIENT, Pool, acquire
 from faas.errors import DatabaseUnavailable
-from faas.queue import client as queue
+from faas.queue import messages
+from faas.queue import pgmq as queue
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Runtime

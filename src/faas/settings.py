@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from faas.errors import ConfigurationError
-from faas.messages import Language
-from faas.quantities import DURATION_FORM, SIZE_FORM, parse_duration, parse_size
+from faas.languages import Language
+from faas.units import DURATION_FORM, SIZE_FORM, parse_duration, parse_size
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"

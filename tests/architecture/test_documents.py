@@ -8,7 +8,7 @@ from faas import settings
 from faas.api.openapi import document
 from faas.cli import _COMMANDS
 from faas.cli.setting_options import shown_default
-from faas.messages import Language
+from faas.languages import Language
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import EVERY_LANGUAGE, Server, client_of, serving
-from tests.support import Platform
+from tests.helpers.server import EVERY_LANGUAGE, Server, client_of, serving
+from tests.helpers.support import Platform
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import asyncpg
 import httpx
 import pytest
 
-from faas.database.embedded import EmbeddedPostgres
-from tests.e2e.server import COMMAND, EVERY_LANGUAGE, Server, failing, serving, start_server
-from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually, replaced_database
+from faas.database.postgres.server import EmbeddedPostgres
+from tests.helpers.server import COMMAND, EVERY_LANGUAGE, Server, failing, serving, start_server
+from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually, replaced_database
 
 _ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import COMMAND, Server
+from tests.helpers.server import COMMAND, Server
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

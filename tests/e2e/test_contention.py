@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from tests.e2e.server import EVERY_LANGUAGE, client_of, serving
-from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.server import EVERY_LANGUAGE, client_of, serving
+from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 FLOOD = 8  # clients that register one function after the other
 CALLS = 60

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import httpx
 
-from tests.e2e.postgres import ordinary_postgres
-from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import EVERY_LANGUAGE, client_of, serving
-from tests.support import LOOP_WAT, core_wat, eventually
+from tests.helpers.postgres import ordinary_postgres
+from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.server import EVERY_LANGUAGE, client_of, serving
+from tests.helpers.support import LOOP_WAT, core_wat, eventually
 
 PATIENCE = 15  # seconds in which every request is answered, whatever is away
 

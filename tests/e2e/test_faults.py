@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import EVERY_LANGUAGE, alive, client_of, processes_of, serving, start_server
-from tests.support import LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.server import EVERY_LANGUAGE, alive, client_of, processes_of, serving, start_server
+from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually
 
 WORK = 12.0  # seconds: 8, and what it takes to have all begun
 

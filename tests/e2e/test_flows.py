@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support import ECHO_TS, Platform, eventually
+from tests.helpers.support import ECHO_TS, Platform, eventually
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

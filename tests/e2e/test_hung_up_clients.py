@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.e2e.server import EVERY_LANGUAGE, Server, client_of, serving
-from tests.support import LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.server import EVERY_LANGUAGE, Server, client_of, serving
+from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually
 
 CLIENTS = 20
 

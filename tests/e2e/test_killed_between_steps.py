@@ -35,10 +35,10 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import EVERY_LANGUAGE, client_of, freeze_compilers, serving, start_server
-from tests.e2e.stops import Hold, Stop
-from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.server import EVERY_LANGUAGE, client_of, freeze_compilers, serving, start_server
+from tests.helpers.stops import Hold, Stop
+from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 SUCCESS = "NEW.message ? 'success'"
 JOBS, RESULTS = "pgmq.q_compilation_jobs", "pgmq.q_compilation_results"

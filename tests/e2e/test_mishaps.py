@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 import faas
-from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import ensure_database, files, migrate
-from tests.e2e.server import COMMAND, Server, failing, serving, start_server
-from tests.support import Platform, core_wat, eventually
+from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from tests.helpers.server import COMMAND, Server, failing, serving, start_server
+from tests.helpers.support import Platform, core_wat, eventually
 
 _SETPRIV = Path("/usr/bin/setpriv")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")

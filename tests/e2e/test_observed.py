@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.server import COMMAND, EVERY_LANGUAGE, Server, client_of, freeze_compilers, serving
-from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.server import COMMAND, EVERY_LANGUAGE, Server, client_of, freeze_compilers, serving
+from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.server import EVERY_LANGUAGE, Server, client_of, failing, processes_of, serving, start_server
-from tests.support import Platform, core_wat, eventually
+from tests.helpers.server import EVERY_LANGUAGE, Server, client_of, failing, processes_of, serving, start_server
+from tests.helpers.support import Platform, core_wat, eventually
 
 _SETTINGS = ("--visibility-timeout", "3s", "--poll-interval", "1s", "--compile-workers", "1", *EVERY_LANGUAGE)
 

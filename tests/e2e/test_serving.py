@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from faas.cli.serve import Persistent
-from tests.e2e.server import (
+from tests.helpers.server import (
     COMMAND,
     EVERY_LANGUAGE,
     Server,
@@ -28,7 +28,7 @@ from tests.e2e.server import (
     serving,
     start_server,
 )
-from tests.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 
 async def answer(server: Server, method: str, path: str, **arguments: object) -> httpx.Response:

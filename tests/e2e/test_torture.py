@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from faas.database.pool import Pool
-from tests.e2e.promises import assert_promises_are_kept, record_ends
-from tests.e2e.server import EVERY_LANGUAGE, Server, serving, start_server
-from tests.support import ECHO_TS, core_wat
+from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.server import EVERY_LANGUAGE, Server, serving, start_server
+from tests.helpers.support import ECHO_TS, core_wat
 
 SERVERS = 2
 SETTLING = 60  # seconds in which everything must have come to its end once the kills are over

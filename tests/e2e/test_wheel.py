@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import returning_wat
+from tests.helpers.support import returning_wat
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -38,7 +38,7 @@ import asyncio, sys
 sys.path.insert(0, {str(unpacked)!r})
 import faas, httpx
 assert faas.__file__.startswith({str(unpacked)!r}), faas.__file__
-from faas.app import open_service
+from faas.bootstrap import open_service
 from faas.settings import Settings
 async def main():
     async with open_service(Settings(database_url={database_url!r})) as service:

@@ -49,12 +49,19 @@ def test_it_serves_compiles_and_executes(new_machine: Callable[..., Enclosure], 
 def test_it_maps_a_table_and_stands_in_for_foundry(new_machine: Callable[..., Enclosure], user: str) -> None:
     machine = new_machine()
     home = HOMES[user]
-    arguments = ("--input", "/opt/examples/emails.csv", "--output", f"{home}/enriched.csv", "--enricher", "static")
+    arguments = (
+        "--input",
+        "/opt/examples/compute-module/emails.csv",
+        "--output",
+        f"{home}/enriched.csv",
+        "--enricher",
+        "static",
+    )
     finish(machine.start(user, "pipeline", "local", *arguments))
     rows = list(csv.DictReader((machine.root / home[1:] / "enriched.csv").read_text().splitlines()))
     assert [row["status"] for row in rows] == ["ok", "ok", "error", "ok", "ok"]
 
-    folders = ("--input-dir", "/opt/examples/foundry/inputs", "--upload-dir", f"{home}/uploads")
+    folders = ("--input-dir", "/opt/examples/compute-module/foundry/inputs", "--upload-dir", f"{home}/uploads")
     with Faas(machine.start(user, "mock-foundry", "--addr", "127.0.0.1:0", *folders, one_stream=True)) as stand_in:
         assert json.loads(machine.fetch(f"{stand_in.url}/__debug/calls")) == []
     assert machine.left() - PLACES[user] - {f"{home}/uploads"} == {f"{home}/enriched.csv"}

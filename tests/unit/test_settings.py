@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from faas import settings
 from faas.errors import ConfigurationError
-from faas.quantities import format_duration, parse_duration, parse_size
+from faas.units import format_duration, parse_duration, parse_size
 
 
 def test_defaults_are_those_of_the_contract() -> None:

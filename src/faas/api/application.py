@@ -6,10 +6,11 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from faas.api import errors, executions, functions, system
-from faas.api.execute import Execute
-from faas.api.methods import Methods
-from faas.api.request_id import RequestIds
+from faas.api import problems
+from faas.api.middleware.execute import Execute
+from faas.api.middleware.methods import Methods
+from faas.api.middleware.request_id import RequestIds
+from faas.api.routes import executions, functions, system
 from faas.executions.service import Executions
 from faas.functions.service import Functions
 
@@ -68,7 +69,7 @@ def _application(routes: list[Any], services: dict[str, Any], body_limit: int) -
     return Litestar(
         route_handlers=routes,
         dependencies={name: provided(service) for name, service in services.items()},
-        exception_handlers={Exception: errors.handle},
+        exception_handlers={Exception: problems.handle},
         request_max_body_size=body_limit,
         openapi_config=None,
         logging_config=None,

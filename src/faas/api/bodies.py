@@ -9,10 +9,10 @@ from typing import TypeVar, get_args
 
 import msgspec
 
-from faas import documents
-from faas.api.wire import ExecutionRequest, FunctionRequest
+from faas import json_documents
+from faas.api.schemas import ExecutionRequest, FunctionRequest
 from faas.errors import InvalidRequest
-from faas.messages import Language
+from faas.languages import Language
 
 T = TypeVar("T")
 
@@ -62,8 +62,8 @@ def _input_of(request: ExecutionRequest) -> bytes:
 
 def _check_depth(body: bytes) -> None:
     try:
-        documents.check_depth(body)
-    except documents.NotJSON as error:
+        json_documents.check_depth(body)
+    except json_documents.NotJSON as error:
         raise InvalidRequest("body", str(error)) from None
 
 
@@ -75,7 +75,7 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise _named(str(error)) from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest("body", documents.explain(body, error)) from None
+        raise InvalidRequest("body", json_documents.explain(body, error)) from None
 
 
 def _check_content_type(given: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from faas import __version__
 from faas.api.pagination import LIMIT_DEFAULT, LIMIT_MOST
-from faas.api.wire import (
+from faas.api.schemas import (
     ExecutionRecordResponse,
     ExecutionRequest,
     ExecutionResponse,
@@ -23,7 +23,7 @@ from faas.executions.model import Status as ExecutionStatus
 from faas.functions.model import Function, FunctionSummary
 from faas.functions.model import Status as FunctionStatus
 from faas.functions.validation import DESCRIPTION_LIMIT
-from faas.messages import Language
+from faas.languages import Language
 
 _Schema = dict[str, Any]
 

@@ -8,11 +8,11 @@ import asyncpg
 from faas import __version__
 from faas.backup.archive import ArchiveWriter
 from faas.backup.manifest import FORMAT, TABLES, Column, Manifest, Migration, Table
-from faas.database import migrations, statements
+from faas.database import migrations, queries
 from faas.database.pool import Connection
 from faas.errors import ConfigurationError
 
-_sql = statements.load("backup")
+_sql = queries.load("backup")
 QUEUES = ("compilation_jobs", "compilation_results")
 
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from faas.database.embedded import DATABASE, EmbeddedPostgres
 from faas.database.migrations import ensure_database
-from faas.database.new_cluster import NewCluster
 from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain, reason
+from faas.database.postgres.new_cluster import NewCluster
+from faas.database.postgres.server import DATABASE, EmbeddedPostgres
 from faas.errors import BackupFailed, ConfigurationError, DataDirectoryInUse
 from faas.settings import Settings
 

@@ -5,11 +5,11 @@ import msgspec
 from faas.backup.archive import Archive
 from faas.backup.backup import columns_of, rows_of, split
 from faas.backup.manifest import Column, Table
-from faas.database import migrations, statements
+from faas.database import migrations, queries
 from faas.database.pool import Connection
 from faas.errors import BackupFailed, ConfigurationError
 
-_sql = statements.load("backup")
+_sql = queries.load("backup")
 
 
 class Restored(msgspec.Struct, frozen=True):

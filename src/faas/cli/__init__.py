@@ -24,8 +24,11 @@ _COMMANDS = {
     "get": ("faas.cli.functions", "Show a function."),
     "delete": ("faas.cli.functions", "Delete a function and its executions."),
     "executions": ("faas.cli.functions", "List a function's executions."),
-    "pipeline": ("faas.cli.pipeline", "Enrich a table of e-mail addresses: file to file, or in Foundry."),
-    "mock-foundry": ("faas.cli.mock_foundry", "Serve a stand-in for Foundry's datasets and streams."),
+    "pipeline": (
+        "faas.compute_module.cli.pipeline",
+        "Enrich a table of e-mail addresses: file to file, or in Foundry.",
+    ),
+    "mock-foundry": ("faas.compute_module.cli.mock_foundry", "Serve a stand-in for Foundry's datasets and streams."),
 }
 
 

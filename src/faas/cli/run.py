@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from faas import documents, logs, settings
-from faas.app import open_local
+from faas import json_documents, logs, settings
+from faas.bootstrap import open_local
 from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
 from faas.compile.outcome import Rejected
 from faas.errors import ConfigurationError
-from faas.quantities import format_size
 from faas.runtime import Outcome
 from faas.settings import Settings
+from faas.units import format_size
 
 
 @click.command()
@@ -57,8 +57,8 @@ COMMANDS: dict[str, click.Command] = {"run": run}
 
 def _check(document: bytes, limit: int) -> None:
     try:
-        documents.check(document)
-    except documents.NotJSON as error:
+        json_documents.check(document)
+    except json_documents.NotJSON as error:
         raise ConfigurationError(f"--input: {error}") from None
     if not document.startswith(b"{"):
         raise ConfigurationError(f"--input {document[:40].decode()}: accepted is a JSON object")

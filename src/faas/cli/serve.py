@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 
 from faas import __version__, logs, settings
-from faas.app import Service, open_database, open_service
+from faas.bootstrap import Service, open_database, open_service
 from faas.cli.setting_options import with_settings
 from faas.errors import ConfigurationError
 from faas.settings import Settings

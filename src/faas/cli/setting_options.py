@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from faas import settings
-from faas.quantities import format_duration, format_size
 from faas.settings import Field
+from faas.units import format_duration, format_size
 
 
 def shown_default(field: Field) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from faas import __version__
 from faas.cli.commit import describe_commit
 from faas.compile.languages.assemblyscript import TOOLCHAIN, find_node
-from faas.database.embedded import packaged_binaries
+from faas.database.postgres.server import packaged_binaries
 from faas.errors import ConfigurationError
 
 

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from faas.database.pool import TRANSIENT, Connection, reason
-from faas.database.statements import SQL
+from faas.database.queries import SQL
 from faas.errors import ConfigurationError
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from prometheus_client import Histogram
 from uuid_utils.compat import uuid7
 
 from faas import metrics
-from faas.database import statements
+from faas.database import queries
 from faas.database.pool import Pool, acquire
 from faas.errors import (
     DatabaseNotReached,
@@ -24,14 +24,14 @@ from faas.errors import (
     PayloadTooLarge,
     Saturated,
 )
-from faas.executions.journal import Journal, Start
 from faas.executions.model import ENDED, Execution, ExecutionRecord, Status
-from faas.executions.outcomes import Outcomes
-from faas.quantities import format_size
+from faas.executions.recorder import Journal, Start
+from faas.executions.retry import Outcomes
 from faas.runtime import Outcome, Runtime
+from faas.units import format_size
 
 log = structlog.get_logger()
-_sql = statements.load("executions")
+_sql = queries.load("executions")
 
 _PAGE_BYTES = 8 << 20  # of outputs in one list; a page has one execution at least
 _seconds: dict[Status, Histogram] = {status: metrics.EXECUTION_SECONDS.labels(status) for status in ENDED}

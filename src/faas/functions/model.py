@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from faas.messages import Language
+from faas.languages import Language
 
 Status = Literal["PENDING", "COMPILING", "READY", "FAILED"]
 

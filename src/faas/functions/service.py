@@ -8,17 +8,17 @@ import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
-from faas import messages
-from faas.database import statements
+from faas.database import queries
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import FunctionNotFound, NameTaken
 from faas.functions.model import Function, FunctionDraft, FunctionSummary
 from faas.functions.validation import check_draft, check_language, parse_reference
-from faas.messages import Language
-from faas.queue import client as queue
+from faas.languages import Language
+from faas.queue import messages
+from faas.queue import pgmq as queue
 
 log = structlog.get_logger()
-_sql = statements.load("functions")
+_sql = queries.load("functions")
 
 
 class Functions:

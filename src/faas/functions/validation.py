@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection
 from uuid import UUID
 
-from faas import messages
 from faas.errors import InvalidRequest, PayloadTooLarge
 from faas.functions.model import FunctionDraft
-from faas.messages import Language
-from faas.quantities import format_size
+from faas.languages import Language
+from faas.queue import messages
+from faas.units import format_size
 
 SOURCE_LIMIT = 1 << 20
 WASM_LIMIT = 8 << 20

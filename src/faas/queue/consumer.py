@@ -12,8 +12,8 @@ import structlog
 
 from faas.database.pool import TRANSIENT, Pool
 from faas.errors import DatabaseUnavailable
-from faas.queue import client
-from faas.queue.client import Message
+from faas.queue import pgmq
+from faas.queue.pgmq import Message
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ class Consumer:
     async def _read(self, limit: int) -> list[Message]:
         try:
             async with self._pool.acquire(timeout=10) as connection:
-                messages = await client.read(connection, self._queue, limit=limit, visibility=self._visibility)
+                messages = await pgmq.read(connection, self._queue, limit=limit, visibility=self._visibility)
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a read meets
             if self.healthy or not isinstance(error, TRANSIENT):
                 log.warning("queue.unreadable", queue=self._queue, error=f"{type(error).__name__}: {error}")
@@ -159,6 +159,6 @@ class Consumer:
     async def _set_visibility(self, message: Message, seconds: int) -> None:
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                await client.set_visibility(connection, self._queue, message.id, seconds)
+                await pgmq.set_visibility(connection, self._queue, message.id, seconds)
         except Exception as error:  # noqa: BLE001 - then it reappears when its visibility timeout ends
             log.warning("queue.visibility_unset", queue=self._queue, message_id=message.id, error=str(error))

@@ -7,7 +7,7 @@ import asyncpg
 import structlog
 
 from faas.database.pool import TRANSIENT
-from faas.queue.client import channel
+from faas.queue.pgmq import channel
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 import wasmtime
 
-from faas.quantities import format_duration, format_size
 from faas.runtime.limits import Limits
+from faas.units import format_duration, format_size
 
 _CODES: dict[wasmtime.TrapCode | None, str] = {
     wasmtime.TrapCode.UNREACHABLE: "unreachable code was reached",

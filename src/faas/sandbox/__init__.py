@@ -1,6 +1,6 @@
 """Confined processes: programs that read hostile input, kept from everything else and within limits."""
 
-from faas.sandbox.once import OneShot, Refused
+from faas.sandbox.one_shot import OneShot, Refused
 from faas.sandbox.plan import Sandbox
 from faas.sandbox.pool import WorkerPool
 from faas.sandbox.worker import LimitReached, WorkerDied, WorkerProcess

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import structlog
 
-from faas.quantities import format_duration, format_size
 from faas.sandbox.plan import Sandbox
+from faas.units import format_duration, format_size
 
 log = structlog.get_logger()
 

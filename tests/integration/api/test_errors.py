@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.support import Platform, core_wat
+from tests.helpers.support import Platform, core_wat
 
 PROBLEM = {"type", "title", "status", "detail", "instance", "requestId"}
 JSON = {"Content-Type": "application/json"}

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support import LOOP_WAT, Platform, core_wat, eventually, returning_wat
+from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually, returning_wat
 
 FIELDS = {
     "id", "functionId", "status", "output", "errorMessage", "createdAt", "startedAt", "completedAt", "durationMs",

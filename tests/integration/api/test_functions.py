@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support import Platform, core_wat, wat
+from tests.helpers.support import Platform, core_wat, wat
 
 FIELDS = {
     "id", "name", "description", "language", "source", "status", "compileError", "revision", "createdAt", "updatedAt",

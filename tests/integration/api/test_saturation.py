@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faas.settings import Settings
-from tests.support import LOOP_WAT, Platform, core_wat, eventually
+from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from faas.api import execute
 from faas.api.application import ROUTES
+from faas.api.middleware import execute
 from faas.api.openapi import document
-from faas.api.system import PAGES
-from faas.app import open_service
+from faas.api.routes.system import PAGES
+from faas.bootstrap import open_service
 from faas.settings import Settings
-from tests.support import Platform, core_wat, eventually
+from tests.helpers.support import Platform, core_wat, eventually
 
 
 async def test_health_says_up_with_its_parts(platform: Platform) -> None:

@@ -20,7 +20,7 @@ from faas.backup.restore import Restored, restore
 from faas.database import migrations
 from faas.database.migrations import files, migrate
 from faas.errors import ConfigurationError
-from tests.support import Platform, core_wat, eventually, replaced_database
+from tests.helpers.support import Platform, core_wat, eventually, replaced_database
 
 # Tables that a backup leaves out, and why nothing is missing without them.
 LEFT_OUT = {

@@ -8,7 +8,7 @@ import pytest
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.outcome import Compiled, Rejected
 from faas.runtime import Outcome, Runtime
-from tests.support import ECHO_TS
+from tests.helpers.support import ECHO_TS
 
 ADD_TS = """import { JSON } from "json-as";
 @json class Input { a: f64 = 0; b: f64 = 0; }
@@ -219,6 +219,6 @@ async def test_start_up_code_runs_at_compile_time_unless_it_asks_the_host(
 async def test_start_up_code_that_does_not_end_is_left_to_the_time_limit(
     compiler: AssemblyScriptCompiler, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faas.compile.snapshot._TIMEOUT", 0.5)
+    monkeypatch.setattr("faas.compile.wizer._TIMEOUT", 0.5)
     source = "while (true) {}\nexport function handle(input: string): string { return input; }"
     assert (await run(compiler, runtime, source)).error == "time limit of 300ms exceeded"

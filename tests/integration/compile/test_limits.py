@@ -9,7 +9,7 @@ from faas.compile.languages import assemblyscript
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.outcome import Compiled, Rejected
 from faas.sandbox import WorkerDied
-from tests.support import ECHO_TS
+from tests.helpers.support import ECHO_TS
 
 LONG_TS = "\n".join(
     f"export function f{n}(a: i32): i32 {{ return a * {n} + f{max(n - 1, 0)}(a - 1); }}" for n in range(9000)

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from faas.database import migrations
-from faas.database.embedded import EmbeddedPostgres
 from faas.database.migrations import files, migrate
+from faas.database.postgres.server import EmbeddedPostgres
 from faas.errors import ConfigurationError
 
 

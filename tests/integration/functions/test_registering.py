@@ -11,7 +11,7 @@ from faas.database.pool import Pool
 from faas.errors import InvalidRequest, NameTaken
 from faas.functions.model import FunctionDraft
 from faas.functions.service import Functions
-from faas.messages import Language
+from faas.languages import Language
 
 LANGUAGES = get_args(Language)
 DRAFT = FunctionDraft(name="echo", language="wat", source="(module)")

@@ -1,7 +1,7 @@
 """Modules that no assembler would write: broken, lying about their sizes, or of a kind that guests may not be."""
 
+from tests.helpers.support import core_wat, wat
 from tests.integration.hostile.outcomes import Hostile, completes, refused
-from tests.support import core_wat, wat
 
 PREAMBLE = b"\0asm\1\0\0\0"
 ECHO = wat(core_wat())

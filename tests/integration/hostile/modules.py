@@ -1,7 +1,7 @@
 """Modules that try to take more than they may, to reach what is not theirs, or to hold others up."""
 
+from tests.helpers.support import core_wat, returning_wat
 from tests.integration.hostile.outcomes import Hostile, completes, fails, refused
-from tests.support import core_wat, returning_wat
 from tests.unit.runtime.test_assemblyscript_abi import module
 
 _ECHO = "(i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))"

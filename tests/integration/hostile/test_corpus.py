@@ -15,12 +15,12 @@ from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import Compiled, Rejected
 from faas.runtime import Artifacts, Limits, Outcome, Runtime
 from faas.sandbox import WorkerPool
-from tests.e2e.server import processes_of
+from tests.helpers.server import processes_of
+from tests.helpers.support import core_wat, wat
 from tests.integration.hostile.binaries import BINARIES, many_branches
 from tests.integration.hostile.modules import MODULES, SLOW
 from tests.integration.hostile.outcomes import Fate, Hostile
 from tests.integration.hostile.sources import SOURCES
-from tests.support import core_wat, wat
 
 ECHO = wat(core_wat())
 GROWTH = 400 << 20  # bytes that this process may keep: mostly the native code of the modules in the cache

@@ -19,8 +19,8 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from tests.e2e.server import EVERY_LANGUAGE, serving
-from tests.support import Platform, core_wat
+from tests.helpers.server import EVERY_LANGUAGE, serving
+from tests.helpers.support import Platform, core_wat
 
 BOUNDED = hypothesis_settings(
     max_examples=12,

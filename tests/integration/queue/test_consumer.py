@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from faas.database.pool import Pool
-from faas.queue import client
-from faas.queue.client import Message
+from faas.queue import pgmq
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
-from tests.support import eventually
+from faas.queue.pgmq import Message
+from tests.helpers.support import eventually
 
 QUEUE = "compilation_jobs"
 
@@ -30,12 +30,12 @@ class Recorder:
         if self._work:
             await self._work(message)
         async with self._pool.acquire() as connection:
-            assert await client.archive(connection, QUEUE, message.id)
+            assert await pgmq.archive(connection, QUEUE, message.id)
         self.handled.append(message.id)
 
     async def give_up(self, message: Message, reason: str) -> None:
         async with self._pool.acquire() as connection:
-            assert await client.archive_rejected(connection, QUEUE, message.id, reason)
+            assert await pgmq.archive_rejected(connection, QUEUE, message.id, reason)
         self.given_up.append(reason)
 
 
@@ -69,7 +69,7 @@ async def consuming(
 async def send(pool: Pool, count: int = 1) -> None:
     async with pool.acquire() as connection:
         for _ in range(count):
-            await client.send(connection, QUEUE, b'{"n": 1}')
+            await pgmq.send(connection, QUEUE, b'{"n": 1}')
 
 
 async def test_a_notification_wakes_it_long_before_the_poll(pool: Pool, database_url: str) -> None:

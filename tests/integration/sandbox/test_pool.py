@@ -3,7 +3,7 @@
 import asyncio
 
 from faas.runtime import Artifacts
-from tests.support import core_wat, eventually
+from tests.helpers.support import core_wat, eventually
 
 
 async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from faas.runtime import Runtime
 from faas.runtime.abi.assemblyscript import decode, encode, without_escaped_slashes
-from tests.support import wat
+from tests.helpers.support import wat
 from tests.unit.runtime.test_core_abi import call
 
 
@@ -131,7 +131,7 @@ async def test_a_host_function_that_breaks_breaks_only_itself(
     """What a host function raises is recorded: it must not travel through wasm (see runtime/session.py)."""
     import asyncio
 
-    from faas.runtime.session import Session
+    from faas.runtime.host_context import Session
 
     def broken(_session: Session, _level: str, _text: str) -> None:
         raise RuntimeError("a bug of ours")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faas.runtime import Artifacts, Limits, Outcome, Runtime
-from tests.support import LOOP_WAT, core_wat, wat
+from tests.helpers.support import LOOP_WAT, core_wat, wat
 from tests.unit.runtime.test_assemblyscript_abi import module
 from tests.unit.runtime.test_core_abi import call
 

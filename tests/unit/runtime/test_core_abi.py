@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from faas.runtime import Outcome, Runtime
-from tests.support import LOOP_WAT, core_wat, returning_wat, wat
+from tests.helpers.support import LOOP_WAT, core_wat, returning_wat, wat
 
 
 async def call(runtime: Runtime, module: bytes | str, document: bytes = b"{}") -> Outcome:

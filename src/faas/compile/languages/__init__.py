@@ -1,4 +1,4 @@
-"""The compilers: one file per language. A new language is a file here and a name in `faas.messages.Language`."""
+"""The compilers: one file per language. A new language is a file here and a name in `faas.queue.messages.Language`."""
 
 from typing import Protocol
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from faas.compile.outcome import Compiled, Rejected
-from faas.compile.snapshot import Snapshots
+from faas.compile.wizer import Snapshots
 from faas.errors import ConfigurationError
-from faas.quantities import format_size
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
+from faas.units import format_size
 
 TOOLCHAIN = Path(__file__).parent.parent / "toolchain"
 _ANSWER_MARGIN = 1 << 20  # what an answer may have beside a module of the largest size

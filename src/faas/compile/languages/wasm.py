@@ -1,7 +1,7 @@
 """A module that the author compiled: the source is its base64. Whether it can be run is checked like any other's."""
 
-from faas import messages
 from faas.compile.outcome import Compiled, Rejected
+from faas.queue import messages
 from faas.runtime import Runtime
 
 

@@ -9,11 +9,11 @@ import time
 from random import SystemRandom
 from typing import Any
 
-from faas.quantities import format_size
-from faas.runtime import session
+from faas.runtime import host_context
 from faas.runtime.abi.convention import ABI, Host
-from faas.runtime.guest import Guest
+from faas.runtime.instance import Guest
 from faas.runtime.outcome import GuestFault
+from faas.units import format_size
 
 _STRING_CLASS = 2
 _U32 = 0xFFFF_FFFF
@@ -75,7 +75,7 @@ def _too_large(output_limit: int) -> str:
     return f"output limit of {format_size(output_limit)} exceeded"
 
 
-# -- imports: called by the guest, on its thread. None may raise (see session.guarded) ---------------------------------
+# -- imports: called by the guest, on its thread. None may raise (see host_context.guarded)
 
 
 def _text(caller: Any, pointer: int, limit: int = 8192) -> str:
@@ -93,28 +93,28 @@ def _text(caller: Any, pointer: int, limit: int = 8192) -> str:
 def _abort(caller: Any, message: int, file: int, line: int, column: int) -> None:
     where = f" in {_text(caller, file)}({line & _U32},{column & _U32})" if file else ""
     # The compiler puts `unreachable` behind every call of abort: the guest traps by itself when this returns.
-    session.current().aborted = f"abort: {_text(caller, message) or 'no message'}{where}"
+    host_context.current().aborted = f"abort: {_text(caller, message) or 'no message'}{where}"
 
 
 def _print(level: str) -> Any:
     def write(caller: Any, pointer: int) -> None:
-        session.current().log(level, _text(caller, pointer, session.current().log_room * 2 + 2))
+        host_context.current().log(level, _text(caller, pointer, host_context.current().log_room * 2 + 2))
 
     return write
 
 
 def _assert(caller: Any, condition: int, pointer: int) -> None:
     if not condition:
-        session.current().log("error", f"Assertion failed: {_text(caller, pointer)}")
+        host_context.current().log("error", f"Assertion failed: {_text(caller, pointer)}")
 
 
 def _trace(caller: Any, pointer: int, count: int, *numbers: float) -> None:
     shown = "".join(f" {number:g}" for number in numbers[: max(count, 0)])
-    session.current().log("trace", f"{_text(caller, pointer)}{shown}")
+    host_context.current().log("trace", f"{_text(caller, pointer)}{shown}")
 
 
 def _timer(caller: Any, pointer: int) -> None:
-    session.current().time_label(_text(caller, pointer, 200))
+    host_context.current().time_label(_text(caller, pointer, 200))
 
 
 _IMPORTS = {
@@ -122,7 +122,7 @@ _IMPORTS = {
     "trace": Host(("i32", "i32", "f64", "f64", "f64", "f64", "f64"), (), _trace),
     "seed": Host((), ("f64",), lambda _caller: _random.random() * 2**53),
     "Date.now": Host((), ("f64",), lambda _caller: float(time.time_ns() // 1_000_000)),
-    "performance.now": Host((), ("f64",), lambda _caller: session.current().elapsed_ms()),
+    "performance.now": Host((), ("f64",), lambda _caller: host_context.current().elapsed_ms()),
     "console.assert": Host(("i32", "i32"), (), _assert),
     "console.time": Host(("i32",), (), _timer),
     "console.timeLog": Host(("i32",), (), _timer),

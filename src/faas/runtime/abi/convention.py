@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import wasmtime
 
-from faas.runtime.guest import Guest
+from faas.runtime.instance import Guest
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -4,10 +4,10 @@
 output. Both documents are UTF-8.
 """
 
-from faas.quantities import format_size
 from faas.runtime.abi.convention import ABI
-from faas.runtime.guest import Guest
+from faas.runtime.instance import Guest
 from faas.runtime.outcome import GuestFault
+from faas.units import format_size
 
 _U32 = 0xFFFF_FFFF
 

@@ -1,0 +1,38 @@
+"""Routes of executions: list, get. Executing has a room of its own (execute.py)."""
+
+from typing import Any, get_args
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from faas.api import pagination
+from faas.api.responses import json_response
+from faas.api.schemas import execution_record_response, execution_response
+from faas.errors import InvalidRequest
+from faas.executions.model import Status
+from faas.executions.service import Executions
+from faas.functions.validation import parse_reference, parse_uuid
+
+_FILTERS = {"status": get_args(Status)}
+
+
+@get("/functions/{reference:str}/executions")
+async def list_executions(
+    request: Request[Any, Any, Any], reference: FromPath[str], executions: NamedDependency[Executions]
+) -> Response[bytes]:
+    """List a function's executions, newest first."""
+    function_id, name = parse_reference(reference)
+    page = pagination.parse(f"/functions/{reference}/executions", request.query_params, _FILTERS)
+    shown, more = await executions.list(function_id, name, limit=page.limit, cursor=page.cursor, **page.filters)
+    headers = pagination.link(page, shown, more)
+    return json_response([execution_response(execution) for execution in shown], headers=headers)
+
+
+@get("/executions/{execution_id:str}")
+async def get_execution(execution_id: FromPath[str], executions: NamedDependency[Executions]) -> Response[bytes]:
+    """Get an execution with its input and what it printed."""
+    parsed = parse_uuid(execution_id)
+    if parsed is None:
+        raise InvalidRequest("id", f"{execution_id[:100]!r} is not a UUID")
+    return json_response(execution_record_response(await executions.get(parsed)))

@@ -1,0 +1,1 @@
+"""WebAssembly to native code, in a confined process; a cache on disk."""

@@ -1,0 +1,124 @@
+"""A Foundry to run against without a port: the stand-in behind an ASGI transport, and an enricher that takes orders."""
+
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from faas.compute_module.foundry.calls import Calls
+from faas.compute_module.foundry.client import FoundryClient
+from faas.compute_module.foundry.environment import Dataset, Environment
+from faas.compute_module.foundry.run import Job, WriteMode, run_foundry
+from faas.compute_module.mock_foundry.app import MockFoundry
+from faas.compute_module.pipeline.enrichers.enricher import Enrichment
+from faas.compute_module.pipeline.settings import Settings
+from faas.compute_module.pipeline.tally import Tally
+from faas.errors import EnrichmentFailed
+
+IN = "ri.foundry.main.dataset.in"
+OUT = "ri.foundry.main.dataset.out"
+TOKEN = "s3cret-bearer-token"
+
+
+class FakeEnricher:
+    """Finds a company for every address but those told to fail; notes whom it was asked about."""
+
+    model = "fake"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.failing: set[str] = set()
+
+    async def enrich(self, email: str) -> Enrichment:
+        self.asked.append(email)
+        if email in self.failing:
+            raise EnrichmentFailed("nobody home")
+        return Enrichment(company=f"Company of {email}", title="CEO, owner")
+
+    async def aclose(self) -> None:
+        pass
+
+
+Intercept = Callable[[httpx.Request], httpx.Response | None]
+
+
+class Intercepting(httpx.AsyncBaseTransport):
+    """Lets a test answer in the stand-in's place, or raise."""
+
+    def __init__(self, app: MockFoundry, intercept: Intercept | None) -> None:
+        self._inner = httpx.ASGITransport(app=app)
+        self._intercept = intercept
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._intercept(request) if self._intercept else None
+        return answer or await self._inner.handle_async_request(request)
+
+
+class World:
+    """One stand-in with one input and one output; `run` is what the command does."""
+
+    def __init__(self, folder: Path, *, stream: bool = False, branch: str = "master") -> None:
+        self.folder = folder
+        self.branch = branch
+        (folder / "inputs").mkdir()
+        self.mock = MockFoundry(
+            inputs=folder / "inputs", uploads=folder / "uploads", stream_rids=[OUT] if stream else [], token=TOKEN
+        )
+        self.enricher = FakeEnricher()
+        self.tally = Tally()
+        self.environment = Environment(
+            api="http://foundry.test/api", stream_proxy="http://foundry.test/stream-proxy/api", token=TOKEN, aliases={}
+        )
+
+    def emails(self, *emails: str) -> None:
+        """What the input dataset holds from now on."""
+        (self.folder / "inputs" / f"{IN}.csv").write_text(
+            "\n".join(["id,email", *[f"{number},{email}" for number, email in enumerate(emails)]]) + "\n"
+        )
+
+    async def run(
+        self,
+        mode: WriteMode = "auto",
+        intercept: Intercept | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        **settings: Any,
+    ) -> list[str]:
+        """One run; the calls that it made, as `METHOD path`. They are in `self.calls` too when it fails."""
+        self.tally = Tally()
+        self.enricher.asked.clear()
+        self.mock.calls.clear()
+        job = Job(Dataset(IN, "master"), Dataset(OUT, self.branch), mode, "enriched.csv")
+        async with Calls(self.environment, transport or Intercepting(self.mock, intercept)) as calls:
+            client = FoundryClient(self.environment, calls)
+            await run_foundry(job, client, self.enricher, Settings(**settings), self.tally)
+        return self.calls
+
+    @property
+    def calls(self) -> list[str]:
+        """What the stand-in recorded in the last run."""
+        return [f"{call.method} {call.path}" for call in self.mock.calls]
+
+    def output(self) -> list[dict[str, str]]:
+        """The rows of the output dataset."""
+        import csv
+
+        file = self.mock.datasets.table(OUT, self.branch)
+        with file.open(newline="", encoding="utf-8") as lines:
+            return list(csv.DictReader(lines))
+
+    def records(self) -> list[MutableMapping[str, Any]]:
+        """The records of the output stream."""
+        return [*self.mock.streams.read(OUT, self.branch)]
+
+
+def answering(method: str, path_end: str, *answers: httpx.Response) -> Intercept:
+    """Answers the first calls whose path ends so, one after the other; the rest goes to the stand-in."""
+    left = list(answers)
+
+    def intercept(request: httpx.Request) -> httpx.Response | None:
+        if request.method == method and request.url.path.endswith(path_end) and left:
+            return left.pop(0)
+        return None
+
+    return intercept

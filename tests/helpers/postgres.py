@@ -1,0 +1,73 @@
+"""A Postgres that the service does not own: somebody else's, on a TCP port, stopped and started with pg_ctl."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from faas.database.postgres.server import _binaries
+from tests.helpers.support import free_port
+
+
+class OrdinaryPostgres:
+    """One cluster. `stop` and `start` are what its operator does; its clients are not asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/faas"
+
+    async def create(self) -> None:
+        """initdb, the first start, and a database."""
+        if os.geteuid() == 0:  # Postgres refuses root
+            shutil.chown(self._folder, "nobody")
+        await self._run("initdb", "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8", "--no-sync")
+        await self.start()
+        admin = await asyncpg.connect(self.url, database="postgres")
+        await admin.execute("CREATE DATABASE faas")
+        await admin.close()
+
+    async def start(self) -> None:
+        """Returns when it accepts connections."""
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        await self._run("pg_ctl", "start", "--wait", "--log", str(self._folder / "log"), "--options", options)
+
+    async def stop(self, mode: str = "fast") -> None:
+        """`fast` cuts every connection; `immediate` is a crash."""
+        await self._run("pg_ctl", "stop", "--wait", "--mode", mode)
+
+    async def _run(self, program: str, *arguments: str) -> None:
+        user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        process = await asyncio.create_subprocess_exec(
+            str(_binaries() / program),
+            *arguments,
+            "--pgdata",
+            str(self._folder / "data"),
+            cwd=self._folder,
+            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **identity,  # type: ignore[arg-type]
+        )
+        assert await asyncio.wait_for(process.wait(), 90) == 0, f"{program} {arguments}"
+
+
+@asynccontextmanager
+async def ordinary_postgres() -> AsyncIterator[OrdinaryPostgres]:
+    """A cluster of this test's own."""
+    folder = Path(tempfile.mkdtemp(prefix="faas-postgres-", dir="/tmp"))
+    postgres = OrdinaryPostgres(folder)
+    try:
+        await postgres.create()
+        yield postgres
+        await postgres.stop("immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

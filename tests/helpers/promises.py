@@ -1,0 +1,60 @@
+"""What must hold once everything has settled, whatever was killed: one place says it, every test of faults asks it."""
+
+from collections.abc import Iterable
+
+from faas.database.pool import Pool
+from tests.helpers.support import eventually
+
+# Every end that a row came to, in the transaction that brought it there: what is applied twice stands here twice.
+_RECORD_ENDS = """
+CREATE TABLE ends (what text, id uuid, revision int, status text);
+CREATE FUNCTION record_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ends VALUES (TG_TABLE_NAME, NEW.id, NEW.revision, NEW.status);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER record_end AFTER UPDATE ON functions FOR EACH ROW
+    WHEN (NEW.status IN ('READY', 'FAILED')) EXECUTE FUNCTION record_end();
+CREATE TRIGGER record_end AFTER UPDATE ON executions FOR EACH ROW
+    WHEN (NEW.status <> 'RUNNING') EXECUTE FUNCTION record_end();
+"""
+_UNSETTLED = """
+SELECT 'function ' || status AS what, count(*) FROM functions WHERE status NOT IN ('READY', 'FAILED') GROUP BY 1
+UNION ALL SELECT 'execution RUNNING', count(*) FROM executions WHERE status = 'RUNNING' HAVING count(*) > 0
+UNION ALL SELECT 'job', count(*) FROM pgmq.q_compilation_jobs HAVING count(*) > 0
+UNION ALL SELECT 'result', count(*) FROM pgmq.q_compilation_results HAVING count(*) > 0
+"""
+_ANSWERED_TWICE = """
+SELECT message ->> 'functionId' || ' revision ' || (message ->> 'revision') AS what
+FROM pgmq.a_compilation_results
+WHERE message ? 'success'
+GROUP BY message ->> 'functionId', message ->> 'revision'
+HAVING count(*) > 1
+"""
+
+
+async def record_ends(pool: Pool) -> None:
+    """Have the database write down from now on how often a function or an execution came to its end."""
+    await pool.execute(_RECORD_ENDS)
+
+
+async def assert_promises_are_kept(
+    pool: Pool, *, functions: Iterable[str], executions: Iterable[str] = (), timeout: float = 40
+) -> None:
+    """Everything settles within `timeout` seconds; what was acknowledged (ids) is there; nothing was applied twice.
+
+    `executions` are those whose outcome a client was told: they are at an end, and stay so.
+    """
+
+    async def unsettled() -> list[tuple[str, int]]:
+        return [(row["what"], row["count"]) for row in await pool.fetch(_UNSETTLED)]
+
+    assert await eventually(unsettled, lambda left: not left, timeout=timeout) == []
+    found = {str(row["id"]) for row in await pool.fetch("SELECT id FROM functions")}
+    assert set(functions) <= found, "an acknowledged function is missing"
+    ended = {str(row["id"]) for row in await pool.fetch("SELECT id FROM executions WHERE status <> 'RUNNING'")}
+    assert set(executions) <= ended, "an acknowledged execution is missing"
+    twice = await pool.fetch("SELECT what, id FROM ends GROUP BY what, id, revision HAVING count(*) > 1")
+    assert [tuple(row) for row in twice] == [], "applied twice"
+    answered = await pool.fetch(_ANSWERED_TWICE)
+    assert [row["what"] for row in answered] == [], "one job has two results"

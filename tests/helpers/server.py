@@ -1,0 +1,193 @@
+"""A really started `faas serve`: its own process, a port of its own, real HTTP."""
+
+import asyncio
+import atexit
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from tests.helpers.support import Platform, eventually
+
+COMMAND = str(Path(sys.executable).parent / "faas")
+
+# For `faas serve`. Getting the AssemblyScript compiler ready takes seconds of a processor, so that a test says when it
+# wants one; the others' servers take wat and wasm.
+EVERY_LANGUAGE = ("--languages", "assemblyscript,wat,wasm")
+
+
+class Server:
+    """A server's process, the address that it printed, and all that it wrote."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.url = ""
+        self.lines: list[str] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def await_address(self) -> None:
+        """Read until the server says where it serves."""
+        assert self.process.stderr
+        while line := (await self.process.stderr.readline()).decode():
+            self.lines.append(line.rstrip())
+            if found := re.search(r"serves (http://[\w.:\[\]]+)", line):
+                self.url = found[1]
+                self._reading = asyncio.create_task(self._read())
+                return
+        raise AssertionError("the server ended:\n" + "\n".join(self.lines))
+
+    async def _read(self) -> None:
+        assert self.process.stderr
+        while line := (await self.process.stderr.readline()).decode():
+            self.lines.append(line.rstrip())
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait for the end; the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        code = await asyncio.wait_for(self.process.wait(), 40)
+        if self._reading:
+            await self._reading
+        return code
+
+
+def _own_folder() -> str:
+    """A data directory for one server: native code that another has kept would be an answer too soon."""
+    folder = tempfile.mkdtemp(prefix="faas-server-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _kill(pid: int) -> None:
+    """End a server that a test left behind when it failed. Nothing is done to who is no child of ours any more."""
+    with suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def start_server(
+    *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+) -> Server:
+    """Start `faas serve` on a free port with an empty PATH: nothing of the system's is needed.
+
+    It takes wat and wasm, unless `arguments` say EVERY_LANGUAGE.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *prefix,
+        COMMAND,
+        "serve",
+        "--port",
+        "0",
+        *arguments,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        env={
+            "PATH": "",
+            "HOME": "/nonexistent",
+            "FAAS_DATA_DIR": _own_folder(),
+            "FAAS_LANGUAGES": "wat,wasm",
+            **(environment or {}),
+        },
+        limit=1 << 24,
+    )
+    atexit.register(_kill, process.pid)
+    server = Server(process)
+    try:
+        await server.await_address()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        raise
+    return server
+
+
+@asynccontextmanager
+async def serving(*arguments: str, environment: dict[str, str] | None = None) -> AsyncIterator[Server]:
+    """A server that is stopped in the end, as an operator stops it."""
+    server = await start_server(*arguments, environment=environment)
+    try:
+        yield server
+    finally:
+        code = await server.stop()
+    assert code == 0, "\n".join(server.lines)
+
+
+async def failing(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run `faas …` to its end: the exit code and what it wrote to stderr."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *arguments,
+        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **(environment or {})},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, err.decode()
+
+
+@asynccontextmanager
+async def client_of(server: Server, database_url: str) -> AsyncIterator[Platform]:
+    """HTTP to the server, and a look into its database."""
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http,
+        asyncpg.create_pool(database_url, min_size=1, max_size=3) as pool,
+    ):
+        yield Platform(http, pool)
+
+
+def processes_of(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                child = int(folder.name)
+                found += [child, *processes_of(child)]
+    return found
+
+
+def compilers_of(server: Server, program: str) -> list[int]:
+    """The server's confined processes that run `program`, such as worker.mjs."""
+    found = []
+    for pid in processes_of(server.process.pid):
+        with suppress(OSError):
+            if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+async def freeze_compilers(server: Server, program: str) -> list[int]:
+    """Stop those, once there are some that can work: what they get then takes for ever."""
+
+    async def ready() -> list[int]:
+        events = [json.loads(line) for line in server.lines if line.startswith("{")]
+        started = {event["pid"] for event in events if event["event"] == "worker.started"}
+        return [pid for pid in compilers_of(server, program) if pid in started]
+
+    pids = await eventually(ready)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,250 @@
+"""compilation_results: applied once, never late or outdated, and whatever somebody sends ends somewhere (Flow 6)."""
+
+import base64
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from faas.database.pool import Pool
+from tests.helpers.support import Platform, core_wat, eventually, wat
+
+READY_WASM = base64.b64encode(wat(core_wat())).decode()
+
+
+async def send(pool: Pool, message: Any, queue: str = "compilation_results") -> int:
+    text = message if isinstance(message, str) else json.dumps(message)
+    sent: int = await pool.fetchval("SELECT * FROM pgmq.send($1, $2::jsonb)", queue, text)
+    return sent
+
+
+async def waiting(bare_platform: Platform, name: str = "waits") -> dict[str, Any]:
+    """A function whose job a compiler elsewhere (this test) has taken out of the queue."""
+    function = await bare_platform.register(name, "elsewhere", "assemblyscript")
+    await take_job(bare_platform.pool, function["id"])
+    return function
+
+
+async def take_job(pool: Pool, function_id: str) -> dict[str, Any]:
+    async def take() -> dict[str, Any]:
+        row = await pool.fetchrow(
+            "DELETE FROM pgmq.q_compilation_jobs WHERE message ->> 'functionId' = $1 RETURNING message::text",
+            function_id,
+        )
+        return {} if row is None else dict(json.loads(row["message"]))
+
+    return await eventually(take)
+
+
+async def archived(pool: Pool, message_id: int) -> dict[str, Any]:
+    async def find() -> Any:
+        return await pool.fetchrow(
+            "SELECT message::text, headers::text FROM pgmq.a_compilation_results WHERE msg_id = $1", message_id
+        )
+
+    row = await eventually(find)
+    return dict(json.loads(row["headers"] or "{}"))
+
+
+async def get(bare_platform: Platform, name: str = "waits") -> dict[str, Any]:
+    function: dict[str, Any] = (await bare_platform.http.get(f"/functions/{name}")).json()
+    return function
+
+
+async def test_a_compiler_elsewhere_speaks_the_two_queues_in_plain_sql(bare_platform: Platform) -> None:
+    function = await bare_platform.register("waits", "any source", "assemblyscript")
+    job = await take_job(bare_platform.pool, function["id"])
+    assert job == {
+        "functionId": function["id"], "revision": 1, "language": "assemblyscript", "source": "any source"
+    }  # fmt: skip
+    await send(bare_platform.pool, {"kind": "started", "functionId": function["id"], "revision": 1})
+
+    async def status() -> str:
+        return str((await get(bare_platform))["status"])
+
+    await eventually(status, lambda found: found == "COMPILING")
+    await send(
+        bare_platform.pool,
+        {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM, "error": None},
+    )
+    assert (await bare_platform.settled("waits"))["status"] == "READY"
+    assert (await bare_platform.execute("waits", {"a": 1}))["output"] == {"a": 1}
+
+
+async def test_a_failure_is_the_compilers_own_words(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    error = "ERROR: no such thing\n  in function.ts(1,2)"
+    await send(bare_platform.pool, {"functionId": function["id"], "revision": 1, "success": False, "error": error})
+    found = await bare_platform.settled("waits")
+    assert (found["status"], found["compileError"]) == ("FAILED", error)
+
+
+async def test_a_result_without_a_revision_is_for_the_current_one(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    await send(bare_platform.pool, {"functionId": function["id"], "success": True, "wasmBinary": READY_WASM})
+    assert (await bare_platform.settled("waits"))["status"] == "READY"
+
+
+async def test_twice_and_late_change_nothing(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    result = {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}
+    await send(bare_platform.pool, result)
+    before = await bare_platform.settled("waits")
+    again = [
+        await send(bare_platform.pool, result),
+        await send(bare_platform.pool, {**result, "success": False, "wasmBinary": None, "error": "late"}),
+        await send(bare_platform.pool, {"kind": "started", "functionId": function["id"], "revision": 1}),
+        await send(bare_platform.pool, {"kind": "started", "functionId": function["id"]}),
+    ]
+    for message_id in again:
+        assert await archived(bare_platform.pool, message_id) == {}
+    assert await get(bare_platform) == before
+
+
+async def test_a_result_for_an_older_source_changes_nothing(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    body = {"name": "waits", "language": "assemblyscript", "source": "newer"}
+    assert (await bare_platform.http.put("/functions/waits", json=body)).json()["revision"] == 2
+    await take_job(bare_platform.pool, function["id"])
+    old = {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}
+    await archived(bare_platform.pool, await send(bare_platform.pool, old))
+    assert (await get(bare_platform))["status"] == "PENDING"
+    newer = base64.b64encode(wat(core_wat("(i64.const 0)"))).decode()
+    await send(bare_platform.pool, {**old, "revision": 2, "wasmBinary": newer})
+    assert (await bare_platform.settled("waits"))["status"] == "READY"
+    binary = await bare_platform.pool.fetchval("SELECT wasm_binary FROM functions")
+    assert binary == base64.b64decode(newer)
+
+
+async def test_a_result_for_a_deleted_function_is_archived(bare_platform: Platform) -> None:
+    result = {"functionId": str(uuid4()), "revision": 1, "success": True, "wasmBinary": READY_WASM}
+    assert await archived(bare_platform.pool, await send(bare_platform.pool, result)) == {}
+
+
+UNUSABLE: list[tuple[dict[str, Any], str]] = [
+    ({"wasmBinary": base64.b64encode(b"junk").decode()}, "not a valid WebAssembly module"),
+    ({"wasmBinary": base64.b64encode(wat("(module)")).decode()}, "follows no known calling convention"),
+    ({"wasmBinary": "no base64!"}, "the compiler's module is not base64"),
+    ({"wasmBinary": None}, "the compiler reported success without a module"),
+    ({"success": False}, "the compiler failed without saying why"),
+]
+
+
+@pytest.mark.parametrize(("change", "error"), UNUSABLE)
+async def test_a_module_is_judged_here_whoever_compiled_it(
+    bare_platform: Platform, change: dict[str, Any], error: str
+) -> None:
+    function = await waiting(bare_platform)
+    result = {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM, **change}
+    await send(bare_platform.pool, result)
+    found = await bare_platform.settled("waits")
+    assert found["status"] == "FAILED"
+    assert error in found["compileError"]
+
+
+async def test_line_breaks_in_base64_do_not_matter(bare_platform: Platform) -> None:
+    """Postgres' encode() breaks its lines, as base64(1) does."""
+    function = await waiting(bare_platform)
+    await bare_platform.pool.execute(
+        "SELECT pgmq.send('compilation_results', jsonb_build_object('functionId', $1::text, 'revision', 1, "
+        "'success', true, 'wasmBinary', encode($2::bytea, 'base64')))",
+        function["id"],
+        wat(core_wat()),
+    )
+    assert (await bare_platform.settled("waits"))["status"] == "READY"
+
+
+async def test_an_endless_error_is_cut(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    await send(bare_platform.pool, {"functionId": function["id"], "success": False, "error": "x" * 200_000})
+    found = await bare_platform.settled("waits")
+    assert len(found["compileError"]) < 70_000
+    assert found["compileError"].endswith("… 134464 more characters")
+
+
+@pytest.mark.parametrize("revision", [3_000_000_000, 0, -1, 1.5, "one", [1]])
+async def test_a_revision_that_is_none_ends_somewhere(bare_platform: Platform, revision: object) -> None:
+    function = await waiting(bare_platform)
+    result = {"functionId": function["id"], "revision": revision, "success": True, "wasmBinary": READY_WASM}
+    headers = await archived(bare_platform.pool, await send(bare_platform.pool, result))
+    assert headers["rejected"].startswith("does not decode: ")
+    assert (await bare_platform.settled("waits"))["status"] == "FAILED"
+
+
+UNDECODABLE = ['{"success": true}', "[]", '"text"', "null", '{"functionId": "x", "success": true}', '{"kind": "other"}']
+
+
+@pytest.mark.parametrize("message", UNDECODABLE)
+async def test_what_does_not_decode_is_archived_with_its_reason(bare_platform: Platform, message: str) -> None:
+    headers = await archived(bare_platform.pool, await send(bare_platform.pool, message))
+    assert headers["rejected"].startswith("does not decode: ")
+
+
+async def test_what_does_not_decode_fails_the_function_that_waits_for_it(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    await send(bare_platform.pool, {"functionId": function["id"], "revision": 1, "success": "perhaps"})
+    found = await bare_platform.settled("waits")
+    assert found["status"] == "FAILED"
+    assert "could not be used: does not decode" in found["compileError"]
+
+
+async def test_a_message_read_more_than_five_times_is_given_up(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    async with bare_platform.pool.acquire() as connection, connection.transaction():
+        message_id = await connection.fetchval(
+            "SELECT * FROM pgmq.send('compilation_results', $1::jsonb)",
+            json.dumps({"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}),
+        )
+        await connection.execute("UPDATE pgmq.q_compilation_results SET read_ct = 5 WHERE msg_id = $1", message_id)
+    assert (await archived(bare_platform.pool, message_id))["rejected"] == "given up after 5 attempts"
+    found = await bare_platform.settled("waits")
+    assert (found["status"], "given up after 5 attempts" in found["compileError"]) == ("FAILED", True)
+
+
+async def test_a_passing_database_failure_leaves_the_message_for_redelivery(bare_platform: Platform) -> None:
+    """The function's row is locked for longer than the handler waits: it is cancelled, read again, and applied."""
+    function = await waiting(bare_platform)
+    name = await bare_platform.pool.fetchval("SELECT current_database()")
+    async with bare_platform.pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SELECT FROM functions FOR UPDATE")
+        message_id = await send(
+            bare_platform.pool,
+            {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM},
+        )
+
+        async def blocked() -> Any:
+            return await bare_platform.pool.fetchval(
+                "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'", name
+            )
+
+        # The connection that holds the message breaks in the middle of Flow 6's update.
+        await bare_platform.pool.execute("SELECT pg_terminate_backend($1)", await eventually(blocked))
+        await transaction.rollback()
+    assert (await bare_platform.settled("waits"))["status"] == "READY"
+    assert await archived(bare_platform.pool, message_id) == {}
+    reads = await bare_platform.pool.fetchval(
+        "SELECT read_ct FROM pgmq.a_compilation_results WHERE msg_id = $1", message_id
+    )
+    assert reads == 2
+
+
+async def test_a_result_and_its_archiving_are_one_transaction(bare_platform: Platform) -> None:
+    """Where archiving fails, the function is as it was."""
+    function = await waiting(bare_platform)
+    await bare_platform.pool.execute("ALTER TABLE pgmq.a_compilation_results RENAME TO away")
+    await send(
+        bare_platform.pool, {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}
+    )
+
+    async def attempts() -> int:
+        return int(
+            await bare_platform.pool.fetchval("SELECT coalesce(max(read_ct), 0) FROM pgmq.q_compilation_results")
+        )
+
+    await eventually(attempts, lambda count: count >= 2)
+    assert (await get(bare_platform))["status"] == "PENDING"
+    await bare_platform.pool.execute("ALTER TABLE pgmq.away RENAME TO a_compilation_results")
+    assert (await bare_platform.settled("waits"))["status"] == "READY"

@@ -1,0 +1,79 @@
+"""A confined program that answers once: the next process of it waits, is gone when it must be, and is not missed."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from faas.sandbox import OneShot, Refused, Sandbox
+from tests.helpers.support import eventually
+
+READS = "import sys; text = sys.stdin.read(); sys.exit(3) if text == 'fail' else print(text.upper(), end='')"
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    python = Path(sys.base_prefix)
+    return Sandbox(
+        name="shouting", command=[sys.executable, "-I", "-S", "-c", READS], readable=[python], memory=256 << 20
+    )
+
+
+async def waiting(program: OneShot) -> asyncio.subprocess.Process:
+    assert program._next
+    return await program._next
+
+
+async def gone(process: asyncio.subprocess.Process) -> None:
+    async def ended() -> bool:
+        return process.returncode is not None
+
+    assert await eventually(ended)
+
+
+async def test_the_next_process_is_started_ahead(sandbox: Sandbox) -> None:
+    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    assert await program.run(b"one") == b"ONE"
+    ahead = await waiting(program)
+    assert await program.run(b"two") == b"TWO"
+    assert ahead.returncode == 0
+    assert (await waiting(program)).pid != ahead.pid
+    await program.close()
+
+
+async def test_two_at_once_do_not_share_one(sandbox: Sandbox) -> None:
+    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    await program.run(b"")
+    assert await asyncio.gather(*(program.run(text) for text in (b"a", b"b", b"c"))) == [b"A", b"B", b"C"]
+    await program.close()
+
+
+async def test_one_that_died_while_it_waited_is_not_missed(sandbox: Sandbox) -> None:
+    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    await program.run(b"")
+    ahead = await waiting(program)
+    ahead.kill()
+    await gone(ahead)
+    assert await program.run(b"still") == b"STILL"
+    await program.close()
+
+
+async def test_a_failure_is_that_calls_alone(sandbox: Sandbox) -> None:
+    program = OneShot(sandbox, timeout=20, answer_limit=3)
+    with pytest.raises(Refused, match="shouting failed with exit code 3"):
+        await program.run(b"fail")
+    with pytest.raises(Refused, match="output limit of 3 bytes"):
+        await program.run(b"long")
+    assert await program.run(b"yes") == b"YES"
+    await program.close()
+
+
+async def test_nothing_waits_any_more_when_it_is_closed(sandbox: Sandbox) -> None:
+    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    await program.run(b"")
+    ahead = await waiting(program)
+    await program.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(ahead.pid, 0)

@@ -1,0 +1,115 @@
+"""What a client may do to a connection, over a real port: what is no ordinary request ends, and in good order."""
+
+import asyncio
+
+import pytest
+
+from faas.server import limits
+from tests.helpers.connections import Connection, Port, execute
+
+CHUNKED = (
+    b"POST /functions/echo/execute HTTP/1.1\r\nhost: faas\r\ncontent-type: application/json\r\n"
+    b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+)
+HEALTH = b"GET /health HTTP/1.1\r\nhost: faas\r\n"
+
+
+@pytest.mark.parametrize("trailer", [b"a: b\r\n", b"x"], ids=["many", "one without end"])
+async def test_trailers_are_no_way_to_fill_the_memory(connection: Connection, trailer: bytes) -> None:
+    connection.send(CHUNKED)
+    for _ in range(40):
+        connection.send(trailer * (8192 // len(trailer)))
+        await asyncio.sleep(0.01)
+    status, head, _ = await connection.answer()
+    assert (status, head["connection"]) == (431, "close")
+    assert await connection.closed()
+
+
+async def test_trailers_are_no_headers(connection: Connection) -> None:
+    connection.send(CHUNKED + b"X-Request-Id: trailing\r\nExpect: 100-continue\r\n\r\n" + execute())
+    status, head, _ = await connection.answer()
+    assert (status, head["x-request-id"] == "trailing") == (200, False)
+    assert (await connection.answer())[0] == 200
+
+
+async def test_a_long_body_in_chunks_is_no_trailer(connection: Connection) -> None:
+    body = b'{"input":{"a":"' + b"x" * 300_000 + b'"}}'
+    connection.send(CHUNKED.replace(b"2\r\n{}\r\n0\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)))
+    assert (await connection.answer())[0] == 200
+
+
+async def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(port: Port) -> None:
+    long = HEALTH + b"x-long: " + b"x" * limits.HEAD_LIMIT + b"\r\n\r\n"
+    for size in (len(long), 1000):
+        connection = await port.connect()
+        for start in range(0, len(long), size):
+            connection.send(long[start : start + size])
+            await asyncio.sleep(0)
+        assert (await connection.answer())[0] == 431
+        assert await connection.closed()
+        await connection.close()
+    assert port.asked == []
+
+
+async def test_many_small_heads_at_once_are_none_too_long(connection: Connection) -> None:
+    connection.send((HEALTH + b"x-long: " + b"x" * 8000 + b"\r\n\r\n") * 12)
+    assert [(await connection.answer())[0] for _ in range(12)] == [200] * 12
+
+
+async def test_empty_lines_do_not_keep_a_connection(connection: Connection) -> None:
+    connection.send(execute())
+    await connection.answer()
+    connection.send(b"\r\n")
+    assert await connection.closed()
+
+
+async def test_an_early_refusal_does_not_keep_a_connection_whose_body_still_comes(connection: Connection) -> None:
+    connection.send(HEALTH.replace(b"GET", b"POST") + b"content-length: 100\r\n\r\n")
+    assert (await connection.answer())[0] == 405
+    connection.send(b"x" * 100)
+    assert await connection.closed()
+
+
+async def test_a_client_that_is_refused_leave_need_not_send_its_body(connection: Connection) -> None:
+    announced = execute().replace(b"content-length: 12", b"content-length: 100000000\r\nexpect: 100-continue")
+    connection.send(announced.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    status, head, _ = await connection.answer()
+    assert (status, head["connection"]) == (413, "close")
+    assert await connection.closed()
+
+
+async def test_what_follows_a_request_for_another_protocol_is_not_awaited(connection: Connection) -> None:
+    connection.send(HEALTH + b"connection: upgrade\r\nupgrade: h2c\r\n\r\n" + execute())
+    status, head, _ = await connection.answer()
+    assert (status, head["connection"]) == (200, "close")
+    assert await connection.closed()
+
+
+@pytest.mark.parametrize("target", ["/functions/echo/execute", "/functions/echo/execute?", "/functions"])
+async def test_a_length_of_a_thousand_digits_is_refused(connection: Connection, target: str) -> None:
+    given = f"POST {target} HTTP/1.1\r\nhost: faas\r\ncontent-type: application/json\r\n"
+    connection.send(f"{given}content-length: {'0' * 5000}2\r\n\r\n{{}}".encode())
+    assert (await connection.answer())[0] == 400
+    assert await connection.closed()
+
+
+@pytest.mark.parametrize("query", ["", "?"])
+async def test_of_two_request_ids_the_first_is_taken(connection: Connection, query: str) -> None:
+    connection.send(
+        execute("echo", "{}", "x-request-id: one", "x-request-id: two").replace(b" HTTP", f"{query} HTTP".encode())
+    )
+    assert (await connection.answer())[1]["x-request-id"] == "one"
+
+
+async def test_a_request_that_waits_for_another_is_not_called_slow(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server reads on when it has answered: till then it is not the client who lets it wait."""
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT", 0.3)
+    last = execute("echo", '{"last":true}')
+    connection.send(execute("loop") + execute() + last[:-5])
+    await asyncio.sleep(0.1)
+    connection.send(last[-5:])
+    assert (await connection.answer())[2]["errorMessage"].startswith("time limit")
+    assert (await connection.answer())[0] == 200
+    assert (await connection.answer())[2]["output"] == {"last": True}

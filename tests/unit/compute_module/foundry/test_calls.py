@@ -1,0 +1,238 @@
+"""Retries, pauses and messages of the calls to Foundry, in virtual time."""
+
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faas.compute_module.foundry.calls import Calls, retry_after
+from faas.compute_module.foundry.environment import Environment
+from faas.compute_module.pipeline.redaction import hash_email
+from faas.errors import FoundryFailed
+from tests.helpers.compute_module import virtual_time
+
+TOKEN = "s3cret-bearer-token"
+ENVIRONMENT = Environment(api="http://f.test/api", stream_proxy="http://f.test/sp", token=TOKEN, aliases={})
+Answer = httpx.Response | Exception
+
+
+def call(*answers: Answer, method: str = "GET") -> tuple[httpx.Response | FoundryFailed, list[float]]:
+    """What comes of a call that gets these answers, the last one for ever; and when it was tried."""
+    tried: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(round(virtual_time.now(), 6))
+        given_answer = answers[min(len(tried), len(answers)) - 1]
+        if isinstance(given_answer, Exception):
+            raise given_answer
+        return given_answer
+
+    async def main() -> httpx.Response | FoundryFailed:
+        async with Calls(ENVIRONMENT, httpx.MockTransport(answer)) as calls:
+            try:
+                return await calls.call("read x", method, "http://f.test/api/x")
+            except FoundryFailed as failure:
+                return failure
+
+    return virtual_time.run(main()), tried
+
+
+def status(code: int, **headers: str) -> httpx.Response:
+    return httpx.Response(code, headers=headers, json={"errorName": "Busy"})
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_eight_attempts_with_doubling_pauses(code: int, method: str) -> None:
+    response, tried = call(status(code), method=method)
+    assert isinstance(response, httpx.Response)
+    assert response.status_code == code
+    assert [round(later - earlier, 6) for earlier, later in pairwise(tried)] == [
+        0.2, 0.4, 0.8, 1.6, 2, 2, 2,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("slow"),
+        httpx.ReadTimeout("slow"),
+        httpx.ReadError("reset"),
+        httpx.WriteError("reset"),
+        httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
+    ],
+)
+def test_no_answer_is_tried_again(error: Exception) -> None:
+    response, tried = call(error, error, httpx.Response(200))
+    assert isinstance(response, httpx.Response)
+    assert len(tried) == 3
+
+
+@pytest.mark.parametrize("code", [200, 204, 301, 302, 400, 401, 403, 404, 409, 413])
+def test_other_answers_are_final(code: int) -> None:
+    assert len(call(status(code))[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "pause"), [("5", 5), ("0", 0.2), ("3600", 60), ("soon", 0.2), ("", 0.2), ("-1", 0.2), ("9" * 40, 0.2)]
+)
+def test_retry_after_is_honoured(header: str, pause: float) -> None:
+    tried = call(status(429, **{"Retry-After": header}), httpx.Response(200))[1]
+    assert tried == [0, pause]
+
+
+def test_retry_after_may_be_a_date() -> None:
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert (retry_after("Wed, 21 Oct 2115 07:28:00 GMT") or 0) > 1e6
+
+
+@given(st.text(max_size=40))
+def test_any_retry_after_is_a_number_or_none(text: str) -> None:
+    seconds = retry_after(text)
+    assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (httpx.ConnectError("refused"), "Foundry: read x: cannot connect to f.test: refused"),
+        (httpx.ReadTimeout(""), "Foundry: read x: no answer from f.test within 60s"),
+        (httpx.RemoteProtocolError("cut"), "Foundry: read x: the connection to f.test broke: cut"),
+        (
+            httpx.ConnectError(f"key={TOKEN} a@x.io"),
+            "Foundry: read x: cannot connect to f.test: key=[redacted] " + hash_email("a@x.io"),
+        ),
+        (httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'"), "Foundry: read x: the connection to"),
+    ],
+)
+def test_no_answer_is_one_line_without_secrets(error: Exception, message: str) -> None:
+    failure, _ = call(error)
+    assert str(failure).startswith(message)
+    assert TOKEN not in str(failure)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
+    failure, tried = call(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"))
+    assert "CERTIFICATE_VERIFY_FAILED" in str(failure)
+    assert len(tried) == 1
+
+
+def failing(response: httpx.Response) -> str:
+    async def main() -> None:
+        async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: response)) as calls:
+            await calls.json("read x", "GET", "http://f.test/api/x")
+
+    with pytest.raises(FoundryFailed) as caught:
+        virtual_time.run(main())
+    return str(caught.value)
+
+
+def test_an_error_shows_name_code_and_instance_but_never_parameters() -> None:
+    body = {
+        "errorName": "DatasetNotFound",
+        "errorCode": "NOT_FOUND",
+        "errorInstanceId": "9c1f",
+        "parameters": {"secret": "do-not-show"},
+    }
+    message = failing(httpx.Response(404, json=body))
+    assert message == ("Foundry: read x: 404 errorName=DatasetNotFound errorCode=NOT_FOUND errorInstanceId=9c1f")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"errorCode": "CONFLICT", "parameters": {"a": "do-not-show"}}', "400 errorCode=CONFLICT"),
+        ('{"errorName": null, "errorCode": "C", "parameters": {"a": "do-not-show"}}', "400 errorCode=C"),
+        ('{"errorName": "X", "parameters": {"a": "do-not-show', '400 {"errorName": "X",'),
+        ('[{"errorName": "X", "parameters": {"a": "do-not-show"}}]', '400 [{"errorName": "X",'),
+        ('{"message": "{\\"parameters\\": {\\"a\\": \\"do-not-show\\"}}"}', '400 {"message": "{'),
+    ],
+)
+def test_parameters_are_not_shown_in_errors_of_another_form_either(body: str, message: str) -> None:
+    assert failing(httpx.Response(400, text=body)) == f"Foundry: read x: {message}"
+
+
+def test_names_are_redacted_too() -> None:
+    message = failing(httpx.Response(400, json={"errorName": f"Bad:{TOKEN}\n\x1b[31m" + "x" * 500}))
+    assert TOKEN not in message
+    assert "\n" not in message
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (httpx.Response(200, text="<html>\n<h1>Sign in</h1>"), "the answer is not JSON: <html> <h1>Sign in</h1>"),
+        (httpx.Response(200, text='{"rid": "ri.'), 'the answer is not JSON: {"rid": "ri.'),
+        (httpx.Response(200, content=b""), "the answer is not JSON: (empty)"),
+        (httpx.Response(200, content=b"\xff\xfe"), "the answer is not JSON: \ufffd\ufffd"),
+        (httpx.Response(200, content=b"[" * 99999), "the answer is not JSON: [["),
+        (httpx.Response(400, text=f"no {TOKEN} here, Bearer abc"), "400 no [redacted] here, Bearer [redacted]"),
+        (httpx.Response(403), "403"),
+        (
+            httpx.Response(302, headers={"Location": "http://f.test/loop?token=abc"}),
+            "302, a redirect to http://f.test/loop?token=[redacted], which is not followed",
+        ),
+        (httpx.Response(400, json={"parameters": {"x": 1}, "errorName": 3}), "400 {"),
+    ],
+)
+def test_wrong_answers_are_one_line(response: httpx.Response, message: str) -> None:
+    shown = failing(response)
+    assert shown.startswith(f"Foundry: read x: {message}")
+    assert len(shown.encode()) < 320
+
+
+@pytest.mark.parametrize("offset", range(200, 260, 7))
+def test_a_secret_on_the_edge_of_what_is_shown_is_not_cut_open(offset: int) -> None:
+    message = failing(httpx.Response(400, text="x" * offset + " " + TOKEN + " tail"))
+    assert TOKEN[:6] not in message
+
+
+async def test_a_body_goes_to_a_file_and_only_when_it_is_a_success(tmp_path: Path) -> None:
+    answers = [
+        httpx.Response(200, content=b"abc", headers={"Content-Type": "text/csv"}),
+        httpx.Response(404, text="no"),
+    ]
+    async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: answers.pop(0))) as calls:
+        response = await calls.call("x", "GET", "http://f.test/x", into=tmp_path / "t")
+        assert (tmp_path / "t").read_bytes() == b"abc"
+        assert response.headers["Content-Type"] == "text/csv"
+        response = await calls.call("x", "GET", "http://f.test/x", into=tmp_path / "u")
+        assert response.text == "no"
+        assert not (tmp_path / "u").exists()
+
+
+async def test_a_truncated_body_is_fetched_again_from_the_start(tmp_path: Path) -> None:
+    async def cut() -> AsyncIterator[bytes]:
+        yield b"email\nhalf"
+        raise httpx.RemoteProtocolError("peer closed connection")
+
+    answers: list[Callable[[], httpx.Response]] = [
+        lambda: httpx.Response(200, content=cut()),
+        lambda: httpx.Response(200, content=b"email\nwhole\n"),
+    ]
+    async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: answers.pop(0)())) as calls:
+        await calls.call("x", "GET", "http://f.test/x", into=tmp_path / "t")
+    assert (tmp_path / "t").read_bytes() == b"email\nwhole\n"
+
+
+def test_an_upload_is_sent_whole_in_every_attempt(tmp_path: Path) -> None:
+    file = tmp_path / "upload"
+    file.write_bytes(b"0123456789" * 300_000)
+    seen: list[tuple[int, str | None, str | None]] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((len(await request.aread()), request.headers["Content-Length"], request.headers["Content-Type"]))
+        return httpx.Response(503 if len(seen) == 1 else 200)
+
+    async def main() -> None:
+        async with Calls(ENVIRONMENT, httpx.MockTransport(answer)) as calls:
+            await calls.call("x", "POST", "http://f.test/x", upload=file)
+
+    virtual_time.run(main())
+    assert seen == [(3_000_000, "3000000", "application/octet-stream")] * 2

@@ -1,0 +1,221 @@
+"""The Gemini enricher: the official SDK against a fake of the HTTP API, in virtual time."""
+
+import asyncio
+import sys
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from faas.compute_module.pipeline.attempts import Attempts
+from faas.compute_module.pipeline.enrichers.enricher import Enrichment
+from faas.compute_module.pipeline.enrichers.gemini import GeminiEnricher
+from faas.compute_module.pipeline.rate import RateLimit
+from faas.compute_module.pipeline.rows import ok_row
+from faas.errors import ConfigurationError, EnrichmentFailed
+from tests.helpers.compute_module import virtual_time
+from tests.helpers.compute_module.fake_gemini import PERSON, FakeGemini, candidate, error, person
+
+KEY = "gemini-test-key-0123456789"
+
+
+def enrich(
+    fake: FakeGemini | httpx.AsyncBaseTransport, *, max_retries: int = 3, request_timeout: float = 30, **options: Any
+) -> Enrichment:
+    """What a run gets for one address."""
+    transport = httpx.ASGITransport(app=fake) if isinstance(fake, FakeGemini) else fake
+
+    async def main() -> Enrichment:
+        if isinstance(fake, FakeGemini):
+            fake.now = virtual_time.now
+        enricher = GeminiEnricher(key=KEY, model="gemini-x", transport=transport, **options)
+        try:
+            return await Attempts(max_retries, request_timeout, RateLimit(0)).enrich(enricher, "jane@acme.example")
+        finally:
+            await enricher.aclose()
+
+    return virtual_time.run(main())
+
+
+def failure(*answers: Any, **options: Any) -> tuple[str, FakeGemini]:
+    fake = FakeGemini(*answers)
+    with pytest.raises(EnrichmentFailed) as caught:
+        enrich(fake, **options)
+    assert KEY not in str(caught.value)
+    return str(caught.value), fake
+
+
+def test_success_is_one_call_with_what_the_contract_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_API_KEY", "another key")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    fake = FakeGemini(person())
+    assert enrich(fake, base_url="http://gemini.test/proxy") == msgspec.convert(PERSON, Enrichment)
+    (request,) = fake.received
+    assert request.path == "/proxy/v1beta/models/gemini-x:generateContent"
+    assert request.headers["x-goog-api-key"] == KEY
+    assert request.headers["host"] == "gemini.test"
+    assert request.body["contents"][0]["parts"][0]["text"].endswith("\n\njane@acme.example")
+    assert request.body["tools"] == [{"googleSearch": {}}, {"urlContext": {}}]
+    config = request.body["generationConfig"]
+    assert (config["candidateCount"], config["responseMimeType"]) == (1, "application/json")
+    schema = {name: value for name, value in config["responseSchema"].items() if name != "property_ordering"}
+    assert schema == {
+        "type": "OBJECT",
+        "properties": {name: {"type": "STRING"} for name in PERSON},
+        "required": list(PERSON),
+    }
+
+
+def test_parts_are_joined_and_thoughts_left_out() -> None:
+    parts = [{"text": "hm", "thought": True}, {"text": '{"linkedin_url":"u","company":"c","title":"t",'}]
+    parts.append({"text": '"description":" d ","confidence":"low"}'})
+    found = enrich(FakeGemini({"candidates": [{"content": {"parts": parts}}]}))
+    assert found.description == "d"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(429, "RESOURCE_EXHAUSTED", "slow down"),
+        error(500, "INTERNAL", "oops"),
+        error(503, "UNAVAILABLE", "busy"),
+        (502, b"<html>bad gateway</html>"),
+        (500, b""),
+    ],
+)
+def test_429_and_5xx_are_tried_again(answer: Any) -> None:
+    fake = FakeGemini(answer, answer, person())
+    assert enrich(fake).company == "Acme"
+    assert len(fake.received) == 3
+    assert fake.times[2] > fake.times[1] > fake.times[0]
+
+
+def test_429_that_lasts_is_an_error_with_the_apis_words() -> None:
+    message, fake = failure(error(429, "RESOURCE_EXHAUSTED", f"quota of key={KEY} used up"))
+    assert message == "Gemini answered 429 RESOURCE_EXHAUSTED: quota of key=[redacted] used up"
+    assert len(fake.received) == 4
+
+
+@pytest.mark.parametrize("answer", [error(499, "CANCELLED", "gone"), error(400, "CANCELLED", "gone"), (499, b"")])
+def test_499_is_tried_again_once(answer: Any) -> None:
+    assert len(failure(answer)[1].received) == 2
+    assert enrich(FakeGemini(answer, person())).company == "Acme"
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 302])
+def test_other_errors_are_for_good(code: int) -> None:
+    message, fake = failure(error(code, "NOPE", "API key not valid"))
+    assert message == f"Gemini answered {code} NOPE: API key not valid"
+    assert len(fake.received) == 1
+
+
+def test_silence_is_a_timeout_and_tried_again() -> None:
+    fake = FakeGemini(None, person())
+    assert enrich(fake, request_timeout=2).company == "Acme"
+    assert 2 < fake.times[1] < 2.3
+    message, fake = failure(None, request_timeout=0.3, max_retries=1)
+    assert message == "no answer within 300ms"
+    assert len(fake.received) == 2
+
+
+@pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError])
+def test_refused_and_reset_connections_are_tried_again(kind: type[httpx.TransportError]) -> None:
+    tries = 0
+
+    def break_off(_: httpx.Request) -> httpx.Response:
+        nonlocal tries
+        tries += 1
+        raise kind(f"broken for key={KEY}")
+
+    with pytest.raises(EnrichmentFailed, match="Gemini cannot be reached: broken for key=") as caught:
+        enrich(httpx.MockTransport(break_off))
+    assert tries == 4
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not JSON",
+        "[]",
+        "{}",
+        '{"company": "x"}',
+        '{"linkedin_url":1,"company":"c","title":"t","description":"d","confidence":"c"}',
+    ],
+)
+def test_an_answer_that_is_not_the_json_asked_for_is_for_good(text: str) -> None:
+    message, fake = failure(candidate(text))
+    assert message == "Gemini's answer is not the JSON that was asked for"
+    assert len(fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    "raw", [b"<html>", b'{"candidates": [', b"[]", b'{"candidates": 3}', b"\xff", b"null", b"[" * 99999]
+)
+def test_a_body_that_is_not_the_apis_is_for_good(raw: bytes) -> None:
+    message, fake = failure(raw)
+    assert message.startswith("Gemini")
+    assert "\n" not in message
+    assert len(fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, "SAFETY"),
+        ({"candidates": [{"finishReason": "MAX_TOKENS"}]}, "MAX_TOKENS"),
+        ({}, "it was empty"),
+        (candidate("  "), "STOP"),
+    ],
+)
+def test_no_answer_says_why(body: Any, reason: str) -> None:
+    assert failure(body)[0] == f"Gemini gave no answer: {reason}"
+
+
+def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.genai", None)
+    with pytest.raises(ConfigurationError, match="with its extra `gemini`"):
+        GeminiEnricher(key=KEY, model="m")
+
+
+AUDIT = {
+    "groundingMetadata": {
+        "groundingChunks": [
+            {"web": {"uri": " https://a "}},
+            {"web": {"uri": "https://b"}},
+            {"web": {}},
+            {"retrievedContext": {}},
+            {"web": {"uri": "https://a"}},
+        ],
+        "webSearchQueries": ["jane acme", " jane acme ", "", "acme ceo"],
+    },
+    "urlContextMetadata": {"urlMetadata": [{"retrievedUrl": "https://b"}, {"retrievedUrl": "https://c"}, {}]},
+}
+
+
+def test_audit_keeps_sources_and_queries_once_each() -> None:
+    found = enrich(FakeGemini(person(**AUDIT)), capture_audit=True)
+    row = ok_row("a@x.io", found, "gemini-x")
+    assert row.sources == '["https://a","https://b","https://c"]'
+    assert row.web_search_queries == '["jane acme","acme ceo"]'
+
+
+def test_without_audit_both_columns_are_empty() -> None:
+    row = ok_row("a@x.io", enrich(FakeGemini(person(**AUDIT))), "gemini-x")
+    assert (row.sources, row.web_search_queries) == ("", "")
+    nothing = enrich(FakeGemini(person()), capture_audit=True)
+    assert (nothing.sources, nothing.web_search_queries) == ((), ())
+
+
+def test_many_calls_share_one_client() -> None:
+    fake = FakeGemini(person())
+
+    async def main() -> list[Enrichment]:
+        enricher = GeminiEnricher(key=KEY, model="m", transport=httpx.ASGITransport(app=fake))
+        found = await asyncio.gather(*[enricher.enrich(f"{number}@x.io") for number in range(20)])
+        await enricher.aclose()
+        return found
+
+    assert len(virtual_time.run(main())) == 20
+    assert len(fake.received) == 20

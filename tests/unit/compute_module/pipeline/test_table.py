@@ -1,0 +1,143 @@
+"""Reading and writing tables, right ones and wrong ones."""
+
+import csv
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faas.compute_module.pipeline.rows import COLUMNS, Row
+from faas.compute_module.pipeline.table import read_emails, read_rows, write_rows
+from faas.errors import BadTable
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ['"', "\r", "\n", "\r\n", ",", " ", "'", "\0"]
+)
+ROWS = st.lists(st.builds(Row, *[TEXT] * len(COLUMNS)), max_size=8)
+
+
+def emails(tmp_path: Path, content: bytes, *, json_lines: bool = False) -> list[str]:
+    path = tmp_path / "in"
+    path.write_bytes(content)
+    return list(read_emails(path, "in.csv", json_lines=json_lines))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"email\na@x.io\nb@x.io\n", ["a@x.io", "b@x.io"]),
+        (b"\xef\xbb\xbfemail\na@x.io", ["a@x.io"]),
+        (b"id, EMail ,email\r\n1, a@x.io ,no\r\n", ["a@x.io"]),
+        (b"email\n\n\na@x.io\n\n", ["a@x.io"]),
+        (b"id,email\n1,\n   \n2,b@x.io\n", ["", "b@x.io"]),
+        (b'email\n""\n', [""]),
+        (b'email,note\n"a@x.io","two\nlines, and ""quotes"""\n', ["a@x.io"]),
+        (b"email\ra@x.io\r", ["a@x.io"]),
+        ("email\nA@x.io\na@x.io\nnicht-eine-adresse ü\n".encode(), ["A@x.io", "a@x.io", "nicht-eine-adresse ü"]),
+        (b"email\n", []),
+    ],
+)
+def test_reads_the_email_column(tmp_path: Path, content: bytes, expected: list[str]) -> None:
+    assert emails(tmp_path, content) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "in.csv: empty; a header with a column named email is needed"),
+        (b"\n\n", "in.csv: empty; a header with a column named email is needed"),
+        (b"id,mail\n1,a\n", "in.csv: no column is named email; the columns are: id, mail"),
+        (b"id,email\n1,a@x.io\n2\n", "in.csv: line 3 has 1 fields where the header has 2"),
+        (b"id,email\n1,a@x.io,more\n", "in.csv: line 2 has 3 fields where the header has 2"),
+        (b'email\n"a@x.io\nb@x.io\n', "in.csv: line 3 is not CSV: unexpected end of data"),
+        (b'email,b\n"a"x,1\n', "in.csv: line 2 is not CSV: ',' expected after '\"'"),
+        (b"email\na@x.io\n\xff\xfe\n", "in.csv: not UTF-8 text"),
+        (b"<html><body>Sign in a@x.io</body></html>", "in.csv: no column is named email; the columns are: <html>"),
+    ],
+)
+def test_wrong_csv_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(BadTable) as caught:
+        emails(tmp_path, content)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert "a@x.io" not in str(caught.value)
+
+
+def test_reads_json_lines(tmp_path: Path) -> None:
+    content = b'\xef\xbb\xbf{"Email": " a@x.io "}\n\n{"email": null}\n{"id": 3}\n'
+    assert emails(tmp_path, content, json_lines=True) == ["a@x.io", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "in.csv: empty; lines with an email field are needed"),
+        (b'{"mail": 1}\n', "in.csv: no column is named email; the columns are: mail"),
+        (b'{"email": "a"}\n{"email"\n', "in.csv: line 2 is not JSON"),
+        (b"[1]\n", "in.csv: line 1 is not a JSON object"),
+        (b'{"email": 5}\n', "in.csv: line 1: the value of email is not text"),
+        (b"[" * 100_000, "in.csv: line 1 is not JSON"),
+        (b'{"email": "\xff"}\n', "in.csv: line 1 is not JSON"),
+    ],
+)
+def test_wrong_json_lines_are_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(BadTable) as caught:
+        emails(tmp_path, content, json_lines=True)
+    assert str(caught.value) == message
+
+
+def test_output_has_the_columns_of_the_contract_and_minimal_quoting(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    assert write_rows(path, [Row(email="a@x.io", company="X, Inc.", status="ok", sources='["u"]')]) == 1
+    assert path.read_bytes() == (
+        b"email,linkedin_url,company,title,description,confidence,status,error,model,sources,web_search_queries\n"
+        b'a@x.io,,"X, Inc.",,,,ok,,,"[""u""]",\n'
+    )
+
+
+def test_json_lines_output_has_the_same_fields(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    write_rows(path, [Row(email="a@x.io", status="ok")], json_lines=True)
+    record = msgspec.json.decode(path.read_bytes())
+    assert list(record) == list(COLUMNS)
+    assert record["email"] == "a@x.io"
+    assert record["company"] == ""
+
+
+def test_rows_of_an_earlier_run_are_found_by_column_name(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    reordered = ["extra", *reversed(COLUMNS)]
+    path.write_text(",".join(reordered) + "\n" + ",".join(f"<{name}>" for name in reordered) + "\n")
+    assert list(read_rows(path, "out")) == [Row(*[f"<{name}>" for name in COLUMNS])]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_an_earlier_table_without_one_of_the_columns_is_refused(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text(",".join(name for name in COLUMNS if name != column) + "\n")
+    with pytest.raises(BadTable, match=f"the columns {column} are missing"):
+        list(read_rows(path, "out"))
+
+
+@given(rows=ROWS)
+def test_what_is_written_as_csv_is_read_back_the_same(tmp_path: Path, rows: list[Row]) -> None:
+    path = tmp_path / "round-trip.csv"
+    write_rows(path, rows)
+    assert list(read_rows(path, "round-trip")) == rows
+    with path.open(newline="", encoding="utf-8") as file:  # and the standard library agrees
+        assert [tuple(line) for line in csv.reader(file, strict=True)][1:] == [
+            msgspec.structs.astuple(row) for row in rows
+        ]
+
+
+@given(content=st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    for json_lines in (False, True):
+        message = ""
+        try:
+            emails(tmp_path, content, json_lines=json_lines)
+        except BadTable as error:
+            message = str(error)
+        assert "\n" not in message

@@ -1,0 +1,64 @@
+"""The queue messages: what is sent reads back, and what others send is taken as the contract says."""
+
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faas.queue import messages
+from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted
+
+ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+revisions = st.integers(1, 2**31 - 1)
+
+
+@given(st.uuids(), revisions, texts, texts)
+def test_jobs_read_back(function_id: UUID, revision: int, language: str, source: str) -> None:
+    job = CompilationJob(function_id=function_id, revision=revision, language=language, source=source)
+    assert messages.decode_job(messages.encode(job)) == job
+
+
+@given(st.uuids(), st.none() | revisions, st.booleans(), st.none() | texts, st.none() | texts)
+def test_results_read_back(
+    function_id: UUID, revision: int | None, success: bool, wasm: str | None, error: str | None
+) -> None:
+    result = CompilationResult(
+        function_id=function_id, revision=revision, success=success, wasm_binary=wasm, error=error
+    )
+    assert messages.decode_result(messages.encode(result)) == result
+
+
+@given(st.uuids(), st.none() | revisions)
+def test_starts_read_back(function_id: UUID, revision: int | None) -> None:
+    started = CompilationStarted(function_id=function_id, revision=revision)
+    assert messages.decode_result(messages.encode(started)) == started
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_refused_with_one_error(body: bytes) -> None:
+    for decode in (messages.decode_job, messages.decode_result):
+        with pytest.raises(msgspec.DecodeError):
+            decode(body)
+
+
+def test_the_wire_is_the_contract() -> None:
+    job = CompilationJob(function_id=ID, revision=2, language="wat", source="(module)")
+    assert messages.encode(job) == (
+        b'{"functionId":"01890a5d-ac96-774b-bcce-b302099a8057","revision":2,"language":"wat","source":"(module)"}'
+    )
+    result = messages.decode_result(
+        b'{"functionId":"%s","success":true,"wasmBinary":"AA==","extra":1}' % str(ID).encode()
+    )
+    assert result == CompilationResult(function_id=ID, revision=None, success=True, wasm_binary="AA==", error=None)
+
+
+def test_the_owner_is_found_in_what_does_not_decode() -> None:
+    assert messages.owner_of(b'{"functionId":"%s","success":"yes"}' % str(ID).encode()) == (ID, None)
+    assert messages.owner_of(b'{"functionId":"%s","kind":"started"}' % str(ID).encode()) is None
+    assert messages.owner_of(b"[]") is None
+    with_text = b'{"functionId":"%s","revision":"7","success":1}' % str(ID).encode()
+    assert messages.owner_of(with_text) == (ID, 7)
+    assert messages.owner_of(with_text.replace(b'"7"', b"99999999999")) == (ID, None)
