@@ -1,0 +1,42 @@
+"""Check the files and the metadata of a wheel that is built from this checkout."""
+
+import email.message
+import email.parser
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel, opened for reading."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    (file,) = folder.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> email.message.Message:
+    """The wheel's METADATA."""
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    return email.parser.Parser().parsestr(wheel.read(name).decode())
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "NOTICE"])
+def test_wheel_contains_the_licence_files(wheel: zipfile.ZipFile, name: str) -> None:
+    (found,) = [file for file in wheel.namelist() if file.endswith(f".dist-info/licenses/{name}")]
+    assert wheel.read(found) == (ROOT / name).read_bytes()
+
+
+def test_wheel_metadata_names_the_licence(metadata: email.message.Message) -> None:
+    assert metadata["License-Expression"] == "Apache-2.0"
