@@ -40,3 +40,7 @@ def test_wheel_contains_the_licence_files(wheel: zipfile.ZipFile, name: str) -> 
 
 def test_wheel_metadata_names_the_licence(metadata: email.message.Message) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
+
+
+def test_wheel_declares_its_annotations(wheel: zipfile.ZipFile) -> None:
+    assert wheel.read("faas/py.typed") == b""
