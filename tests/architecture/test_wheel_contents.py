@@ -44,3 +44,10 @@ def test_wheel_metadata_names_the_licence(metadata: email.message.Message) -> No
 
 def test_wheel_declares_its_annotations(wheel: zipfile.ZipFile) -> None:
     assert wheel.read("faas/py.typed") == b""
+
+
+def test_wheel_metadata_is_complete(metadata: email.message.Message) -> None:
+    for field in ("Summary", "Author", "Keywords", "Requires-Python", "License-Expression"):
+        assert metadata[field], field
+    lowest = metadata["Requires-Python"].removeprefix(">=")
+    assert f"Programming Language :: Python :: {lowest}" in metadata.get_all("Classifier", [])
