@@ -84,6 +84,11 @@ check: dev ## format, lint, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tools.commit_message
+
+.PHONY: commits
+commits: ## check the commit messages (ARGS="--range main..HEAD")
+	@$(PYTHON) -m tools.commit_message $(ARGS)
 
 format: dev ## rewrite the code in the house format
 	@$(BIN)/ruff format .

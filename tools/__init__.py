@@ -1,0 +1,1 @@
+"""Programs for developing faas. Nothing here is part of the product."""
