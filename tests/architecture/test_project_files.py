@@ -128,3 +128,18 @@ def test_changelog_follows_keep_a_changelog() -> None:
     assert [heading for heading in headings[1:] if heading.endswith("Unreleased")] == []
     assert set(re.findall(r"^### (.*)$", text, flags=re.MULTILINE)) <= CHANGES
     assert any(heading.startswith(f"[{project()['version']}] ") for heading in headings)
+
+
+def test_decisions_follow_the_template() -> None:
+    """Those before number 18 are older than the template."""
+    folder = ROOT / "docs" / "decisions"
+    sections = re.findall(r"^## .*$", (folder / "template.md").read_text(), flags=re.MULTILINE)
+    decisions = [file for file in folder.glob("[0-9]*.md") if int(file.name[:4]) >= 18]
+    assert decisions
+    for file in decisions:
+        text = file.read_text()
+        assert text.startswith(f"# {file.name[:4]}. "), file
+        assert re.search(
+            r"^- Date: \d{4}-\d\d-\d\d\n- Status: (proposed|accepted|superseded by)", text, re.MULTILINE
+        ), file
+        assert re.findall(r"^## .*$", text, flags=re.MULTILINE) == sections, file
