@@ -36,7 +36,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini run test torture check format bench wheel dist smoke lock clean
+.PHONY: help setup dev gemini run test torture check format bench wheel dist smoke lock commits clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,14 +79,14 @@ test: dev ## run the tests (ARGS="-k name" for some; WORKERS=n in parallel)
 torture: dev ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
 	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
 
-check: dev ## format, lint, types and import contracts
+check: dev ## format, lint, types, import contracts, spelling and commit messages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
 	@$(BIN)/python -m tools.commit_message
 
-.PHONY: commits
 commits: ## check the commit messages (ARGS="--range main..HEAD")
 	@$(PYTHON) -m tools.commit_message $(ARGS)
 

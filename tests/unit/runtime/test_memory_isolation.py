@@ -3,7 +3,7 @@
 import hashlib
 
 from faas.runtime import Runtime
-from tests.support import core_wat, wat
+from tests.helpers.support import core_wat, wat
 
 EXECUTIONS = 50  # far more than the test runtime's pool has slots
 
