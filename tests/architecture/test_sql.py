@@ -14,6 +14,7 @@ OWN = {
     "functions": {"functions"},
     "executions": {"executions", "processes", "executable_functions"},
     "queue": {"pgmq", "archive_rejected"},
+    "doctor": {"schema_migrations"},
     "backup": {"functions", "executions", "processes", "schema_migrations", "pgmq"},  # all there is
 }
 RELATIONS = {"functions", "executable_functions", "executions", "processes", "schema_migrations", "pgmq"}

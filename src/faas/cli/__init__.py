@@ -15,6 +15,7 @@ from faas.errors import ConfigurationError, FaasError
 _COMMANDS = {
     "serve": ("faas.cli.serve", "Serve the platform over HTTP."),
     "migrate": ("faas.cli.serve", "Bring the database's schema up to date."),
+    "doctor": ("faas.cli.doctor", "Check an installation, and say what to do."),
     "run": ("faas.cli.run", "Compile a source file and call it once, without a server."),
     "backup": ("faas.cli.backup", "Write everything into one file, from a running server too."),
     "restore": ("faas.cli.backup", "Make a new database of a backup."),

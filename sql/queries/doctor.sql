@@ -1,0 +1,51 @@
+-- name: describe_server()^
+-- One row of what a start needs to know of the server, the database and this role. datid tells client backends from
+-- others without pg_read_all_stats; sessions of faas itself are not counted.
+SELECT
+    current_setting('server_version_num')::integer / 10000 AS major,
+    split_part(current_setting('server_version'), ' ', 1) AS version,
+    current_setting('server_encoding') AS encoding,
+    pg_is_in_recovery() AS standby,
+    current_setting('default_transaction_read_only')::boolean AS read_only,
+    current_user AS role,
+    current_database() AS database,
+    current_schema() AS schema,
+    has_database_privilege(current_database(), 'CREATE') AS may_create_schemas,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
+    current_setting('max_connections')::integer
+        - current_setting('superuser_reserved_connections')::integer
+        - (SELECT count(*) FROM pg_stat_activity
+           WHERE datid IS NOT NULL AND pid <> pg_backend_pid() AND application_name NOT LIKE 'faas%') AS free_connections,
+    clock_timestamp() AS now;
+
+-- name: describe_pgmq()^
+-- Read from the catalogs: a role without USAGE on the schema may read them too.
+SELECT
+    EXISTS (
+        SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = 'pgmq' AND relname = 'meta'
+    ) AS installed,
+    EXISTS (
+        SELECT FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+        WHERE nspname = 'pgmq' AND proname = 'send' AND 'headers' = ANY (proargnames)
+    ) AS has_headers,
+    (SELECT extversion FROM pg_extension WHERE extname = 'pgmq') AS extension,
+    (SELECT default_version FROM pg_available_extensions WHERE name = 'pgmq') AS available,
+    coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'pgmq'), true) AS may_use;
+
+-- name: list_tables()
+-- The tables of the current schema that are ours by name, and what this role may do with them: has_table_privilege
+-- with several privileges asks for any of them, so each is asked for alone.
+SELECT
+    relname AS name,
+    has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+        AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') AS may_use,
+    pg_has_role(relowner, 'USAGE') AS may_alter
+FROM pg_class
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+    AND relkind = 'r' AND relname IN ('functions', 'executions', 'processes', 'schema_migrations')
+ORDER BY relname;
+
+-- name: list_migrations()
+-- What was applied, to be compared with the files.
+SELECT version, name, sha256 FROM schema_migrations ORDER BY version;

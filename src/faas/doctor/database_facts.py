@@ -1,0 +1,206 @@
+"""What a connection tells of a database, read in one read-only transaction, and the findings that follow from it."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from faas.database.migrations import files
+from faas.database.pool import OLDEST_MAJOR, Connection
+from faas.database.queries import load
+from faas.doctor.finding import Finding, fail, ok, warn
+from faas.doctor.parts import pgmq_sql_version
+from faas.settings import Settings
+
+_sql = load("doctor")
+
+CLOCK_DIFFERENCE_SECONDS = 60
+OWN_CONNECTIONS = 5  # beside the pool: the listener's, the heartbeat's and the three of the execution writers
+
+
+class Server(msgspec.Struct, frozen=True):
+    """The row of describe_server."""
+
+    major: int
+    version: str
+    encoding: str
+    standby: bool
+    read_only: bool
+    role: str
+    database: str
+    schema: str | None
+    may_create_schemas: bool
+    may_create_tables: bool
+    free_connections: int
+    now: datetime
+
+
+class Pgmq(msgspec.Struct, frozen=True):
+    """The row of describe_pgmq."""
+
+    installed: bool
+    has_headers: bool
+    extension: str | None
+    available: str | None
+    may_use: bool
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A row of list_tables."""
+
+    name: str
+    may_use: bool
+    may_alter: bool
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """A row of list_migrations."""
+
+    version: int
+    name: str
+    sha256: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """All of it. `asked_at` is our clock in the middle of the question for the server's; `migrations` is None when
+    the role may not read them."""
+
+    server: Server
+    pgmq: Pgmq
+    tables: Sequence[Table]
+    migrations: Sequence[Migration] | None
+    asked_at: float
+
+
+async def read_facts(connection: Connection) -> Facts:
+    """Read everything. To be called in a read-only transaction. Raises what asyncpg raises."""
+    began = time.time()
+    server = Server(**await _sql.describe_server(connection))
+    asked_at = (began + time.time()) / 2
+    pgmq = Pgmq(**await _sql.describe_pgmq(connection))
+    tables = [Table(**row) async for row in _sql.list_tables(connection)]
+    migrations: list[Migration] | None = []
+    if any(table.name == "schema_migrations" for table in tables):
+        try:
+            async with connection.transaction():  # a savepoint: a refusal ends this statement only
+                migrations = [Migration(**row) async for row in _sql.list_migrations(connection)]
+        except asyncpg.InsufficientPrivilegeError:
+            migrations = None
+    return Facts(server, pgmq, tables, migrations, asked_at)
+
+
+def judge(facts: Facts, place: str, settings: Settings) -> Iterator[Finding]:
+    """Give the findings for `facts`; `place` is how messages name the database."""
+    yield _judge_server(facts.server, place)
+    yield _judge_encoding(facts.server)
+    yield _judge_pgmq(facts.pgmq)
+    yield _judge_privileges(facts)
+    yield _judge_migrations(facts, settings)
+    yield _judge_connections(facts.server, settings)
+    yield _judge_clock(facts)
+
+
+def _judge_server(server: Server, place: str) -> Finding:
+    if server.major < OLDEST_MAJOR:
+        action = f"use Postgres {OLDEST_MAJOR} or newer"
+        return fail("postgres", f"{place}: {server.version}; faas needs {OLDEST_MAJOR} or newer", action)
+    if server.standby or server.read_only:
+        kind = "a standby" if server.standby else "read-only (default_transaction_read_only)"
+        return fail(
+            "postgres", f"{server.version}, {place}: it is {kind}", "give the URL of the primary, with writing on"
+        )
+    return ok("postgres", f"{server.version}, {place}")
+
+
+def _judge_encoding(server: Server) -> Finding:
+    if server.encoding != "UTF8":
+        action = (
+            f"create a database with ENCODING 'UTF8' TEMPLATE template0, and give its URL instead of {server.database}"
+        )
+        return fail("encoding", f"{server.encoding}: it cannot hold every text of JSON; faas needs UTF8", action)
+    return ok("encoding", server.encoding)
+
+
+def _judge_pgmq(pgmq: Pgmq) -> Finding:
+    if pgmq.installed:
+        origin = f"extension {pgmq.extension}" if pgmq.extension else "installed from SQL"
+        if not pgmq.has_headers:
+            action = "ALTER EXTENSION pgmq UPDATE, after an update of the server's package"
+            return fail("pgmq", f"{origin}: too old, its messages have no headers", action)
+        return ok("pgmq", origin)
+    if pgmq.available:
+        return ok("pgmq", f"extension {pgmq.available} is available; the first start creates it")
+    return ok("pgmq", f"not installed; the first start installs {pgmq_sql_version()}, SQL of the package pgmq")
+
+
+def _judge_privileges(facts: Facts) -> Finding:
+    server, name = facts.server, "privileges-in-database"
+    if server.schema is None:
+        action = f'CREATE SCHEMA, or ALTER ROLE "{server.role}" SET search_path'
+        return fail(name, f"no schema of {server.role}'s search_path exists", action)
+    grants = []
+    if not server.may_create_tables:  # the first statement of every start is CREATE TABLE IF NOT EXISTS
+        grants.append((f"create tables in the schema {server.schema}", f'GRANT CREATE ON SCHEMA "{server.schema}"'))
+    if not facts.pgmq.installed and not server.may_create_schemas:
+        grants.append(("create the schema pgmq", f'GRANT CREATE ON DATABASE "{server.database}"'))
+    if not facts.pgmq.may_use:
+        grants.append(("use the schema pgmq", "GRANT USAGE ON SCHEMA pgmq"))
+    unusable = [table.name for table in facts.tables if not table.may_use]
+    if unusable:
+        tables = ", ".join(unusable)
+        grants.append((f"read and write {tables}", f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables}"))
+    if grants:
+        may_not = ", ".join(grant[0] for grant in grants)
+        statements = "; ".join(f'{grant[1]} TO "{server.role}"' for grant in grants)
+        return fail(name, f"the role {server.role} may not {may_not}", f"as an administrator: {statements}")
+    foreign = [table.name for table in facts.tables if not table.may_alter]
+    if foreign and _pending(facts):
+        action = f'as an administrator: GRANT the owner\'s role TO "{server.role}", or migrate as the owner'
+        return fail(name, f"migrations are pending, and {server.role} does not own {', '.join(foreign)}", action)
+    return ok(name, f"{server.role} may create and use what faas needs")
+
+
+def _pending(facts: Facts) -> list[str]:
+    return [file.stem for file in files()[len(facts.migrations or []) :]] if facts.migrations is not None else []
+
+
+def _judge_migrations(facts: Facts, settings: Settings) -> Finding:
+    known, applied = files(), facts.migrations
+    if applied is None:
+        action = f'as an administrator: GRANT SELECT ON schema_migrations TO "{facts.server.role}"'
+        return fail("migrations", "the table schema_migrations cannot be read", action)
+    if len(applied) > len(known):
+        found = f"the schema is at {applied[-1].name}, newer than this faas knows ({known[-1].stem})"
+        return fail("migrations", found, "use the faas that migrated the database, or a newer one")
+    for migration, file in zip(applied, known, strict=False):
+        if migration.sha256 != hashlib.sha256(file.read_text().encode()).hexdigest():
+            found = f"{file.stem} was changed after this database applied it"
+            return fail("migrations", found, "use the faas that migrated the database")
+    pending = _pending(facts)
+    if not applied:
+        return ok("migrations", f"the database is empty; the first start applies {len(pending)}")
+    if pending:
+        where = "--database-url URL" if settings.database_url else f"--data-dir {settings.data_dir}"
+        action = f"`faas backup FILE {where}`, then `faas migrate`; `faas serve` migrates when it starts, too"
+        return warn("migrations", f"{len(pending)} pending: {', '.join(pending)}", action)
+    return ok("migrations", f"up to date at {known[-1].stem}")
+
+
+def _judge_connections(server: Server, settings: Settings) -> Finding:
+    needed = settings.database_pool + OWN_CONNECTIONS
+    found = f"{server.free_connections} free, faas takes up to {needed}"
+    if server.free_connections < needed:
+        return warn("connections", found, "raise max_connections in Postgres, or lower --database-pool")
+    return ok("connections", found)
+
+
+def _judge_clock(facts: Facts) -> Finding:
+    difference = facts.server.now.timestamp() - facts.asked_at
+    if abs(difference) > CLOCK_DIFFERENCE_SECONDS:
+        direction = "ahead of" if difference > 0 else "behind"
+        found = f"the database's clock is {abs(difference):.0f} s {direction} this machine's"
+        return warn("database-clock", found, "synchronize both clocks (NTP): times in one record come from both")
+    return ok("database-clock", f"differs by {abs(difference):.1f} s from this machine's")

@@ -1,0 +1,75 @@
+"""Check of the address to listen on: free, taken by a faas server, or by another program."""
+
+import errno
+import http.client
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+import msgspec
+
+from faas.api.schemas import Health
+from faas.doctor.finding import Finding, fail, ok
+from faas.settings import Settings
+
+_TIMEOUT_SECONDS = 2.0
+_ANSWER_BYTES = 64 << 10  # read of an answer to /health
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Bind the address as `faas serve` does, without listening, and ask who is there when it is taken."""
+    yield check_address(settings.host, settings.port)
+
+
+def check_address(host: str, port: int) -> Finding:
+    """Check `host`:`port`."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except UnicodeError:
+        return fail("port", f"{host!r} is not a host name or an address", "correct --host")
+    except socket.gaierror as error:
+        return fail("port", f"{host!r}: {error.strerror}", "correct --host: a name or an address of this machine")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _judge_taken(str(address[0]), port, place)
+        action = "correct --host: an address of this machine, or 0.0.0.0 for all"
+        if error.errno == errno.EACCES:
+            action = "choose a port from 1024 on with --port, or give faas CAP_NET_BIND_SERVICE"
+        return fail("port", f"{place}: {error.strerror}", action)
+    return ok("port", f"{place} is free" if port else f"{place}: the system chooses a free port")
+
+
+def _judge_taken(host: str, port: int, place: str) -> Finding:
+    health = ask_health(_reachable(host), port)
+    if health is None:
+        action = "stop that program (`ss -ltnp` names it), or choose another port with --port"
+        return fail("port", f"{place} is taken by another program", action)
+    if health.status == "UP":
+        return ok("port", f"a faas {health.version} serves {place}: UP, role {health.role}")
+    parts = {"database": health.database, **health.consumers, **health.toolchains}
+    down = "; ".join(f"{name} {state}" for name, state in parts.items() if state.startswith("DOWN"))
+    return fail("port", f"a faas {health.version} serves {place}: DOWN: {down}", "look at its log; docs/operations.md")
+
+
+def _reachable(host: str) -> str:
+    """Return where to ask a server that listens on `host`: a wildcard is no address to connect to."""
+    address = ipaddress.ip_address(host.split("%", 1)[0])
+    return ("::1" if address.version == 6 else "127.0.0.1") if address.is_unspecified else host
+
+
+def ask_health(host: str, port: int) -> Health | None:
+    """Return what the faas server at `host`:`port` says of its health; None when it is no faas server."""
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        return msgspec.json.decode(connection.getresponse().read(_ANSWER_BYTES), type=Health)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, UnicodeError):
+        return None
+    finally:
+        connection.close()
