@@ -44,6 +44,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(done)
         return future
 
+    async def shutdown_default_executor(self, *arguments: Any) -> None:
+        """Wait for the threads in real time: Python 3.13 limits this wait by the clock of the loop."""
+        self._virtual.threads += 1
+        try:
+            await super().shutdown_default_executor(*arguments)
+        finally:
+            self._virtual.threads -= 1
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` in virtual time."""
