@@ -21,7 +21,7 @@ def compile_launcher(build: Path, lock: Path) -> Path:
         digest.update(source.read_bytes())
     launcher = build / f"launcher-{digest.hexdigest()[:12]}"
     if not launcher.exists():
-        zstd = _zstd_sources(build, lock)
+        zstd = zstd_sources(build, lock)
         programs = [source for source in sources if source.suffix == ".c"]
         environment = {
             **os.environ,
@@ -38,13 +38,16 @@ def compile_launcher(build: Path, lock: Path) -> Path:
     return launcher
 
 
-def _zstd_sources(build: Path, lock: Path) -> Path:
-    """The C sources of zstd, as the source package of the same `zstandard` that compresses carries them."""
+def zstd_sources(build: Path, lock: Path) -> Path:
+    """Return the folder with zstd's C sources, from the source package of the same `zstandard` that compresses."""
     release = version("zstandard")
+    archive = build / f"zstandard-{release}.tar.gz"
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     download += ["--no-binary", ":all:", "--no-build-isolation", f"zstandard=={release}", "--dest", str(build)]
-    subprocess.run(download, check=True)
-    archive = build / f"zstandard-{release}.tar.gz"
+    if not archive.exists():
+        # pip asks the source package for its metadata, and that calls a C compiler: the system need not have one.
+        environment = {**os.environ, "CC": f"{sys.executable} -m ziglang cc"}
+        subprocess.run(download, check=True, env=environment)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if f"sha256:{digest}" not in lock.read_text():
         raise SystemExit(f"{archive}: its hash is not the one in {lock}")
