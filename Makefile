@@ -36,7 +36,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini run test torture check format bench wheel dist smoke lock commits clean
+.PHONY: help setup dev gemini run test torture check format bench wheel dist notices smoke lock commits clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ wheel: setup ## build the wheel into dist/, with the compiler's assets in it
 
 dist: $(DIST_STAMP) wheel ## build dist/faas: one executable that needs nothing but Linux and its C library
 	@PYTHONPATH=packaging $(BIN)/python -m bundle.build dist/*.whl dist/faas
+
+notices: dist ## write THIRD-PARTY-NOTICES.md from what `make dist` put together
+	@cp build/THIRD-PARTY-NOTICES.md .
 
 $(DIST_STAMP): $(RUN_STAMP) $(LOCKS)/dist.lock
 	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/dist.lock

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bundle.launcher import compile_launcher
 from bundle.libraries import carry_libraries
+from bundle.notices import FILE_NAME, collect_parts, full_page, table_page
 from bundle.packages import install_packages
 from bundle.payload import write_executable
 from bundle.python_home import copy_python
@@ -36,15 +37,21 @@ def main() -> None:
     install_packages(bundle, wheel, _LOCKS / "bundle.lock")
     for script in (_HERE / "inside").iterdir():
         shutil.copy2(script, bundle)
-    glibc = carry_libraries(bundle)
+    carried = carry_libraries(bundle)
+    _say("third-party notices")
+    parts = collect_parts(bundle, _BUILD, _LOCKS, carried.origins)
+    (_BUILD / FILE_NAME).write_text(table_page(parts))
+    notices = output.with_name(FILE_NAME)
+    notices.write_text(full_page(parts))
+    shutil.copy2(notices, bundle)
     _say("byte code")
     _compile(bundle)
     _say("the file")
-    write_executable(output, launcher, bundle, version=version("faas"), glibc=glibc)
+    write_executable(output, launcher, bundle, version=version("faas"), glibc=carried.glibc)
     unpacked = sum(path.lstat().st_size for path in bundle.rglob("*") if path.is_file())
-    print(
-        f"{output}: {output.stat().st_size / 1e6:.1f} MB, unpacked {unpacked / 1e6:.0f} MB; for glibc {glibc} or newer"
-    )
+    size = output.stat().st_size / 1e6
+    print(f"{output}: {size:.1f} MB, unpacked {unpacked / 1e6:.0f} MB; for glibc {carried.glibc} or newer")
+    print(f"{notices}: the licences of its {sum(part.shipped for part in parts)} parts, also in the file")
 
 
 def _compile(bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""The shared libraries of the building machine that the bundle's programs need, but for the C library's own."""
+"""The shared libraries of the build machine that the bundle's programs need, but for the C library's own."""
 
 import re
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 from elftools.elf.elffile import ELFFile
 
 # They belong to the dynamic loader of the machine that runs the bundle.
@@ -26,9 +27,19 @@ _GROUPS = (
 )
 
 
-def carry_libraries(bundle: Path) -> str:
-    """Copy what is needed to where its programs then look first; the glibc that all of it takes, say "2.34"."""
+class CarriedLibraries(msgspec.Struct, frozen=True):
+    """What `carry_libraries` found and did."""
+
+    glibc: str
+    """The oldest glibc that has all symbols used, say "2.34"."""
+    origins: dict[Path, Path]
+    """The file in the bundle, and the file of the build machine that it is a copy of."""
+
+
+def carry_libraries(bundle: Path) -> CarriedLibraries:
+    """Copy the needed shared libraries to where the bundle's programs look for them first."""
     present = {path.name for path in bundle.rglob("*.so*")}
+    origins: dict[Path, Path] = {}
     newest = (2, 17)
     for programs, loaded, place in _GROUPS:
         folder = bundle / place
@@ -41,11 +52,12 @@ def carry_libraries(bundle: Path) -> str:
                 _forget_builder(binary)
             for name in needed - present:
                 if not _OF_GLIBC.fullmatch(name) and not (folder / name).exists():
-                    shutil.copy2(_locate(name, binary), folder / name)
+                    origins[folder / name] = _locate(name, binary)
+                    shutil.copy2(origins[folder / name], folder / name)
                     waiting.append(folder / name)
         for program in found:
             _look_first_in(folder, program)
-    return ".".join(map(str, newest))
+    return CarriedLibraries(".".join(map(str, newest)), origins)
 
 
 def _is_elf(path: Path) -> bool:
@@ -71,7 +83,7 @@ def _needs(binary: Path) -> tuple[set[str], tuple[int, int]]:
 
 
 def _locate(name: str, binary: Path) -> Path:
-    """Where the building machine's loader finds the library `name` for `binary`."""
+    """Where the build machine's loader finds the library `name` for `binary`."""
     said = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
     if not (found := re.search(rf"^\s*{re.escape(name)} => (/\S+)", said, flags=re.MULTILINE)):
         raise SystemExit(f"{binary} needs {name}, which this machine does not have")
