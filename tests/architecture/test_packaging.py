@@ -6,8 +6,13 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from faas import settings
+from faas.quantities import parse_duration
+from faas.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -23,6 +28,43 @@ def test_packaging_folder_does_not_hide_the_library() -> None:
     assert not Path(library.origin).is_relative_to(ROOT / "packaging")
     assert not (ROOT / "packaging" / "__init__.py").exists()
     assert importlib.util.find_spec("bundle.build")
+
+
+def test_compose_files_name_existing_settings_and_publish_on_loopback_only() -> None:
+    for name in ("compose.yaml", "compose.postgres.yaml"):
+        services = _compose(name)["services"]
+        replicas = [service for service in services.values() if service["image"] == "faas"]
+        assert replicas, name
+        for service in replicas:
+            assert set(service.get("environment", {})) <= SETTINGS, name
+            assert service["read_only"]
+            assert service["cap_drop"] == ["ALL"]
+            assert parse_duration(service["stop_grace_period"]) > Settings().shutdown_grace
+            assert (PACKAGING / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+        for service in services.values():
+            for port in service.get("ports", []):
+                assert port.startswith("127.0.0.1:"), f"{name}: {port}"  # there is no authentication yet
+
+
+def test_compose_file_keeps_the_embedded_database_in_its_only_volume() -> None:
+    document = _compose("compose.yaml")
+    (volume,) = document["volumes"]
+    assert document["services"]["faas"]["volumes"] == [f"{volume}:{_image_environment()['FAAS_DATA_DIR']}"]
+
+
+def test_compose_file_with_postgres_starts_two_replicas_on_a_healthy_database() -> None:
+    services = _compose("compose.postgres.yaml")["services"]
+    assert "healthcheck" in services["postgres"]
+    replicas = [service for service in services.values() if service["image"] == "faas"]
+    assert len(replicas) == 2
+    for service in replicas:
+        assert service["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+        assert service["environment"]["FAAS_DATABASE_URL"].startswith("postgresql://")
+        assert not service.get("volumes")
+        user, group = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, flags=re.MULTILINE)[0]
+        home = _image_environment()["FAAS_DATA_DIR"]
+        # The server reads its home folder (~/.postgresql); a tmpfs without an owner is root's, mode 700.
+        assert f"{home}:uid={user},gid={group},mode=700" in service["tmpfs"]
 
 
 def test_image_runs_as_a_numeric_user_with_one_volume() -> None:
@@ -55,6 +97,11 @@ async def test_image_health_check_follows_the_servers_answer() -> None:
         assert await _health_check(port) == 0
         assert await _health_check(port) == 1
     assert await _health_check(port) == 1  # nothing listens
+
+
+def _compose(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((PACKAGING / name).read_text())
+    return document
 
 
 def _image_environment() -> dict[str, str]:
