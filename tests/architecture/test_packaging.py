@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from faas import settings
+from faas.cli import _COMMANDS
 from faas.quantities import parse_duration
 from faas.settings import Settings
 
@@ -99,6 +100,26 @@ async def test_image_health_check_follows_the_servers_answer() -> None:
     assert await _health_check(port) == 1  # nothing listens
 
 
+def test_service_starts_a_command_that_exists_with_existing_settings() -> None:
+    service = _service()
+    program, command = service["ExecStart"][0].split()
+    assert program == "/usr/local/bin/faas"
+    assert command in _COMMANDS
+    variables = {word.partition("=")[0] for line in service["Environment"] for word in line.split()}
+    assert variables - {"FAAS_CACHE_DIR", "HOME"} <= SETTINGS  # the former is the launcher's
+    assert float(service["TimeoutStopSec"][0]) > Settings().shutdown_grace
+
+
+def test_service_leaves_the_compilers_sandbox_its_system_calls() -> None:
+    service = _service()
+    allowed = " ".join(service["SystemCallFilter"]).split()
+    assert {"seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"} <= set(allowed)
+    assert "MemoryDenyWriteExecute" not in service  # wasmtime and Node compile at run time
+    for option in ("NoNewPrivileges", "DynamicUser", "PrivateTmp", "ProtectHome"):
+        assert service[option] == ["yes"]
+    assert service["ProtectSystem"] == ["strict"]
+
+
 def _compose(name: str) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((PACKAGING / name).read_text())
     return document
@@ -107,6 +128,17 @@ def _compose(name: str) -> dict[str, Any]:
 def _image_environment() -> dict[str, str]:
     lines = re.findall(r"^ENV (.+)$", DOCKERFILE, flags=re.MULTILINE)
     return dict(word.split("=", 1) for line in lines for word in line.split())
+
+
+def _service() -> dict[str, list[str]]:
+    """The options of the unit's section [Service]; some are given more than once."""
+    section = (PACKAGING / "faas.service").read_text().partition("[Service]\n")[2].partition("\n[")[0]
+    options: dict[str, list[str]] = {}
+    for line in section.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            options.setdefault(name, []).append(value)
+    return options
 
 
 async def _health_check(port: int) -> int:
