@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from faas.errors import InvalidRequest
-from faas.functions.validation import parse_uuid
+from faas.function_ref import parse_uuid
 
 LIMIT_DEFAULT = 50
 LIMIT_MOST = 200

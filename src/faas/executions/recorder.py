@@ -23,6 +23,7 @@ from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool, acquire, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.batching import Batches
+from faas.function_ref import FunctionRef
 from faas.runtime import Outcome
 
 _sql = queries.load("executions")
@@ -54,11 +55,10 @@ _ONES_FAULT = (
 
 
 class Start(msgspec.Struct, frozen=True):
-    """An execution that is to be RUNNING, of the function with this id or this name."""
+    """An execution to record as RUNNING."""
 
     id: UUID
-    function_id: UUID | None
-    function_name: str | None
+    function_ref: FunctionRef
     document: bytes
     now: datetime
 
@@ -103,8 +103,8 @@ class Journal:
             alone: Mapping[str, Any] | None = await _sql.start_execution(
                 connection,
                 id=start.id,
-                reference_id=start.function_id,
-                reference_name=start.function_name,
+                reference_id=start.function_ref.id,
+                reference_name=start.function_ref.name,
                 process_id=self._process_id,
                 input=start.document,
                 now=start.now,
@@ -152,8 +152,8 @@ async def _start(connection: Any, starts: Sequence[Start], process_id: UUID) -> 
         async for row in _sql.start_executions(
             connection,
             ids=[start.id for start in starts],
-            reference_ids=[start.function_id for start in starts],
-            reference_names=[start.function_name for start in starts],
+            reference_ids=[start.function_ref.id for start in starts],
+            reference_names=[start.function_ref.name for start in starts],
             inputs=[start.document for start in starts],
             times=[start.now for start in starts],
             process_id=process_id,

@@ -27,6 +27,7 @@ from faas.errors import (
 from faas.executions.model import ENDED, Execution, ExecutionRecord, Status
 from faas.executions.recorder import Journal, Start
 from faas.executions.retry import Outcomes
+from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime
 from faas.units import format_size
 
@@ -49,16 +50,16 @@ class Executions:
         self._max_in_flight = max_in_flight
         self._in_flight: set[asyncio.Task[Execution]] = set()
 
-    async def execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
-        """Run the function with this id or name on `document`, a JSON object, and record it.
+    async def execute(self, function_ref: FunctionRef, document: bytes) -> Execution:
+        """Run the function that `function_ref` names on `document`, a JSON object, and record it.
 
         Raises FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated; DatabaseUnavailable when it could not be
         recorded. What the function does wrong is a FAILED execution.
         """
         # A client that hangs up does not undo what has begun: the record is always brought to its end.
-        return await asyncio.shield(self.begin(function_id, function_name, document))
+        return await asyncio.shield(self.begin(function_ref, document))
 
-    def begin(self, function_id: UUID | None, function_name: str | None, document: bytes) -> "asyncio.Task[Execution]":
+    def begin(self, function_ref: FunctionRef, document: bytes) -> "asyncio.Task[Execution]":
         """What `execute` does, as a task that is not to be cancelled. Raises PayloadTooLarge and Saturated at once."""
         limit = self._runtime.limits.input
         if len(document) > limit:
@@ -66,7 +67,7 @@ class Executions:
         if len(self._in_flight) >= self._max_in_flight:
             metrics.EXECUTIONS_REFUSED.inc()
             raise Saturated(self._max_in_flight, RETRY_AFTER)
-        task = asyncio.create_task(self._execute(function_id, function_name, document))
+        task = asyncio.create_task(self._execute(function_ref, document))
         self._in_flight.add(task)
         metrics.EXECUTIONS_IN_FLIGHT.inc()
         task.add_done_callback(self._ended)
@@ -86,12 +87,12 @@ class Executions:
         if not task.cancelled():
             task.exception()  # whoever asked has it, unless he has gone
 
-    async def _execute(self, function_id: UUID | None, function_name: str | None, document: bytes) -> Execution:
+    async def _execute(self, function_ref: FunctionRef, document: bytes) -> Execution:
         execution_id, started_at = uuid7(), datetime.now(UTC)
         try:
-            called = await self._journal.start(Start(execution_id, function_id, function_name, document, started_at))
+            called = await self._journal.start(Start(execution_id, function_ref, document, started_at))
         except asyncpg.ForeignKeyViolationError:  # deleted while we looked at it
-            raise FunctionNotFound(str(function_id or function_name)) from None
+            raise FunctionNotFound(str(function_ref)) from None
         except DatabaseNotReached:  # then it has not begun
             raise
         except BaseException:
@@ -99,7 +100,7 @@ class Executions:
             self._outcomes.settle_later(execution_id, Outcome(error="interrupted"), started_at)
             raise
         if called is None:
-            raise await self._refusal(function_id, function_name)
+            raise await self._refusal(function_ref)
 
         outcome = await self._run(called["function_id"], called["wasm_digest"], document)
         completed_at = max(started_at, datetime.now(UTC))
@@ -146,11 +147,11 @@ class Executions:
             log.exception("execution.not_run", function_id=str(function_id))
             return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
 
-    async def _refusal(self, function_id: UUID | None, function_name: str | None) -> Exception:
+    async def _refusal(self, function_ref: FunctionRef) -> Exception:
         async with acquire(self._pool) as connection:
-            row = await _sql.find_function(connection, reference_id=function_id, reference_name=function_name)
+            row = await _sql.find_function(connection, reference_id=function_ref.id, reference_name=function_ref.name)
         if row is None:
-            return FunctionNotFound(str(function_id or function_name))
+            return FunctionNotFound(str(function_ref))
         return FunctionNotReady(row["name"], row["status"], row["compile_error"])
 
     async def get(self, execution_id: UUID) -> ExecutionRecord:
@@ -163,8 +164,7 @@ class Executions:
 
     async def list(
         self,
-        function_id: UUID | None,
-        function_name: str | None,
+        function_ref: FunctionRef,
         *,
         limit: int,
         cursor: UUID | None = None,
@@ -175,9 +175,11 @@ class Executions:
         Fewer where their outputs are large. Raises FunctionNotFound.
         """
         async with acquire(self._pool) as connection:
-            function = await _sql.find_function(connection, reference_id=function_id, reference_name=function_name)
+            function = await _sql.find_function(
+                connection, reference_id=function_ref.id, reference_name=function_ref.name
+            )
             if function is None:
-                raise FunctionNotFound(str(function_id or function_name))
+                raise FunctionNotFound(str(function_ref))
             rows = [
                 dict(row)
                 async for row in _sql.list_executions(

@@ -11,8 +11,9 @@ from uuid_utils.compat import uuid7
 from faas.database import queries
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import FunctionNotFound, NameTaken
+from faas.function_ref import FunctionRef
 from faas.functions.model import Function, FunctionDraft, FunctionSummary
-from faas.functions.validation import check_draft, check_language, parse_reference
+from faas.functions.validation import check_draft, check_language
 from faas.languages import Language
 from faas.queue import messages
 from faas.queue import pgmq as queue
@@ -98,11 +99,11 @@ class Functions:
 
 
 async def _find(connection: Connection, reference: str) -> Function:
-    function_id, name = parse_reference(reference)
-    if function_id:
-        row = await _sql.get_function(connection, id=function_id)
+    function_ref = FunctionRef.parse(reference)
+    if function_ref.id:
+        row = await _sql.get_function(connection, id=function_ref.id)
     else:
-        row = await _sql.get_function_by_name(connection, name=name)
+        row = await _sql.get_function_by_name(connection, name=function_ref.name)
     if row is None:
         raise FunctionNotFound(reference)
     return Function(**row)

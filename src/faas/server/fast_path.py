@@ -20,7 +20,7 @@ from faas.api.middleware.request_id import bind, encoded_id
 from faas.api.responses import Answer
 from faas.executions.model import Execution
 from faas.executions.service import Executions
-from faas.functions.validation import parse_reference
+from faas.function_ref import FunctionRef
 from faas.server.limits import ProblemProtocol
 
 # A path that needs no decoding. What else may name a function is for the application to judge.
@@ -107,9 +107,9 @@ class ExecuteProtocol(ProblemProtocol):
         self.scope["method"] = "POST"
         self.scope["path"] = self.url.decode()
         try:
-            function_id, name = parse_reference(exchange.reference.decode())
+            function_ref = FunctionRef.parse(exchange.reference.decode())
             document = bodies.small_execution_input(bytes(exchange.body), exchange.content_type.decode("latin-1"))
-            task = self._executions.begin(function_id, name, document)
+            task = self._executions.begin(function_ref, document)
         except Exception as error:  # noqa: BLE001 - the table of errors knows, and logs what it does not know
             self._send(exchange, problems.answer(self.scope, error))
         else:

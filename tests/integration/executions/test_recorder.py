@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool
 from faas.executions.recorder import End, Journal, Start, open_journal
+from faas.function_ref import FunctionRef
 from faas.runtime import Outcome
 from tests.helpers.support import eventually
 
@@ -38,7 +39,7 @@ async def function(pool: Pool, name: str, status: str = "READY") -> UUID:
 
 
 def start(name: str, document: bytes = b"{}") -> Start:
-    return Start(uuid7(), None, name, document, datetime.now(UTC))
+    return Start(uuid7(), FunctionRef.by_name(name), document, datetime.now(UTC))
 
 
 def end(execution_id: UUID, output: bytes = b"1") -> End:
@@ -52,11 +53,11 @@ async def statuses(pool: Pool) -> dict[UUID, str]:
 async def test_each_of_many_gets_its_own_function(journal: Journal, pool: Pool) -> None:
     ids = {name: await function(pool, name) for name in ("a", "b")}
     by_name = [start("ab"[number % 2]) for number in range(40)]
-    by_id = [Start(uuid7(), ids["b"], None, b"{}", datetime.now(UTC)) for _ in range(5)]
-    missing = [start("nobody"), Start(uuid7(), UUID(int=1), None, b"{}", datetime.now(UTC))]
+    by_id = [Start(uuid7(), FunctionRef.by_id(ids["b"]), b"{}", datetime.now(UTC)) for _ in range(5)]
+    missing = [start("nobody"), Start(uuid7(), FunctionRef.by_id(UUID(int=1)), b"{}", datetime.now(UTC))]
     called = await asyncio.gather(*(journal.start(one) for one in [*by_name, *by_id, *missing]))
     assert [found and found["function_id"] for found in called] == [
-        *(ids[one.function_name or ""] for one in by_name), *[ids["b"]] * 5, None, None
+        *(ids[one.function_ref.name or ""] for one in by_name), *[ids["b"]] * 5, None, None
     ]  # fmt: skip
     assert await statuses(pool) == {one.id: "RUNNING" for one in [*by_name, *by_id]}
 

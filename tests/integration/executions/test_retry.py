@@ -13,6 +13,7 @@ from faas.errors import DatabaseNotReached, DatabaseUnavailable
 from faas.executions.recorder import Journal, open_journal
 from faas.executions.retry import Outcomes
 from faas.executions.service import Executions
+from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime
 from tests.helpers.support import eventually
 from tests.integration.executions.test_liveness import running_execution, status
@@ -83,11 +84,11 @@ async def test_what_cannot_have_begun_is_not_kept(
     with monkeypatch.context() as patch:
         patch.setattr(HeldConnection, "_prepared", no_connection)
         with pytest.raises(DatabaseNotReached):
-            await executions.execute(None, "echo", b"{}")
+            await executions.execute(FunctionRef.by_name("echo"), b"{}")
         assert not outcomes._late
         patch.setattr(HeldConnection, "fetch", _away)
         with pytest.raises(DatabaseUnavailable):
-            await executions.execute(None, "echo", b"{}")
+            await executions.execute(FunctionRef.by_name("echo"), b"{}")
         assert len(outcomes._late) == 1  # this one may have
     await outcomes.flush()
     assert not outcomes._late
@@ -103,7 +104,7 @@ async def test_a_function_that_is_locked_leaves_connections_for_the_others(
     async with pool.acquire() as locking:
         async with locking.transaction():
             await locking.execute("SELECT FROM functions FOR UPDATE")
-            waiting = [executions.begin(None, name, b"{}") for _ in range(20)]
+            waiting = [executions.begin(FunctionRef.by_name(name), b"{}") for _ in range(20)]
 
             async def blocked() -> bool:
                 held = await pool.fetchval(

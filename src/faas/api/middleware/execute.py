@@ -15,7 +15,7 @@ from faas.api.schemas import execution_response
 from faas.errors import PayloadTooLarge
 from faas.executions.model import Execution
 from faas.executions.service import Executions
-from faas.functions.validation import parse_reference
+from faas.function_ref import FunctionRef
 from faas.units import format_size
 
 PATH = "/functions/{id}/execute"
@@ -65,9 +65,9 @@ class Execute:
         body = await self._body(receive)
         if body is None:
             return None
-        function_id, name = parse_reference(reference)
+        function_ref = FunctionRef.parse(reference)
         document = await bodies.execution_input(body, content_type)
-        execution = await self._executions.execute(function_id, name, document)
+        execution = await self._executions.execute(function_ref, document)
         return answer_of(execution)
 
     def _content_type(self, scope: HTTPScope) -> str:

@@ -12,7 +12,7 @@ from faas.api.schemas import execution_record_response, execution_response
 from faas.errors import InvalidRequest
 from faas.executions.model import Status
 from faas.executions.service import Executions
-from faas.functions.validation import parse_reference, parse_uuid
+from faas.function_ref import FunctionRef, parse_uuid
 
 _FILTERS = {"status": get_args(Status)}
 
@@ -22,9 +22,9 @@ async def list_executions(
     request: Request[Any, Any, Any], reference: FromPath[str], executions: NamedDependency[Executions]
 ) -> Response[bytes]:
     """List a function's executions, newest first."""
-    function_id, name = parse_reference(reference)
+    function_ref = FunctionRef.parse(reference)
     page = pagination.parse(f"/functions/{reference}/executions", request.query_params, _FILTERS)
-    shown, more = await executions.list(function_id, name, limit=page.limit, cursor=page.cursor, **page.filters)
+    shown, more = await executions.list(function_ref, limit=page.limit, cursor=page.cursor, **page.filters)
     headers = pagination.link(page, shown, more)
     return json_response([execution_response(execution) for execution in shown], headers=headers)
 
