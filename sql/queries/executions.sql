@@ -1,56 +1,64 @@
 -- name: start_execution(reference_id, reference_name, id, process_id, input, now)^
--- One statement checks that the function is READY, says which module to run and records RUNNING. Nothing comes back
--- when there is no such function or it is not READY.
-WITH called AS (
+-- One statement checks that the function is READY, finds the module to run, and records RUNNING, so that the function
+-- cannot change in between. Returns no row when there is no such function or it is not READY.
+WITH ready AS (
     SELECT id, revision, wasm_digest
     FROM executable_functions
     WHERE status = 'READY' AND (id = :reference_id::uuid OR name = :reference_name::text)
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
-    SELECT :id::uuid, called.id, called.revision, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
-    FROM called
+    SELECT :id::uuid, ready.id, ready.revision, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
+    FROM ready
 )
-SELECT id AS function_id, revision, wasm_digest FROM called;
+SELECT id AS function_id, revision, wasm_digest FROM ready;
 
 -- name: start_executions(ids, reference_ids, reference_names, inputs, times, process_id)
--- The same for many at once, in one commit. A function whose row is locked, because it is being revised or deleted, is
--- passed over: its executions are then started alone, and wait alone.
-WITH asked AS (
+-- The same for a batch, in one commit. Returns a row for each execution; those without a function_id have not started.
+-- SKIP LOCKED: a function whose row is locked, because it is being revised or deleted, must not delay the rest of the
+-- batch. `status` is read for executions that have not started only: NULL says that there is no such function, READY
+-- that its row was locked.
+WITH requested AS (
     SELECT *
     FROM unnest(
         :ids::uuid[], :reference_ids::uuid[], :reference_names::text[], :inputs::json[], :times::timestamptz[]
-    ) AS asked (execution_id, reference_id, reference_name, input, now)
-), called AS MATERIALIZED (
-    SELECT asked.execution_id, asked.input, asked.now, function.id AS function_id, function.revision,
-           function.wasm_digest
-    FROM asked CROSS JOIN LATERAL (
+    ) AS requested (execution_id, reference_id, reference_name, input, now)
+), ready AS MATERIALIZED (
+    SELECT requested.*, function.id AS function_id, function.revision, function.wasm_digest
+    FROM requested LEFT JOIN LATERAL (
         SELECT id, revision, wasm_digest
         FROM executable_functions
-        WHERE status = 'READY' AND (id = asked.reference_id OR name = asked.reference_name)
+        WHERE status = 'READY' AND (id = requested.reference_id OR name = requested.reference_name)
         FOR KEY SHARE SKIP LOCKED
-    ) AS function
+    ) AS function ON true
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
     SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now
-    FROM called
+    FROM ready
+    WHERE function_id IS NOT NULL
 )
-SELECT execution_id, function_id, revision, wasm_digest FROM called;
+SELECT execution_id, function_id, revision, wasm_digest,
+       CASE WHEN function_id IS NULL THEN (
+           SELECT status
+           FROM executable_functions
+           WHERE id = ready.reference_id OR name = ready.reference_name
+       ) END AS status
+FROM ready;
 
 -- name: find_function(reference_id, reference_name)^
--- What a name or an id stands for, and why it cannot run when it cannot.
+-- Explains why nothing was started: the function does not exist, or its status and compile error say why.
 SELECT id, name, status, compile_error
 FROM executable_functions
 WHERE id = :reference_id::uuid OR name = :reference_name::text;
 
 -- name: get_module(function_id, wasm_digest)^
--- The digest guards against a function that was revised between the two statements: its new module is not this one.
+-- The digest guards against a function that was revised after the execution started: its new module is another one.
 SELECT wasm_binary
 FROM executable_functions
 WHERE id = :function_id AND wasm_digest = :wasm_digest;
 
 -- name: end_executions(ids, outputs, errors, logs, times)
--- Guarded: an execution that was closed as interrupted stays so. RUNNING is said as what it is not, lest the planner take
--- the index of what is RUNNING for the way to the rows: until a vacuum all that ever ran is in there.
+-- Guarded by status: an execution that was reaped as interrupted stays so. NOT IN keeps the planner off the partial
+-- index executions_running, which holds dead entries for every past execution until the next vacuum.
 UPDATE executions
 SET status = CASE WHEN ended.error IS NULL THEN 'COMPLETED' ELSE 'FAILED' END,
     output = ended.output, error_message = ended.error, logs = ended.logs, completed_at = ended.now
@@ -61,16 +69,17 @@ WHERE executions.id = ended.id AND executions.status NOT IN ('COMPLETED', 'FAILE
 RETURNING executions.id;
 
 -- name: get_execution(id)^
-SELECT id, function_id, revision, status, input, output, error_message, logs, created_at, started_at, completed_at
+-- The columns of list_executions first, then those that lists leave out because they may be large.
+SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at, input, revision, logs
 FROM executions
 WHERE id = :id;
 
 -- name: list_executions(function_id, cursor, status, limit, budget)
--- Newest first. Inputs and logs stay where they are. A page ends early where its outputs together pass :budget bytes
--- (outputs are stored uncompressed, so that their size is known without reading them); `found` says how many there are
--- up to :limit + 1, so that whoever asks knows whether more follow.
--- The function is asked for as a range of one, and the order says function_id: with an equality, Postgres may walk the
--- primary key backwards instead, past everything that other functions have done since.
+-- Newest first, without inputs and logs. A page ends early when its outputs together exceed :budget bytes: outputs are
+-- stored uncompressed, so pg_column_size knows their sizes without reading them. `found` counts up to :limit + 1
+-- executions, so that the caller knows whether more follow.
+-- The function is matched as a range of one id, and the order names function_id: with an equality, Postgres may scan
+-- the primary key backwards instead, through every newer execution of all other functions.
 SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
@@ -89,32 +98,34 @@ FROM (
 WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
 ORDER BY id DESC;
 
--- name: beat(id)!
--- "I am alive", as a number that only grows: nobody compares clocks.
+-- name: send_heartbeat(id)!
+-- A counter instead of a time stamp, so that the clocks of different machines are never compared.
 INSERT INTO processes (id, beat) VALUES (:id, 1)
 ON CONFLICT (id) DO UPDATE SET beat = processes.beat + 1;
 
--- name: list_processes()
--- Every process that beats, and every one that has executions RUNNING but no beat (-1).
-SELECT id, beat FROM processes
+-- name: list_heartbeats()
+-- Every process with a heartbeat, and with -1 every process that has RUNNING executions but no heartbeat: the row of
+-- such a process is never updated, so it becomes stale like any other.
+SELECT id AS process_id, beat AS heartbeat FROM processes
 UNION ALL
 SELECT DISTINCT process_id, -1::bigint
 FROM executions
 WHERE status = 'RUNNING' AND NOT EXISTS (SELECT FROM processes WHERE processes.id = executions.process_id);
 
--- name: close_interrupted(process_id, beat)
--- For processes whose beat has stopped. The beat is checked again: one that came back in between is left alone.
-WITH dead AS (
+-- name: reap_executions(process_id, heartbeat)
+-- Closes the executions of a stale process. The heartbeat is compared again in the same statement: a process that has
+-- sent one since keeps its executions.
+WITH stale AS (
     DELETE FROM processes
-    WHERE id = :process_id AND beat = :beat
+    WHERE id = :process_id AND beat = :heartbeat
     RETURNING id
 )
 UPDATE executions
 SET status = 'FAILED', error_message = 'interrupted', completed_at = clock_timestamp()
 WHERE status = 'RUNNING' AND process_id = :process_id
-  AND (:beat = -1 OR EXISTS (SELECT FROM dead))
-RETURNING id, function_id;
+  AND (:heartbeat = -1 OR EXISTS (SELECT FROM stale))
+RETURNING id;
 
--- name: leave(id)!
--- A clean end: nothing of this process runs any more.
+-- name: deregister_process(id)!
+-- The process shuts down gracefully and has no RUNNING executions: peers need not wait until its heartbeat is stale.
 DELETE FROM processes WHERE id = :id;

@@ -23,10 +23,10 @@ from faas.database.migrations import ensure_database, migrate
 from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Pool, explain, open_pool, reason
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
 from faas.errors import ConfigurationError, DatabaseUnavailable
-from faas.executions.liveness import Recovery
-from faas.executions.recorder import Journal, open_journal
-from faas.executions.retry import Outcomes
-from faas.executions.service import Executions
+from faas.executions.liveness import HeartbeatMonitor
+from faas.executions.recorder import ExecutionRecorder, open_recorder
+from faas.executions.retry import RetryBuffer
+from faas.executions.service import ExecutionService
 from faas.functions.compile_results import CompilationResults
 from faas.functions.service import Functions
 from faas.health import Parts
@@ -41,7 +41,7 @@ from faas.settings import Role, Settings
 
 log = structlog.get_logger()
 
-# What a process of each role reads. Recovery, health and metrics are every role's.
+# What a process of each role reads. Every role has a heartbeat, health and metrics.
 _QUEUES: dict[Role, list[str]] = {
     "all": [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS],
     "api": [messages.COMPILATION_RESULTS],
@@ -105,10 +105,10 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await _background(stack, runtime.processes.keep_ready(), "wasm-keep-ready")
         process_id = uuid7()
         # A connection of its own: requests that wait for one must not make this process look dead.
-        recovery = Recovery(await stack.enter_async_context(open_pool(url, 1)), process_id)
-        await recovery.beat()
-        stack.push_async_callback(_leave, recovery)
-        await _background(stack, recovery.run(), "recovery")
+        heartbeat_monitor = HeartbeatMonitor(await stack.enter_async_context(open_pool(url, 1)), process_id)
+        await heartbeat_monitor.heartbeat()
+        stack.push_async_callback(_deregister, heartbeat_monitor)
+        await _background(stack, heartbeat_monitor.run(), "heartbeat")
         listener = Listener(url, _QUEUES[settings.role])
         await _background(stack, listener.run(), "listener")
         consumers: dict[str, Consumer] = {}
@@ -131,8 +131,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         if settings.role == "compiler":
             application = create_compiler_application(check_health=parts.check, update_metrics=parts.measure)
         else:
-            journal = await stack.enter_async_context(open_journal(url, pool, process_id))
-            executions = await _open_executions(stack, settings, pool, runtime, journal)
+            recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
+            executions = await _open_executions(stack, settings, pool, runtime, recorder)
             protocol = partial(ExecuteProtocol, executions=executions)
             application = create_application(
                 functions_service=Functions(pool, settings.languages),
@@ -188,12 +188,12 @@ async def _open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Pat
 
 
 async def _open_executions(
-    stack: AsyncExitStack, settings: Settings, pool: Pool, runtime: Runtime, journal: Journal
-) -> Executions:
-    outcomes = Outcomes(journal)
-    stack.push_async_callback(outcomes.flush)
-    await _background(stack, outcomes.run(), "outcomes")
-    executions = Executions(pool, runtime, journal, outcomes, settings.max_in_flight)
+    stack: AsyncExitStack, settings: Settings, pool: Pool, runtime: Runtime, recorder: ExecutionRecorder
+) -> ExecutionService:
+    retry_buffer = RetryBuffer(recorder)
+    stack.push_async_callback(retry_buffer.flush)
+    await _background(stack, retry_buffer.run(), "retry-buffer")
+    executions = ExecutionService(pool, runtime, recorder, retry_buffer, settings.max_in_flight)
     stack.push_async_callback(executions.drain, settings.shutdown_grace)
     return executions
 
@@ -287,8 +287,8 @@ async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], na
     stack.push_async_callback(stop)
 
 
-async def _leave(recovery: Recovery) -> None:
+async def _deregister(heartbeat_monitor: HeartbeatMonitor) -> None:
     try:
-        await recovery.leave()
+        await heartbeat_monitor.deregister()
     except DatabaseUnavailable as error:
-        log.warning("recovery.left_without_a_word", error=str(error))
+        log.warning("heartbeat.deregister_failed", error=str(error))

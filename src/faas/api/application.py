@@ -11,7 +11,7 @@ from faas.api.middleware.execute import Execute
 from faas.api.middleware.methods import Methods
 from faas.api.middleware.request_id import RequestIds
 from faas.api.routes import executions, functions, system
-from faas.executions.service import Executions
+from faas.executions.service import ExecutionService
 from faas.functions.service import Functions
 
 ROUTES = [
@@ -39,7 +39,7 @@ _ENVELOPE = 64 << 10
 def create_application(
     *,
     functions_service: Functions,
-    executions_service: Executions,
+    executions_service: ExecutionService,
     check_health: system.HealthCheck,
     update_metrics: system.MetricsUpdate,
     input_limit: int,

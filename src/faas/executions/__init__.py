@@ -1,1 +1,1 @@
-"""Executions: running a function, keeping the record of it, and closing the records of processes that died."""
+"""Executions: invoking functions, recording the invocations, and reaping the executions of processes that died."""

@@ -1,6 +1,6 @@
-"""Many writes as one: what arrives while a write is under way goes into the next one.
+"""Group commit: items submitted while a write is in progress are written together by the next one.
 
-Nothing waits for company. A lone item is written at once; under load a batch is as large as the database is slow.
+Group commit without a delay: an idle queue writes at once; under load, batches grow with the database's latency.
 """
 
 import asyncio
@@ -12,46 +12,50 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Batches(Generic[T, R]):
-    """Hands submitted items to `write` in up to `writers` calls at once: up to `largest` items at a time, and no more
-    bytes than `heaviest` unless one item alone has them.
+class Batcher(Generic[T, R]):
+    """Collects submitted items into batches and passes each batch to `write`.
 
-    `write` gives one result for each item, in their order; what it raises is raised to each of them.
+    At most `concurrency` writes run at once. A batch has at most `max_items` items and at most `max_bytes` bytes; an
+    item larger than that is a batch of its own. `write` returns one result for each item, in their order; an exception
+    that it raises is raised to the submitter of each of them. Use from one event loop.
     """
 
     def __init__(
         self,
         write: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
         *,
-        writers: int,
-        largest: int,
-        heaviest: int,
+        concurrency: int,
+        max_items: int,
+        max_bytes: int,
     ) -> None:
         self._write = write
-        self._writers = writers
-        self._largest = largest
-        self._heaviest = heaviest
-        self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
-        self._working = 0
-        self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds them weakly
+        self._concurrency = concurrency
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._queue: deque[tuple[T, int, asyncio.Future[R]]] = deque()
+        self._active_writers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references to tasks
 
     def submit(self, item: T, size: int) -> "asyncio.Future[R]":
-        """The result of an item of `size` bytes, as soon as the batch is written that it went into."""
+        """Queue an item of `size` bytes. The future has its result once its batch is written.
+
+        A cancelled future does not affect the other items of its batch.
+        """
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, size, future))
-        if self._working < self._writers:
-            self._working += 1
-            task = asyncio.create_task(self._work())
+        self._queue.append((item, size, future))
+        if self._active_writers < self._concurrency:
+            self._active_writers += 1
+            task = asyncio.create_task(self._write_batches())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return future
 
-    async def _work(self) -> None:
-        while self._waiting:
-            batch = self._next()
+    async def _write_batches(self) -> None:
+        while self._queue:
+            batch = self._next_batch()
             try:
                 results = await self._write([item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - it is the submitters', each of whom gets it
+            except Exception as error:  # noqa: BLE001 - passed on to each submitter, who handles it
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
@@ -59,15 +63,16 @@ class Batches(Generic[T, R]):
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
                         future.set_result(result)
-        self._working -= 1  # right after it saw that nothing waits: who comes now starts another
+        # There is no await since the queue was found empty, so the next submit() starts a new writer.
+        self._active_writers -= 1
 
-    def _next(self) -> list[tuple[T, "asyncio.Future[R]"]]:
-        item, size, future = self._waiting.popleft()
+    def _next_batch(self) -> list[tuple[T, "asyncio.Future[R]"]]:
+        item, size, future = self._queue.popleft()
         batch = [(item, future)]
-        while self._waiting and len(batch) < self._largest:
-            size += self._waiting[0][1]
-            if size > self._heaviest:
+        while self._queue and len(batch) < self._max_items:
+            size += self._queue[0][1]
+            if size > self._max_bytes:
                 break
-            item, _, future = self._waiting.popleft()
+            item, _, future = self._queue.popleft()
             batch.append((item, future))
         return batch

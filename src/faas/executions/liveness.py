@@ -1,8 +1,9 @@
-"""Closing the executions of processes that died, never of one that still runs.
+"""Heartbeats: closes the executions of processes that died, and never one that is still running.
 
-Every process counts up its own row in `processes`. A process is dead when an observer has seen its count stand still
-for `SILENCE` seconds of watching: no two clocks are compared, and time in which the observer itself was held up (and
-so, perhaps, everyone else: a database that restarts, a lock) counts for no more than two looks.
+Each process increments its own counter in the table `processes`, its heartbeat. A peer is stale when an observer has
+watched its counter without a change for HEARTBEAT_TIMEOUT_SECONDS. No clocks of different machines are compared. The
+time between two checks counts for at most two intervals: a longer gap means that the observer was delayed, and what
+delayed it (a database restart, a lock) may have delayed every other process too.
 """
 
 import asyncio
@@ -11,66 +12,84 @@ from collections.abc import Callable
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 
-from faas.database import queries
-from faas.database.pool import Pool, acquire
+from faas.database.pool import Connection, Pool, acquire
 from faas.errors import DatabaseUnavailable
+from faas.executions import queries
 
 log = structlog.get_logger()
-_sql = queries.load("executions")
 
-INTERVAL = 2.0
-SILENCE = 15.0
+HEARTBEAT_INTERVAL_SECONDS = 2.0
+HEARTBEAT_TIMEOUT_SECONDS = 15.0
 
 
-class Recovery:
-    """Beats for this process and watches the others. `run` is the background task; `leave` is a clean end."""
+class _Observation(msgspec.Struct, frozen=True):
+    """The last heartbeat seen of a process, and for how many seconds of watching it has not changed."""
+
+    heartbeat: int
+    unchanged_seconds: float
+
+
+class HeartbeatMonitor:
+    """Sends the heartbeat of the process `process_id`, and reaps the executions of stale peers.
+
+    `run` is the background task; `deregister` ends a graceful shutdown. `clock` returns seconds and never goes back.
+    """
 
     def __init__(self, pool: Pool, process_id: UUID, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._process_id = process_id
         self._clock = clock
-        self._silent: dict[UUID, tuple[int, float]] = {}  # process → (its last beat, seconds it has stood still)
-        self._looked_at = clock()
+        self._observations: dict[UUID, _Observation] = {}
+        self._checked_at = clock()
 
     async def run(self) -> None:
-        """Beat and look around every INTERVAL seconds until cancelled."""
+        """Send a heartbeat and check the peers every HEARTBEAT_INTERVAL_SECONDS, until cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(HEARTBEAT_INTERVAL_SECONDS)
             try:
-                await self.look()
+                await self.check_peers()
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-                self._silent.clear()  # whoever was silent meanwhile may only have been cut off, as we were
-                log.warning("recovery.blind", error=str(error))
+                # The peers may have been cut off from the database just as this process was: start watching again.
+                self._observations.clear()
+                log.warning("heartbeat.check_failed", error=str(error))
 
-    async def beat(self) -> None:
-        """Say that this process is alive. Must have happened before it executes anything."""
+    async def heartbeat(self) -> None:
+        """Send one heartbeat. The first must be sent before this process starts an execution."""
         async with acquire(self._pool) as connection:
-            await _sql.beat(connection, id=self._process_id)
+            await queries.send_heartbeat(connection, self._process_id)
 
-    async def look(self) -> list[UUID]:
-        """Beat once and close what dead processes left; the ids of the executions closed."""
-        closed: list[UUID] = []
+    async def check_peers(self) -> list[UUID]:
+        """Send one heartbeat and reap the executions of stale peers. Returns the ids of the executions reaped."""
+        reaped: list[UUID] = []
         async with acquire(self._pool) as connection:
-            await _sql.beat(connection, id=self._process_id)
+            await queries.send_heartbeat(connection, self._process_id)
             now = self._clock()
-            watched, self._looked_at = min(now - self._looked_at, 2 * INTERVAL), now
-            silent = {}
-            for row in [row async for row in _sql.list_processes(connection)]:
-                process_id, beat = row["id"], row["beat"]
-                last_beat, seconds = self._silent.get(process_id, (None, 0.0))
-                seconds = seconds + watched if beat == last_beat and process_id != self._process_id else 0.0
-                silent[process_id] = (beat, seconds)
-                if seconds >= SILENCE:
-                    rows = _sql.close_interrupted(connection, process_id=process_id, beat=beat)
-                    interrupted = [row["id"] async for row in rows]
-                    log.warning("recovery.closed", process_id=str(process_id), executions=len(interrupted))
-                    closed += interrupted
-            self._silent = silent
-        return closed
+            watched_seconds = min(now - self._checked_at, 2 * HEARTBEAT_INTERVAL_SECONDS)
+            self._checked_at = now
+            observations: dict[UUID, _Observation] = {}
+            for peer in await queries.list_heartbeats(connection):
+                observation = self._observe(peer, watched_seconds)
+                observations[peer.process_id] = observation
+                if observation.unchanged_seconds >= HEARTBEAT_TIMEOUT_SECONDS:
+                    reaped += await self._reap(connection, peer)
+            self._observations = observations
+        return reaped
 
-    async def leave(self) -> None:
-        """A clean end: nothing of this process runs any more."""
+    async def deregister(self) -> None:
+        """Remove this process's heartbeat. Called when none of its executions is running any more."""
         async with acquire(self._pool) as connection:
-            await _sql.leave(connection, id=self._process_id)
+            await queries.deregister_process(connection, self._process_id)
+
+    def _observe(self, peer: queries.HeartbeatRow, watched_seconds: float) -> _Observation:
+        last = self._observations.get(peer.process_id)
+        if last is None or last.heartbeat != peer.heartbeat or peer.process_id == self._process_id:
+            return _Observation(peer.heartbeat, 0.0)
+        return _Observation(peer.heartbeat, last.unchanged_seconds + watched_seconds)
+
+    async def _reap(self, connection: Connection, peer: queries.HeartbeatRow) -> list[UUID]:
+        reaped = await queries.reap_executions(connection, peer)
+        log.warning("executions.reaped", process_id=str(peer.process_id), executions=len(reaped))
+        return reaped

@@ -1,4 +1,4 @@
-"""What an execution is."""
+"""The data of executions: what is recorded at their start and at their end, and what clients are shown."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,12 +6,32 @@ from uuid import UUID
 
 import msgspec
 
+from faas.function_ref import FunctionRef
+from faas.runtime import Outcome
+
 Status = Literal["RUNNING", "COMPLETED", "FAILED"]
-ENDED: tuple[Status, ...] = ("COMPLETED", "FAILED")
+FINAL_STATUSES: tuple[Status, ...] = ("COMPLETED", "FAILED")
 
 
-class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a function. COMPLETED has an output, FAILED an error message; both have an end."""
+class ExecutionStart(msgspec.Struct, frozen=True):
+    """An execution to record as RUNNING. `input` is a JSON document, UTF-8."""
+
+    id: UUID
+    function_ref: FunctionRef
+    input: bytes
+    started_at: datetime
+
+
+class ExecutionEnd(msgspec.Struct, frozen=True):
+    """The outcome of an execution to record as COMPLETED or FAILED."""
+
+    id: UUID
+    outcome: Outcome
+    completed_at: datetime
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """The record of one invocation. COMPLETED has an output, FAILED an error message; both have an end."""
 
     id: UUID
     function_id: UUID
@@ -24,14 +44,14 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def duration_ms(self) -> float | None:
-        """From start to end in milliseconds; None while it runs."""
+        """Milliseconds from start to end; None while the execution is RUNNING."""
         if self.completed_at is None:
             return None
         return max(0.0, round((self.completed_at - self.started_at).total_seconds() * 1000, 3))
 
 
-class ExecutionRecord(Execution, frozen=True, kw_only=True):
-    """An execution with what it was given, what it printed and the function's revision that ran."""
+class ExecutionRecord(Execution, frozen=True):
+    """An execution with its input, the revision of the function that ran, and the guest's logs."""
 
     input: bytes
     revision: int

@@ -1,51 +1,48 @@
-"""The two writes of an execution: that it RUNS, and how it ended. Each is committed before the caller goes on.
+"""The two writes of an execution: RUNNING when it starts, and its outcome when it ends. Each is committed on return.
 
-Both are written in batches, one statement and one commit for all that wait. What a batch cannot settle for one of its
-items (a lock that is held, a document that Postgres refuses, a function that is gone) is written again alone, with
-patience, on the shared pool: nobody waits for somebody else's lock.
+Both are written in batches (group commit): one statement and one commit for all executions that wait. When one item
+makes its batch fail (an input that Postgres refuses, a locked row), each item of the batch is written again on its own,
+with longer timeouts, on the shared pool. So no execution waits for a lock that concerns another one.
 
-RUNNING need not have reached the disk: a crash of Postgres that loses it loses the guest's call with it, of which
-nobody has heard. The end is on disk before anyone hears of it.
+A RUNNING row need not be on disk when the guest runs: if Postgres crashes and loses it, the guest's call is lost with
+it, and no client has seen a result. The outcome is on disk before the client gets its answer.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
-from typing import Any
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from faas.database import queries
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool, acquire, explain, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
-from faas.executions.batching import Batches
-from faas.function_ref import FunctionRef
-from faas.runtime import Outcome
+from faas.executions import queries
+from faas.executions.batching import Batcher
+from faas.executions.model import ExecutionEnd, ExecutionStart
 
-_sql = queries.load("executions")
-
-# The statements find their rows by index. The planner would read small tables whole, and keep doing so as they grow.
-# So one plan is right for ever, and planning, which takes as long as the statement, is done once for each connection.
-# A lock is not waited for: see above.
-_BATCHES = {
+# Pin index-based generic plans: one cached while the tables are empty would use sequential scans and be kept as they
+# grow. Planning takes as long as the statement itself, and so is done once for each connection. The lock timeout is
+# short because an item that meets a lock is written again on its own (see above).
+_BATCH_SESSION_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "20ms",
 }
-_NOT_ON_DISK = {"synchronous_commit": "off"}
-_ENDS_AT_ONCE = 2  # while one commit waits for the disk, the next batch is on its way
-_LARGEST = 128
-_LARGEST_DOCUMENT = 1 << 20  # bytes; a larger one is written alone
-_HEAVIEST = 4 << 20  # bytes of documents in a batch: each is held several times while it is encoded and sent
+_NOT_DURABLE = {"synchronous_commit": "off"}
+_START_CONNECTIONS = 1
+_END_CONNECTIONS = 2  # while one commit waits for the disk, the next batch is sent
+_MAX_BATCH_ITEMS = 128
+_MAX_BATCH_BYTES = 4 << 20  # of inputs or outputs; each is copied several times while it is encoded and sent
+_MAX_BATCHED_ITEM_BYTES = 1 << 20  # a larger item is written on its own
 
-# What one item can do to a whole batch. Nothing of the batch is then written.
-_ONES_FAULT = (
+# Errors that one item can cause for its whole batch. Nothing of the batch is written then.
+_SINGLE_ITEM_ERRORS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.LockNotAvailableError,
@@ -54,156 +51,154 @@ _ONES_FAULT = (
 )
 
 
-class Start(msgspec.Struct, frozen=True):
-    """An execution to record as RUNNING."""
+class Started(msgspec.Struct, frozen=True):
+    """The execution is RUNNING on record; this is the function, its revision, and the module to run."""
 
-    id: UUID
-    function_ref: FunctionRef
-    document: bytes
-    now: datetime
-
-
-class End(msgspec.Struct, frozen=True):
-    """How an execution ended, and when."""
-
-    id: UUID
-    outcome: Outcome
-    now: datetime
+    function_id: UUID
+    revision: int
+    wasm_digest: bytes
 
 
-class Journal:
-    """Writes for the executions of process `process_id`: batches over `starts` and `ends`, single ones on `pool`."""
+class NotStarted(msgspec.Struct, frozen=True):
+    """Nothing was recorded: there is no such function, or it is not READY."""
+
+
+class RetryAlone(msgspec.Struct, frozen=True):
+    """The batch could not settle this item: a row was locked, or an item of the batch was refused."""
+
+
+StartResult: TypeAlias = Started | NotStarted
+_BatchedStartResult: TypeAlias = Started | NotStarted | RetryAlone
+_BatchedEndResult: TypeAlias = bool | RetryAlone
+
+_NOT_STARTED = NotStarted()
+_RETRY_ALONE = RetryAlone()
+
+
+class ExecutionRecorder:
+    """Records the executions of the process `process_id`.
+
+    Batches of starts are written on `start_connections`, batches of ends on `end_connections`, and single items on
+    `pool`. Use from one event loop.
+    """
 
     def __init__(
-        self, pool: Pool, starts: Sequence[HeldConnection], ends: Sequence[HeldConnection], process_id: UUID
+        self,
+        pool: Pool,
+        start_connections: Sequence[HeldConnection],
+        end_connections: Sequence[HeldConnection],
+        process_id: UUID,
     ) -> None:
+        self.start_connections = tuple(start_connections)
+        self.end_connections = tuple(end_connections)
         self._pool = pool
-        self._idle_starts = list(starts)
-        self._idle_ends = list(ends)
         self._process_id = process_id
-        # What waits alone for somebody's lock leaves most connections to others; ends wait for no function's.
+        self._idle_start_connections = list(start_connections)
+        self._idle_end_connections = list(end_connections)
+        # Items that wait alone for a lock may use a quarter of the pool. Starts and ends are counted apart, because an
+        # end never waits for the row of a function.
         alone = max(1, pool.get_max_size() // 4)
         self._starts_alone, self._ends_alone = asyncio.Semaphore(alone), asyncio.Semaphore(alone)
-        self._starts = Batches(self._write_starts, writers=len(starts), largest=_LARGEST, heaviest=_HEAVIEST)
-        self._ends = Batches(self._write_ends, writers=len(ends), largest=_LARGEST, heaviest=_HEAVIEST)
+        self._starts = Batcher(
+            self._write_starts,
+            concurrency=len(start_connections),
+            max_items=_MAX_BATCH_ITEMS,
+            max_bytes=_MAX_BATCH_BYTES,
+        )
+        self._ends = Batcher(
+            self._write_ends, concurrency=len(end_connections), max_items=_MAX_BATCH_ITEMS, max_bytes=_MAX_BATCH_BYTES
+        )
 
-    async def start(self, start: Start) -> Mapping[str, Any] | None:
-        """Record RUNNING: what runs, as `function_id`, `revision` and `wasm_digest`, or None when nothing READY does.
+    async def record_started(self, start: ExecutionStart) -> StartResult:
+        """Record the execution as RUNNING, if its function is READY.
 
-        Raises DatabaseUnavailable, after which it may or may not be recorded, unless it is DatabaseNotReached;
-        ForeignKeyViolationError when the
-        function was deleted meanwhile.
+        Raises DatabaseNotReached when nothing was sent; DatabaseUnavailable when the row may or may not have been
+        committed; DataError for an input that Postgres refuses; ForeignKeyViolationError when the function was deleted
+        at the same time.
         """
-        size = len(start.document)
-        if size <= _LARGEST_DOCUMENT:
-            called = await self._starts.submit(start, size)
-            if called is not None:
-                return called
+        size = len(start.input)
+        if size <= _MAX_BATCHED_ITEM_BYTES:
+            result = await self._starts.submit(start, size)
+            if not isinstance(result, RetryAlone):
+                return result
         async with self._starts_alone, acquire(self._pool) as connection:
-            alone: Mapping[str, Any] | None = await _sql.start_execution(
-                connection,
-                id=start.id,
-                reference_id=start.function_ref.id,
-                reference_name=start.function_ref.name,
-                process_id=self._process_id,
-                input=start.document,
-                now=start.now,
-            )
-        return alone
+            row = await queries.start_execution(connection, start, self._process_id)
+        return _NOT_STARTED if row is None else Started(row.function_id, row.revision, row.wasm_digest)
 
-    async def end(self, end: End) -> bool:
-        """Record the end durably. False when the execution is no longer RUNNING or no longer there.
+    async def record_finished(self, end: ExecutionEnd) -> bool:
+        """Record the outcome durably. Returns False when the execution is no longer RUNNING or no longer exists.
 
         Raises DatabaseUnavailable; DataError for an output that Postgres refuses.
         """
         size = len(end.outcome.output or b"") + len(end.outcome.logs or "")
-        if size <= _LARGEST_DOCUMENT:
-            ended = await self._ends.submit(end, size)
-            if ended is not None:
-                return ended
+        if size <= _MAX_BATCHED_ITEM_BYTES:
+            result = await self._ends.submit(end, size)
+            if not isinstance(result, RetryAlone):
+                return result
         async with self._ends_alone, acquire(self._pool) as connection:
-            return end.id in await _end(connection, [end])
+            return end.id in await queries.end_executions(connection, [end])
 
-    async def _write_starts(self, starts: Sequence[Start]) -> list[Mapping[str, Any] | None]:
-        connection = self._idle_starts.pop()
+    async def _write_starts(self, starts: Sequence[ExecutionStart]) -> list[_BatchedStartResult]:
+        connection = self._idle_start_connections.pop()
         try:
-            called = await _start(connection, starts, self._process_id)
-        except _ONES_FAULT:
-            return [None] * len(starts)
+            rows = await queries.start_executions(connection, starts, self._process_id)
+        except _SINGLE_ITEM_ERRORS:
+            return [_RETRY_ALONE] * len(starts)
         finally:
-            self._idle_starts.append(connection)
-        return [called.get(start.id) for start in starts]
+            self._idle_start_connections.append(connection)
+        results = {row.execution_id: _start_result(row) for row in rows}
+        return [results[start.id] for start in starts]
 
-    async def _write_ends(self, ends: Sequence[End]) -> list[bool | None]:
-        connection = self._idle_ends.pop()
+    async def _write_ends(self, ends: Sequence[ExecutionEnd]) -> list[_BatchedEndResult]:
+        connection = self._idle_end_connections.pop()
         try:
-            ended = await _end(connection, ends)
-        except _ONES_FAULT:
-            return [None] * len(ends)
+            ended = await queries.end_executions(connection, ends)
+        except _SINGLE_ITEM_ERRORS:
+            return [_RETRY_ALONE] * len(ends)
         finally:
-            self._idle_ends.append(connection)
-        return [_take(ended, end.id) for end in ends]
+            self._idle_end_connections.append(connection)
+        return [_pop(ended, end.id) for end in ends]
 
 
-async def _start(connection: Any, starts: Sequence[Start], process_id: UUID) -> dict[UUID, Mapping[str, Any]]:
-    """Write `starts` in one statement; of those that are RUNNING now, what runs."""
-    return {
-        row["execution_id"]: row
-        async for row in _sql.start_executions(
-            connection,
-            ids=[start.id for start in starts],
-            reference_ids=[start.function_ref.id for start in starts],
-            reference_names=[start.function_ref.name for start in starts],
-            inputs=[start.document for start in starts],
-            times=[start.now for start in starts],
-            process_id=process_id,
-        )
-    }
+def _start_result(row: queries.BatchedStartRow) -> _BatchedStartResult:
+    if row.function_id is not None:
+        assert row.revision is not None
+        assert row.wasm_digest is not None
+        return Started(row.function_id, row.revision, row.wasm_digest)
+    return _RETRY_ALONE if row.status == "READY" else _NOT_STARTED
 
 
-def _take(ids: set[UUID], wanted: UUID) -> bool:
-    """Whether `wanted` is in `ids`, which it then leaves: the end of an execution is told once."""
+def _pop(ids: set[UUID], wanted: UUID) -> bool:
+    """Remove `wanted` and return whether it was there, so that a duplicate in the batch reports False."""
     found = wanted in ids
     ids.discard(wanted)
     return found
 
 
-async def _end(connection: Any, ends: Sequence[End]) -> set[UUID]:
-    """Write `ends` in one statement; the ids of those that were RUNNING until now."""
-    return {
-        row["id"]
-        async for row in _sql.end_executions(
-            connection,
-            ids=[end.id for end in ends],
-            outputs=[end.outcome.output for end in ends],
-            errors=[end.outcome.error for end in ends],
-            logs=[end.outcome.logs for end in ends],
-            times=[end.now for end in ends],
-        )
-    }
-
-
 @asynccontextmanager
-async def open_journal(url: str, pool: Pool, process_id: UUID) -> AsyncIterator[Journal]:
-    """A journal with connections of its own for the batches, and `pool` for what is written alone."""
+async def open_recorder(url: str, pool: Pool, process_id: UUID) -> AsyncIterator[ExecutionRecorder]:
+    """Open a recorder with connections of its own for the batches, and `pool` for single items.
+
+    Raises ConfigurationError when it cannot connect.
+    """
     async with AsyncExitStack() as stack:
 
         async def hold(count: int, settings: Mapping[str, str]) -> list[HeldConnection]:
-            batches = await stack.enter_async_context(open_pool(url, count, settings))
-            held = [HeldConnection(batches) for _ in range(count)]
+            batch_pool = await stack.enter_async_context(open_pool(url, count, settings))
+            held = [HeldConnection(batch_pool) for _ in range(count)]
             for connection in held:
                 stack.push_async_callback(connection.close)
             return held
 
-        starts = await hold(1, _BATCHES | _NOT_ON_DISK)
-        ends = await hold(_ENDS_AT_ONCE, _BATCHES)
-        # A new connection parses and plans its statement: that is not for the first execution to wait for.
+        start_connections = await hold(_START_CONNECTIONS, _BATCH_SESSION_SETTINGS | _NOT_DURABLE)
+        end_connections = await hold(_END_CONNECTIONS, _BATCH_SESSION_SETTINGS)
+        # Warm-up with empty batches: the first execution must not wait until its statements are parsed and planned.
         try:
-            for connection in starts:
-                await _start(connection, [], process_id)
-            for connection in ends:
-                await _end(connection, [])
+            for connection in start_connections:
+                await queries.start_executions(connection, [], process_id)
+            for connection in end_connections:
+                await queries.end_executions(connection, [])
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-            if not isinstance(error, _ONES_FAULT):  # a lock, say: then the first execution does wait
+            if not isinstance(error, _SINGLE_ITEM_ERRORS):  # a lock, for example: then there is no warm-up
                 raise ConfigurationError(explain(error)) from None
-        yield Journal(pool, starts, ends, process_id)
+        yield ExecutionRecorder(pool, start_connections, end_connections, process_id)

@@ -1,83 +1,91 @@
-"""Recording how executions ended, also when the database is away just then.
+"""The retry buffer: outcomes that could not be recorded because the database was unavailable.
 
-The process lives on, so nobody else will close these rows: an outcome that could not be recorded is kept and tried
-again until it is.
+This process is alive and sends its heartbeat, so no peer will ever reap these executions. Each outcome is therefore
+kept and written again until the database accepts it.
 """
 
 import asyncio
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from faas.errors import DatabaseUnavailable
-from faas.executions.recorder import End, Journal
+from faas.executions.model import ExecutionEnd
+from faas.executions.recorder import ExecutionRecorder
 from faas.runtime import Outcome
 
 log = structlog.get_logger()
 
-_RETRY_PAUSE = 0.5
-_AT_ONCE = 256
+_RETRY_INTERVAL_SECONDS = 0.5
+_CONCURRENT_RETRIES = 256
 
 
-class Outcomes:
-    """Writes outcomes to the journal. `run` is the background task that tries the late ones again."""
+class RetryBuffer:
+    """Records the ends of executions through `recorder`, and keeps those that the database did not accept.
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._late: dict[UUID, tuple[Outcome, datetime]] = {}
-        self._wake = asyncio.Event()
+    `run` is the background task that retries them.
+    """
 
-    async def settle(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
-        """Record the outcome durably. False when the execution is no longer RUNNING or no longer there.
+    def __init__(self, recorder: ExecutionRecorder) -> None:
+        self._recorder = recorder
+        self._unrecorded: dict[UUID, ExecutionEnd] = {}
+        self._not_empty = asyncio.Event()
 
-        Raises DatabaseUnavailable; the outcome is then recorded later.
+    @property
+    def unrecorded(self) -> frozenset[UUID]:
+        """The ids of the executions whose outcomes are waiting to be recorded."""
+        return frozenset(self._unrecorded)
+
+    async def record(self, end: ExecutionEnd) -> bool:
+        """Record the outcome durably. Returns False when the execution is no longer RUNNING or no longer exists.
+
+        Raises DatabaseUnavailable; the outcome is kept in the buffer then.
         """
         try:
-            return await self._write(execution_id, outcome, completed_at)
+            return await self._write(end)
         except (DatabaseUnavailable, asyncpg.PostgresError):
-            self.settle_later(execution_id, outcome, completed_at)
+            self.record_later(end)
             raise
 
-    def settle_later(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> None:
-        """Record the outcome as soon as the database takes it; nothing happens when the execution never began."""
-        self._late[execution_id] = (outcome, completed_at)
-        self._wake.set()
+    def record_later(self, end: ExecutionEnd) -> None:
+        """Keep the outcome until the database accepts it. It has no effect if the execution was never RUNNING."""
+        self._unrecorded[end.id] = end
+        self._not_empty.set()
 
     async def run(self) -> None:
-        """Try the late outcomes again until cancelled."""
+        """Retry what is in the buffer, until cancelled."""
         while True:
-            await self._wake.wait()
-            await asyncio.sleep(_RETRY_PAUSE)
+            await self._not_empty.wait()
+            await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
             await self.flush()
-            if not self._late:
-                self._wake.clear()
+            if not self._unrecorded:
+                self._not_empty.clear()
 
     async def flush(self) -> None:
-        """Try every late outcome once, so many at a time, while the database takes them."""
-        late = list(self._late)
-        for first in range(0, len(late), _AT_ONCE):
-            if not all(await asyncio.gather(*(self._again(id_) for id_ in late[first : first + _AT_ONCE]))):
+        """Retry every outcome once. Stops early when the database is unavailable."""
+        ends = list(self._unrecorded.values())
+        for first in range(0, len(ends), _CONCURRENT_RETRIES):
+            if not all(await asyncio.gather(*map(self._retry, ends[first : first + _CONCURRENT_RETRIES]))):
                 return
 
-    async def _again(self, execution_id: UUID) -> bool:
-        """Write one; False when the database is away."""
-        outcome, completed_at = self._late[execution_id]
+    async def _retry(self, end: ExecutionEnd) -> bool:
+        """Write one outcome. Returns False when the database is unavailable."""
         try:
-            if await self._write(execution_id, outcome, completed_at):
-                log.info("outcome.recorded_late", execution_id=str(execution_id))
+            if await self._write(end):
+                log.info("outcome.recorded_late", execution_id=str(end.id))
         except DatabaseUnavailable:
             return False
         except asyncpg.PostgresError:
-            log.exception("outcome.refused", execution_id=str(execution_id))
-        del self._late[execution_id]
+            log.exception("outcome.refused", execution_id=str(end.id))
+        self._unrecorded.pop(end.id, None)
         return True
 
-    async def _write(self, execution_id: UUID, outcome: Outcome, completed_at: datetime) -> bool:
+    async def _write(self, end: ExecutionEnd) -> bool:
         try:
-            return await self._journal.end(End(execution_id, outcome, completed_at))
+            return await self._recorder.record_finished(end)
         except asyncpg.DataError as error:
-            # A JSON document that Postgres does not take although we do: the function's fault, on record.
-            refused = Outcome(error=f"invalid JSON: the database refuses it: {error}", logs=outcome.logs)
-            return await self._journal.end(End(execution_id, refused, completed_at))
+            # Postgres refuses a JSON document that our own check accepts. It is the guest's output, so the execution
+            # is recorded as FAILED with the reason.
+            refused = Outcome(error=f"invalid JSON: the database refuses it: {error}", logs=end.outcome.logs)
+            return await self._recorder.record_finished(ExecutionEnd(end.id, refused, end.completed_at))

@@ -1,7 +1,7 @@
-"""Executing functions and looking at what was executed (Flows 3, 4 and 5).
+"""Executing functions, and reading the records of executions (Flows 3, 4 and 5).
 
-The RUNNING row is committed before the guest runs, the outcome before the answer is given; no transaction is open while
-the guest runs.
+The RUNNING row is committed before the guest runs, and the outcome before the client gets its answer. No transaction is
+open while the guest runs.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from prometheus_client import Histogram
 from uuid_utils.compat import uuid7
 
 from faas import metrics
-from faas.database import queries
 from faas.database.pool import Pool, acquire
 from faas.errors import (
     DatabaseNotReached,
@@ -24,143 +23,163 @@ from faas.errors import (
     PayloadTooLarge,
     Saturated,
 )
-from faas.executions.model import ENDED, Execution, ExecutionRecord, Status
-from faas.executions.recorder import Journal, Start
-from faas.executions.retry import Outcomes
+from faas.executions import queries
+from faas.executions.model import FINAL_STATUSES, Execution, ExecutionEnd, ExecutionRecord, ExecutionStart, Status
+from faas.executions.recorder import ExecutionRecorder, NotStarted, Started
+from faas.executions.retry import RetryBuffer
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime
 from faas.units import format_size
 
 log = structlog.get_logger()
-_sql = queries.load("executions")
 
-_PAGE_BYTES = 8 << 20  # of outputs in one list; a page has one execution at least
-_seconds: dict[Status, Histogram] = {status: metrics.EXECUTION_SECONDS.labels(status) for status in ENDED}
-RETRY_AFTER = 1  # seconds: most executions are short
+_MAX_PAGE_BYTES = 8 << 20  # of outputs in one page; a page has at least one execution
+_duration_seconds: dict[Status, Histogram] = {
+    status: metrics.EXECUTION_SECONDS.labels(status) for status in FINAL_STATUSES
+}
+RETRY_AFTER_SECONDS = 1  # most executions are short
 
 
-class Executions:
-    """Runs functions in `runtime` and records them in `journal`, their ends through `outcomes`."""
+class ExecutionService:
+    """Executes functions in `runtime`, and records their starts in `recorder` and their ends through `retry_buffer`.
 
-    def __init__(self, pool: Pool, runtime: Runtime, journal: Journal, outcomes: Outcomes, max_in_flight: int) -> None:
+    At most `max_in_flight` executions run at once. Use from one event loop.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        runtime: Runtime,
+        recorder: ExecutionRecorder,
+        retry_buffer: RetryBuffer,
+        max_in_flight: int,
+    ) -> None:
         self._pool = pool
         self._runtime = runtime
-        self._journal = journal
-        self._outcomes = outcomes
+        self._recorder = recorder
+        self._retry_buffer = retry_buffer
         self._max_in_flight = max_in_flight
         self._in_flight: set[asyncio.Task[Execution]] = set()
 
-    async def execute(self, function_ref: FunctionRef, document: bytes) -> Execution:
-        """Run the function that `function_ref` names on `document`, a JSON object, and record it.
+    async def execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
+        """Execute a function on `input_json`, a JSON object, and record it.
 
-        Raises FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated; DatabaseUnavailable when it could not be
-        recorded. What the function does wrong is a FAILED execution.
+        Raises FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated; DatabaseUnavailable when the execution
+        could not be recorded. A failure of the function's code is a FAILED execution, not an exception.
         """
-        # A client that hangs up does not undo what has begun: the record is always brought to its end.
-        return await asyncio.shield(self.begin(function_ref, document))
+        # Shielded: a client disconnect must not cancel a started execution.
+        return await asyncio.shield(self.submit(function_ref, input_json))
 
-    def begin(self, function_ref: FunctionRef, document: bytes) -> "asyncio.Task[Execution]":
-        """What `execute` does, as a task that is not to be cancelled. Raises PayloadTooLarge and Saturated at once."""
+    def submit(self, function_ref: FunctionRef, input_json: bytes) -> "asyncio.Task[Execution]":
+        """Start `execute` as a task, which the caller must not cancel. Raises PayloadTooLarge and Saturated itself."""
         limit = self._runtime.limits.input
-        if len(document) > limit:
-            raise PayloadTooLarge("input", limit, f"{len(document)} bytes; the limit is {format_size(limit)}")
+        if len(input_json) > limit:
+            raise PayloadTooLarge("input", limit, f"{len(input_json)} bytes; the limit is {format_size(limit)}")
         if len(self._in_flight) >= self._max_in_flight:
             metrics.EXECUTIONS_REFUSED.inc()
-            raise Saturated(self._max_in_flight, RETRY_AFTER)
-        task = asyncio.create_task(self._execute(function_ref, document))
+            raise Saturated(self._max_in_flight, RETRY_AFTER_SECONDS)
+        task = asyncio.create_task(self._execute(function_ref, input_json))
         self._in_flight.add(task)
         metrics.EXECUTIONS_IN_FLIGHT.inc()
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_done)
         return task
 
-    async def drain(self, patience: float) -> None:
-        """Wait `patience` seconds for what still runs, also for clients that have gone; then end it, on record."""
+    async def drain(self, grace_seconds: float) -> None:
+        """Wait for all executions, also of clients that have disconnected; after `grace_seconds` interrupt them.
+
+        Interrupted executions are recorded as FAILED.
+        """
         if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=patience)
+            await asyncio.wait(self._in_flight, timeout=grace_seconds)
         if self._in_flight:
             self._runtime.interrupt()
             await asyncio.wait(self._in_flight)
 
-    def _ended(self, task: asyncio.Task[Execution]) -> None:
+    def _on_task_done(self, task: "asyncio.Task[Execution]") -> None:
         self._in_flight.discard(task)
         metrics.EXECUTIONS_IN_FLIGHT.dec()
         if not task.cancelled():
-            task.exception()  # whoever asked has it, unless he has gone
+            # Retrieved so that asyncio does not log it: the caller, if still connected, gets it from the task.
+            task.exception()
 
-    async def _execute(self, function_ref: FunctionRef, document: bytes) -> Execution:
-        execution_id, started_at = uuid7(), datetime.now(UTC)
-        try:
-            called = await self._journal.start(Start(execution_id, function_ref, document, started_at))
-        except asyncpg.ForeignKeyViolationError:  # deleted while we looked at it
-            raise FunctionNotFound(str(function_ref)) from None
-        except DatabaseNotReached:  # then it has not begun
-            raise
-        except BaseException:
-            # The row may have been committed before the connection broke; then nobody else would ever close it.
-            self._outcomes.settle_later(execution_id, Outcome(error="interrupted"), started_at)
-            raise
-        if called is None:
-            raise await self._refusal(function_ref)
-
-        outcome = await self._run(called["function_id"], called["wasm_digest"], document)
-        completed_at = max(started_at, datetime.now(UTC))
-        recorded = await self._outcomes.settle(execution_id, outcome, completed_at)
-        if not recorded:  # deleted with its function, or closed by another process that took this one for dead
-            return await self.get(execution_id)
-        status: Status = "FAILED" if outcome.error else "COMPLETED"
+    async def _execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
+        start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
+        started = await self._record_started(start)
+        outcome = await self._run_guest(started, input_json)
+        completed_at = max(start.started_at, datetime.now(UTC))
+        if not await self._retry_buffer.record(ExecutionEnd(start.id, outcome, completed_at)):
+            # The function was deleted with its executions, or a peer has taken this process for dead and reaped it.
+            return await self.get(start.id)
         execution = Execution(
-            id=execution_id,
-            function_id=called["function_id"],
-            status=status,
+            id=start.id,
+            function_id=started.function_id,
+            status="FAILED" if outcome.error else "COMPLETED",
             output=outcome.output,
             error_message=outcome.error,
-            created_at=started_at,
-            started_at=started_at,
+            created_at=start.started_at,
+            started_at=start.started_at,
             completed_at=completed_at,
         )
-        duration = execution.duration_ms or 0.0
-        _seconds[status].observe(duration / 1000)
+        duration_ms = execution.duration_ms or 0.0
+        _duration_seconds[execution.status].observe(duration_ms / 1000)
         log.info(
             "execution.finished",
-            execution_id=execution_id,
+            execution_id=execution.id,
             function_id=execution.function_id,
-            revision=called["revision"],
-            status=status,
-            duration_ms=duration,
+            revision=started.revision,
+            status=execution.status,
+            duration_ms=duration_ms,
         )
         return execution
 
-    async def _run(self, function_id: UUID, digest: bytes, document: bytes) -> Outcome:
-        async def load() -> bytes:
+    async def _record_started(self, start: ExecutionStart) -> Started:
+        """Record RUNNING. Raises FunctionNotFound, FunctionNotReady, DatabaseUnavailable."""
+        try:
+            result = await self._recorder.record_started(start)
+        except asyncpg.ForeignKeyViolationError:  # the function was deleted while its row was read
+            raise FunctionNotFound(str(start.function_ref)) from None
+        except DatabaseNotReached:  # nothing was sent, so there is no row
+            raise
+        except BaseException:
+            # The row may have been committed before the connection broke. No peer would ever reap it, as this process
+            # is alive.
+            self._retry_buffer.record_later(ExecutionEnd(start.id, Outcome(error="interrupted"), start.started_at))
+            raise
+        if isinstance(result, NotStarted):
+            raise await self._refusal(start.function_ref)
+        return result
+
+    async def _run_guest(self, started: Started, input_json: bytes) -> Outcome:
+        async def load_module() -> bytes:
             async with acquire(self._pool) as connection:
-                row = await _sql.get_module(connection, function_id=function_id, wasm_digest=digest)
-            if row is None:
-                raise _Revised
-            binary: bytes = row["wasm_binary"]
-            return binary
+                module = await queries.get_module(connection, started.function_id, started.wasm_digest)
+            if module is None:
+                raise _ModuleReplaced
+            return module
 
         try:
-            return await self._runtime.run(digest, load, document)
-        except _Revised:
+            return await self._runtime.run(started.wasm_digest, load_module, input_json)
+        except _ModuleReplaced:
             return Outcome(error="interrupted: the function was changed or deleted as this execution began")
         except Exception as error:
-            log.exception("execution.not_run", function_id=str(function_id))
+            log.exception("execution.module_load_failed", function_id=str(started.function_id))
             return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
 
-    async def _refusal(self, function_ref: FunctionRef) -> Exception:
+    async def _refusal(self, function_ref: FunctionRef) -> FunctionNotFound | FunctionNotReady:
+        """Return the error that says why nothing was started."""
         async with acquire(self._pool) as connection:
-            row = await _sql.find_function(connection, reference_id=function_ref.id, reference_name=function_ref.name)
-        if row is None:
+            function = await queries.find_function(connection, function_ref)
+        if function is None:
             return FunctionNotFound(str(function_ref))
-        return FunctionNotReady(row["name"], row["status"], row["compile_error"])
+        return FunctionNotReady(function.name, function.status, function.compile_error)
 
     async def get(self, execution_id: UUID) -> ExecutionRecord:
-        """Raises ExecutionNotFound."""
+        """Return the record of an execution. Raises ExecutionNotFound."""
         async with acquire(self._pool) as connection:
-            row = await _sql.get_execution(connection, id=execution_id)
-        if row is None:
+            record = await queries.get_execution(connection, execution_id)
+        if record is None:
             raise ExecutionNotFound(str(execution_id))
-        return ExecutionRecord(**row)
+        return record
 
     async def list(
         self,
@@ -170,32 +189,20 @@ class Executions:
         cursor: UUID | None = None,
         status: str | None = None,
     ) -> tuple[list[Execution], bool]:
-        """Up to `limit` executions of the function, newest first, those before `cursor`; and whether more follow.
+        """Return up to `limit` executions of a function before `cursor`, newest first, and whether more follow.
 
-        Fewer where their outputs are large. Raises FunctionNotFound.
+        A page is shorter when its outputs are large. Raises FunctionNotFound.
         """
         async with acquire(self._pool) as connection:
-            function = await _sql.find_function(
-                connection, reference_id=function_ref.id, reference_name=function_ref.name
-            )
+            function = await queries.find_function(connection, function_ref)
             if function is None:
                 raise FunctionNotFound(str(function_ref))
-            rows = [
-                dict(row)
-                async for row in _sql.list_executions(
-                    connection,
-                    function_id=function["id"],
-                    limit=limit,
-                    cursor=cursor,
-                    status=status,
-                    budget=_PAGE_BYTES,
-                )
-            ]
-        found = rows[0]["found"] if rows else 0
-        return [Execution(**{name: row[name] for name in Execution.__struct_fields__}) for row in rows], found > len(
-            rows
-        )
+            rows = await queries.list_executions(
+                connection, function.id, limit=limit, max_bytes=_MAX_PAGE_BYTES, cursor=cursor, status=status
+            )
+        more_follow = bool(rows) and rows[0].found > len(rows)
+        return [*rows], more_follow
 
 
-class _Revised(Exception):
-    """The module to run is no longer the function's."""
+class _ModuleReplaced(Exception):
+    """Raised when the module to run is no longer the function's."""

@@ -19,7 +19,7 @@ from faas.api.middleware.execute import answer_of
 from faas.api.middleware.request_id import bind, encoded_id
 from faas.api.responses import Answer
 from faas.executions.model import Execution
-from faas.executions.service import Executions
+from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.server.limits import ProblemProtocol
 
@@ -54,7 +54,7 @@ class ExecuteProtocol(ProblemProtocol):
     cycle: Any  # uvicorn's, or an Exchange
     scope: Any  # uvicorn's type of it and litestar's say the same in other words
 
-    def __init__(self, *arguments: Any, executions: Executions, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, executions: ExecutionService, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._executions = executions
 
@@ -109,7 +109,7 @@ class ExecuteProtocol(ProblemProtocol):
         try:
             function_ref = FunctionRef.parse(exchange.reference.decode())
             document = bodies.small_execution_input(bytes(exchange.body), exchange.content_type.decode("latin-1"))
-            task = self._executions.begin(function_ref, document)
+            task = self._executions.submit(function_ref, document)
         except Exception as error:  # noqa: BLE001 - the table of errors knows, and logs what it does not know
             self._send(exchange, problems.answer(self.scope, error))
         else:

@@ -1,14 +1,16 @@
-"""Recovery: what a dead process left is closed; what still runs, wherever it runs, is not."""
+"""Heartbeats: the executions of a dead process are reaped, and those of a live process, on any machine, are not."""
 
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from faas.database.pool import Pool
-from faas.executions.liveness import INTERVAL, SILENCE, Recovery
+from faas.executions.liveness import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS, HeartbeatMonitor
+from tests.helpers.executions import insert_running_execution, status_of
+
+INTERVAL, TIMEOUT = HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
 
 
-class Clock:
-    """Seconds that pass when the test says so."""
+class ManualClock:
+    """A clock that advances when the test sets `now`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -17,97 +19,73 @@ class Clock:
         return self.now
 
 
-async def running_execution(pool: Pool, process_id: UUID) -> UUID:
-    function_id = uuid4()
-    await pool.execute(
-        "INSERT INTO functions (id, name, language, source) VALUES ($1, $2, 'wat', 'x')", function_id, f"f{function_id}"
-    )
-    execution_id = uuid4()
-    await pool.execute(
-        "INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at) "
-        "VALUES ($1, $2, 1, $3, '{}', $4, $4)",
-        execution_id,
-        function_id,
-        process_id,
-        datetime.now(UTC),
-        timeout=5,
-    )
-    return execution_id
-
-
-async def watch(observer: Recovery, clock: Clock, seconds: float) -> list[UUID]:
-    """Let the observer look around every INTERVAL for so long."""
-    closed = []
+async def check_for(monitor: HeartbeatMonitor, clock: ManualClock, seconds: float) -> list[UUID]:
+    """Check the peers every interval for `seconds`; returns the ids of the executions that were reaped."""
+    reaped = []
     for _ in range(int(seconds / INTERVAL) + 1):
-        closed += await observer.look()
+        reaped += await monitor.check_peers()
         clock.now += INTERVAL
-    return closed
+    return reaped
 
 
-async def status(pool: Pool, execution_id: UUID) -> tuple[str, str | None]:
-    row = await pool.fetchrow("SELECT status, error_message FROM executions WHERE id = $1", execution_id)
-    assert row
-    return row["status"], row["error_message"]
-
-
-async def test_what_a_dead_process_left_is_closed_as_interrupted(pool: Pool) -> None:
-    dead, clock = uuid4(), Clock()
-    await Recovery(pool, dead).beat()
-    execution_id = await running_execution(pool, dead)
-    observer = Recovery(pool, uuid4(), clock)
-    assert await watch(observer, clock, SILENCE - INTERVAL) == []
-    assert await watch(observer, clock, 2 * INTERVAL) == [execution_id]
+async def test_heartbeat_executions_of_a_dead_process_are_reaped(pool: Pool) -> None:
+    dead, clock = uuid4(), ManualClock()
+    await HeartbeatMonitor(pool, dead).heartbeat()
+    execution_id = await insert_running_execution(pool, dead)
+    observer = HeartbeatMonitor(pool, uuid4(), clock)
+    assert await check_for(observer, clock, TIMEOUT - INTERVAL) == []
+    assert await check_for(observer, clock, 2 * INTERVAL) == [execution_id]
     assert clock.now < 30
-    assert await status(pool, execution_id) == ("FAILED", "interrupted")
+    assert await status_of(pool, execution_id) == ("FAILED", "interrupted")
     assert await pool.fetchval("SELECT count(*) FROM processes WHERE id = $1", dead) == 0
 
 
-async def test_what_still_runs_is_left_alone_by_itself_and_by_others(pool: Pool) -> None:
-    clock = Clock()
+async def test_heartbeat_executions_of_live_processes_are_not_reaped(pool: Pool) -> None:
+    clock = ManualClock()
     one, two = uuid4(), uuid4()
-    first, second = Recovery(pool, one, clock), Recovery(pool, two, clock)
-    executions = [await running_execution(pool, one), await running_execution(pool, two)]
+    first, second = HeartbeatMonitor(pool, one, clock), HeartbeatMonitor(pool, two, clock)
+    executions = [await insert_running_execution(pool, one), await insert_running_execution(pool, two)]
     for _ in range(40):
-        assert await first.look() == []
-        assert await second.look() == []
+        assert await first.check_peers() == []
+        assert await second.check_peers() == []
         clock.now += INTERVAL
     for execution_id in executions:
-        assert await status(pool, execution_id) == ("RUNNING", None)
+        assert await status_of(pool, execution_id) == ("RUNNING", None)
 
 
-async def test_an_execution_without_any_process_is_closed(pool: Pool) -> None:
-    clock = Clock()
-    execution_id = await running_execution(pool, uuid4())
-    observer = Recovery(pool, uuid4(), clock)
-    assert await watch(observer, clock, SILENCE + INTERVAL) == [execution_id]
+async def test_heartbeat_execution_of_an_unregistered_process_is_reaped(pool: Pool) -> None:
+    clock = ManualClock()
+    execution_id = await insert_running_execution(pool, uuid4())
+    observer = HeartbeatMonitor(pool, uuid4(), clock)
+    assert await check_for(observer, clock, TIMEOUT + INTERVAL) == [execution_id]
 
 
-async def test_time_in_which_the_observer_was_held_up_does_not_count(pool: Pool) -> None:
-    """Everyone may have been: a database that restarts, a lock. Two looks far apart prove nothing."""
-    other, clock = uuid4(), Clock()
-    await Recovery(pool, other).beat()
-    await running_execution(pool, other)
-    observer = Recovery(pool, uuid4(), clock)
-    await observer.look()
+async def test_heartbeat_delay_of_the_observer_does_not_count(pool: Pool) -> None:
+    """The peer may have been delayed too, by a database restart or a lock: two checks far apart prove nothing."""
+    other, clock = uuid4(), ManualClock()
+    await HeartbeatMonitor(pool, other).heartbeat()
+    await insert_running_execution(pool, other)
+    observer = HeartbeatMonitor(pool, uuid4(), clock)
+    await observer.check_peers()
     clock.now += 600
-    assert await observer.look() == []
+    assert await observer.check_peers() == []
 
 
-async def test_a_process_that_beats_again_in_the_last_moment_is_left_alone(pool: Pool) -> None:
-    other, clock = uuid4(), Clock()
-    beating = Recovery(pool, other)
-    await beating.beat()
-    execution_id = await running_execution(pool, other)
-    observer = Recovery(pool, uuid4(), clock)
-    await watch(observer, clock, SILENCE - INTERVAL)
-    await beating.beat()
-    assert await watch(observer, clock, 2 * INTERVAL) == []
-    assert await status(pool, execution_id) == ("RUNNING", None)
+async def test_heartbeat_just_before_the_timeout_prevents_reaping(pool: Pool) -> None:
+    other, clock = uuid4(), ManualClock()
+    peer = HeartbeatMonitor(pool, other)
+    await peer.heartbeat()
+    execution_id = await insert_running_execution(pool, other)
+    observer = HeartbeatMonitor(pool, uuid4(), clock)
+    await check_for(observer, clock, TIMEOUT - INTERVAL)
+    await peer.heartbeat()
+    assert await check_for(observer, clock, 2 * INTERVAL) == []
+    assert await status_of(pool, execution_id) == ("RUNNING", None)
 
 
-async def test_a_clean_end_leaves_no_process_behind(pool: Pool) -> None:
+async def test_heartbeat_deregister_removes_the_process(pool: Pool) -> None:
     process_id = uuid4()
-    recovery = Recovery(pool, process_id)
-    await recovery.beat()
-    await recovery.leave()
+    monitor = HeartbeatMonitor(pool, process_id)
+    await monitor.heartbeat()
+    await monitor.deregister()
     assert await pool.fetchval("SELECT count(*) FROM processes") == 0

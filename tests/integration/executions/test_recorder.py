@@ -1,7 +1,8 @@
-"""The two writes of an execution, in batches: what one of them cannot have, the others get."""
+"""The recorder: starts and ends are written in batches, and a failure of one item does not affect the others."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,120 +11,126 @@ from uuid_utils.compat import uuid7
 
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool
-from faas.executions.recorder import End, Journal, Start, open_journal
+from faas.executions.model import ExecutionEnd, ExecutionStart
+from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, open_recorder
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome
+from tests.helpers.executions import insert_function
 from tests.helpers.support import eventually
 
 PROCESS = UUID(int=7)
 
 
 @pytest.fixture
-async def journal(database_url: str, pool: Pool) -> AsyncIterator[Journal]:
-    async with open_journal(database_url, pool, PROCESS) as opened:
+async def recorder(database_url: str, pool: Pool) -> AsyncIterator[ExecutionRecorder]:
+    async with open_recorder(database_url, pool, PROCESS) as opened:
         yield opened
 
 
-async def function(pool: Pool, name: str, status: str = "READY") -> UUID:
-    function_id = uuid7()
-    await pool.execute(
-        "INSERT INTO functions (id, name, language, source, status, wasm_binary, compile_error) "
-        "VALUES ($1, $2, 'wat', '', $3, $4, $5)",
-        function_id,
-        name,
-        status,
-        name.encode() if status == "READY" else None,
-        "no" if status == "FAILED" else None,
-    )
-    return function_id
+def start(function_ref: FunctionRef | str, input_json: bytes = b"{}") -> ExecutionStart:
+    if isinstance(function_ref, str):
+        function_ref = FunctionRef.by_name(function_ref)
+    return ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
 
 
-def start(name: str, document: bytes = b"{}") -> Start:
-    return Start(uuid7(), FunctionRef.by_name(name), document, datetime.now(UTC))
-
-
-def end(execution_id: UUID, output: bytes = b"1") -> End:
-    return End(execution_id, Outcome(output=output), datetime.now(UTC))
+def end(execution_id: UUID, output: bytes = b"1") -> ExecutionEnd:
+    return ExecutionEnd(execution_id, Outcome(output=output), datetime.now(UTC))
 
 
 async def statuses(pool: Pool) -> dict[UUID, str]:
     return {row["id"]: row["status"] for row in await pool.fetch("SELECT id, status FROM executions")}
 
 
-async def test_each_of_many_gets_its_own_function(journal: Journal, pool: Pool) -> None:
-    ids = {name: await function(pool, name) for name in ("a", "b")}
+async def test_recorder_starts_each_execution_of_a_batch_with_its_own_function(
+    recorder: ExecutionRecorder, pool: Pool
+) -> None:
+    ids = {name: await insert_function(pool, name) for name in ("a", "b")}
     by_name = [start("ab"[number % 2]) for number in range(40)]
-    by_id = [Start(uuid7(), FunctionRef.by_id(ids["b"]), b"{}", datetime.now(UTC)) for _ in range(5)]
-    missing = [start("nobody"), Start(uuid7(), FunctionRef.by_id(UUID(int=1)), b"{}", datetime.now(UTC))]
-    called = await asyncio.gather(*(journal.start(one) for one in [*by_name, *by_id, *missing]))
-    assert [found and found["function_id"] for found in called] == [
-        *(ids[one.function_ref.name or ""] for one in by_name), *[ids["b"]] * 5, None, None
+    by_id = [start(FunctionRef.by_id(ids["b"])) for _ in range(5)]
+    missing = [start("missing"), start(FunctionRef.by_id(UUID(int=1)))]
+    results = await asyncio.gather(*(recorder.record_started(one) for one in [*by_name, *by_id, *missing]))
+    assert [isinstance(result, Started) and result.function_id for result in results] == [
+        *(ids[one.function_ref.name or ""] for one in by_name), *[ids["b"]] * 5, False, False
     ]  # fmt: skip
+    assert results[-2:] == [NotStarted(), NotStarted()]
     assert await statuses(pool) == {one.id: "RUNNING" for one in [*by_name, *by_id]}
 
 
-async def test_what_is_not_ready_does_not_start(journal: Journal, pool: Pool) -> None:
-    await function(pool, "broken", "FAILED")
-    await function(pool, "waiting", "PENDING")
+async def test_recorder_does_not_start_what_is_not_ready(recorder: ExecutionRecorder, pool: Pool) -> None:
+    await insert_function(pool, "broken", "FAILED")
+    await insert_function(pool, "waiting", "PENDING")
     for name in ("broken", "waiting"):
-        assert await journal.start(start(name)) is None
+        assert await recorder.record_started(start(name)) == NotStarted()
     assert not await statuses(pool)
 
 
-async def test_a_locked_function_holds_up_its_own_executions_only(journal: Journal, pool: Pool) -> None:
-    await function(pool, "locked")
-    await function(pool, "free")
+async def test_recorder_decides_not_started_in_the_batch(recorder: ExecutionRecorder, pool: Pool) -> None:
+    """A missing function, or one that is not READY, needs no second statement on the shared pool."""
+    await insert_function(pool, "broken", "FAILED")
+    async with AsyncExitStack() as stack:
+        for _ in range(pool.get_max_size()):
+            await stack.enter_async_context(pool.acquire())
+        for name in ("broken", "missing"):
+            assert await asyncio.wait_for(recorder.record_started(start(name)), 5) == NotStarted()
+
+
+async def test_recorder_locked_function_delays_only_its_own_executions(recorder: ExecutionRecorder, pool: Pool) -> None:
+    await insert_function(pool, "locked")
+    await insert_function(pool, "free")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM functions WHERE name = 'locked' FOR UPDATE")
-        waiting = [asyncio.ensure_future(journal.start(start("locked"))) for _ in range(3)]
+        waiting = [asyncio.ensure_future(recorder.record_started(start("locked"))) for _ in range(3)]
         for _ in range(20):
-            assert await asyncio.wait_for(journal.start(start("free")), 10)
+            assert isinstance(await asyncio.wait_for(recorder.record_started(start("free")), 10), Started)
         assert not any(task.done() for task in waiting)
-    assert all(await asyncio.gather(*waiting))
+    assert all(isinstance(result, Started) for result in await asyncio.gather(*waiting))
 
 
-async def test_a_locked_execution_holds_up_its_own_end_only(journal: Journal, pool: Pool) -> None:
-    await function(pool, "f")
+async def test_recorder_locked_execution_delays_only_its_own_end(recorder: ExecutionRecorder, pool: Pool) -> None:
+    await insert_function(pool, "f")
     starts = [start("f") for _ in range(10)]
-    await asyncio.gather(*(journal.start(one) for one in starts))
+    await asyncio.gather(*(recorder.record_started(one) for one in starts))
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM executions WHERE id = $1 FOR UPDATE", starts[0].id)
-        waiting = asyncio.ensure_future(journal.end(end(starts[0].id)))
-        assert (
-            await asyncio.wait_for(asyncio.gather(*(journal.end(end(one.id)) for one in starts[1:])), 10) == [True] * 9
-        )
+        waiting = asyncio.ensure_future(recorder.record_finished(end(starts[0].id)))
+        others = asyncio.gather(*(recorder.record_finished(end(one.id)) for one in starts[1:]))
+        assert await asyncio.wait_for(others, 10) == [True] * 9
         assert not waiting.done()
     assert await waiting
     assert set((await statuses(pool)).values()) == {"COMPLETED"}
 
 
-async def test_a_document_that_postgres_refuses_spoils_no_other(journal: Journal, pool: Pool) -> None:
-    await function(pool, "f")
+async def test_recorder_document_that_postgres_refuses_fails_alone(recorder: ExecutionRecorder, pool: Pool) -> None:
+    await insert_function(pool, "f")
     documents = [b"{}", b"no json", b'{"n":1}']
-    results = await asyncio.gather(*(journal.start(start("f", one)) for one in documents), return_exceptions=True)
+    results = await asyncio.gather(
+        *(recorder.record_started(start("f", one)) for one in documents), return_exceptions=True
+    )
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
     found = await pool.fetch("SELECT id FROM executions ORDER BY id")
     ends = [end(found[0]["id"], b"no json"), end(found[1]["id"])]
-    ended = await asyncio.gather(*(journal.end(one) for one in ends), return_exceptions=True)
+    ended = await asyncio.gather(*(recorder.record_finished(one) for one in ends), return_exceptions=True)
     assert [result is True for result in ended] == [False, True]
     assert sorted((await statuses(pool)).values()) == ["COMPLETED", "RUNNING"]
 
 
-async def test_an_end_counts_once(journal: Journal, pool: Pool) -> None:
-    await function(pool, "f")
+async def test_recorder_records_an_end_once(recorder: ExecutionRecorder, pool: Pool) -> None:
+    await insert_function(pool, "f")
     one = start("f")
-    await journal.start(one)
-    assert sorted(await asyncio.gather(*(journal.end(end(one.id)) for _ in range(5)))) == [False] * 4 + [True]
+    await recorder.record_started(one)
+    ended = await asyncio.gather(*(recorder.record_finished(end(one.id)) for _ in range(5)))
+    assert sorted(ended) == [False] * 4 + [True]
 
 
-async def test_the_statements_use_indexes_however_small_the_tables_are(journal: Journal, pool: Pool) -> None:
-    """A plan that reads a small table whole would be kept while it grows: the counts say what was really done."""
-    await function(pool, "f")
+async def test_recorder_statements_use_indexes_on_small_tables(recorder: ExecutionRecorder, pool: Pool) -> None:
+    """A plan with sequential scans would be kept while the tables grow. The statistics show what was executed."""
+    await insert_function(pool, "f")
     starts = [start("f") for _ in range(20)]
-    await asyncio.gather(*(journal.start(one) for one in starts))
-    await asyncio.gather(*(journal.end(end(one.id)) for one in starts))
+    await asyncio.gather(*(recorder.record_started(one) for one in starts))
+    await asyncio.gather(*(recorder.record_finished(end(one.id)) for one in starts))
+    assert await recorder.record_started(start("missing")) == NotStarted()
 
-    async def written() -> int:  # each session tells the counts of its tables and indexes at once, after a while
+    async def written() -> int:  # a session reports the statistics of its tables and indexes together, with a delay
         return int(
             await pool.fetchval(
                 "SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE relname = $1", "executions"
@@ -131,33 +138,33 @@ async def test_the_statements_use_indexes_however_small_the_tables_are(journal: 
         )
 
     await eventually(written, lambda found: found == 40)
-    whole = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('functions', 'executions')"
-    assert await pool.fetchval(whole) == 0
-    # Until a vacuum, all that ever ran is in the index of what is RUNNING: it is no way to one row.
+    sequential = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('functions', 'executions')"
+    assert await pool.fetchval(sequential) == 0
+    # The partial index has dead entries for every past execution until the next vacuum, so it must not be used.
     assert (
         await pool.fetchval("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'executions_running'") == 0
     )
 
 
-async def test_the_end_is_on_disk_and_the_start_need_not_be(journal: Journal, pool: Pool) -> None:
+async def test_recorder_ends_are_durable_and_starts_need_not_be(recorder: ExecutionRecorder, pool: Pool) -> None:
     async def durable(connection: HeldConnection) -> object:
         return (await connection.fetch("SHOW synchronous_commit"))[0][0]
 
-    assert [await durable(connection) for connection in journal._idle_starts] == ["off"]
-    assert [await durable(connection) for connection in journal._idle_ends] == ["on", "on"]
+    assert [await durable(connection) for connection in recorder.start_connections] == ["off"]
+    assert [await durable(connection) for connection in recorder.end_connections] == ["on", "on"]
     assert await pool.fetchval("SHOW synchronous_commit") == "on"
 
 
-async def test_a_lost_connection_is_replaced(journal: Journal, pool: Pool) -> None:
-    """Nobody hears of one that was lost while nothing was written."""
-    await function(pool, "f")
-    await journal.start(start("f"))
-    terminated = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%asked%unnest%'"
+async def test_recorder_replaces_a_lost_connection(recorder: ExecutionRecorder, pool: Pool) -> None:
+    """A connection that is lost while idle causes no error."""
+    await insert_function(pool, "f")
+    await recorder.record_started(start("f"))
+    terminated = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%requested%unnest%'"
     assert await pool.fetchval(terminated + " AND pid <> pg_backend_pid()") >= 1
 
     async def lost() -> bool:
-        return journal._idle_starts[0].lost
+        return recorder.start_connections[0].lost
 
     assert await eventually(lost)
     for _ in range(3):
-        assert await journal.start(start("f"))
+        assert isinstance(await recorder.record_started(start("f")), Started)

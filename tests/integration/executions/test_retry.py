@@ -1,6 +1,5 @@
-"""Outcomes are recorded, also when the database was away when the guest ended."""
+"""The retry buffer: outcomes are recorded, also when the database was unavailable when the guest ended."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,20 +9,21 @@ import pytest
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool
 from faas.errors import DatabaseNotReached, DatabaseUnavailable
-from faas.executions.recorder import Journal, open_journal
-from faas.executions.retry import Outcomes
-from faas.executions.service import Executions
+from faas.executions.model import ExecutionEnd
+from faas.executions.recorder import ExecutionRecorder, open_recorder
+from faas.executions.retry import RetryBuffer
+from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime
-from tests.helpers.support import eventually
-from tests.integration.executions.test_liveness import running_execution, status
+from tests.helpers.executions import insert_running_execution, status_of
 
 NOW = datetime.now(UTC)
+ECHO = FunctionRef.by_name("echo")
 
 
 @pytest.fixture
-async def journal(database_url: str, pool: Pool) -> AsyncIterator[Journal]:
-    async with open_journal(database_url, pool, UUID(int=1)) as opened:
+async def recorder(database_url: str, pool: Pool) -> AsyncIterator[ExecutionRecorder]:
+    async with open_recorder(database_url, pool, UUID(int=1)) as opened:
         yield opened
 
 
@@ -33,87 +33,65 @@ async def recorded(pool: Pool, execution_id: UUID) -> tuple[str | None, str | No
     return row["output"], row["logs"]
 
 
-async def test_an_outcome_is_recorded_once(pool: Pool, journal: Journal) -> None:
-    execution_id = await running_execution(pool, UUID(int=1))
-    outcomes = Outcomes(journal)
-    assert await outcomes.settle(execution_id, Outcome(output=b'{"n": 1.0e400}', logs="hi"), NOW)
+async def unavailable(*_: object, **__: object) -> None:
+    raise DatabaseUnavailable("away")
+
+
+async def test_retry_buffer_records_an_outcome_once(pool: Pool, recorder: ExecutionRecorder) -> None:
+    execution_id = await insert_running_execution(pool, UUID(int=1))
+    retry_buffer = RetryBuffer(recorder)
+    outcome = Outcome(output=b'{"n": 1.0e400}', logs="hi")
+    assert await retry_buffer.record(ExecutionEnd(execution_id, outcome, NOW))
     assert await recorded(pool, execution_id) == ('{"n": 1.0e400}', "hi")
-    assert not await outcomes.settle(execution_id, Outcome(error="late"), NOW)
-    assert (await status(pool, execution_id))[0] == "COMPLETED"
+    assert not await retry_buffer.record(ExecutionEnd(execution_id, Outcome(error="late"), NOW))
+    assert (await status_of(pool, execution_id))[0] == "COMPLETED"
 
 
-async def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
-    pool: Pool, journal: Journal, monkeypatch: pytest.MonkeyPatch
+async def test_retry_buffer_keeps_an_outcome_until_the_database_is_available(
+    pool: Pool, recorder: ExecutionRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execution_id = await running_execution(pool, UUID(int=1))
-    outcomes = Outcomes(journal)
+    execution_id = await insert_running_execution(pool, UUID(int=1))
+    retry_buffer = RetryBuffer(recorder)
     with monkeypatch.context() as patch:
-        patch.setattr(HeldConnection, "fetch", _away)
+        patch.setattr(HeldConnection, "fetch", unavailable)
         with pytest.raises(DatabaseUnavailable):
-            await outcomes.settle(execution_id, Outcome(output=b"1"), NOW)
-        await outcomes.flush()
-        assert execution_id in outcomes._late
-    await outcomes.flush()
-    assert (await status(pool, execution_id))[0] == "COMPLETED"
-    assert not outcomes._late
+            await retry_buffer.record(ExecutionEnd(execution_id, Outcome(output=b"1"), NOW))
+        await retry_buffer.flush()
+        assert execution_id in retry_buffer.unrecorded
+    await retry_buffer.flush()
+    assert (await status_of(pool, execution_id))[0] == "COMPLETED"
+    assert not retry_buffer.unrecorded
 
 
-async def test_a_document_that_postgres_refuses_is_a_failure_on_record(pool: Pool, journal: Journal) -> None:
-    execution_id = await running_execution(pool, UUID(int=1))
-    assert await Outcomes(journal).settle(execution_id, Outcome(output=b"no json"), NOW)
-    found, error = await status(pool, execution_id)
+async def test_retry_buffer_records_output_that_postgres_refuses_as_failed(
+    pool: Pool, recorder: ExecutionRecorder
+) -> None:
+    execution_id = await insert_running_execution(pool, UUID(int=1))
+    assert await RetryBuffer(recorder).record(ExecutionEnd(execution_id, Outcome(output=b"no json"), NOW))
+    found, error = await status_of(pool, execution_id)
     assert found == "FAILED"
     assert error
     assert error.startswith("invalid JSON: the database refuses it")
 
 
-async def _away(*_: object, **__: object) -> None:
-    raise DatabaseUnavailable("away")
-
-
-async def test_what_cannot_have_begun_is_not_kept(
-    pool: Pool, journal: Journal, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+async def test_retry_buffer_does_not_keep_executions_that_cannot_have_started(
+    pool: Pool, recorder: ExecutionRecorder, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An outage under load would fill the memory with the ends of executions that never were."""
-    outcomes = Outcomes(journal)
-    executions = Executions(pool, runtime, journal, outcomes, 10)
+    """During an outage under load, they would fill the memory."""
+    retry_buffer = RetryBuffer(recorder)
+    executions = ExecutionService(pool, runtime, recorder, retry_buffer, 10)
 
     async def no_connection(*_: object, **__: object) -> None:
-        raise OSError("nobody listens")
+        raise OSError("connection refused")
 
     with monkeypatch.context() as patch:
         patch.setattr(HeldConnection, "_prepared", no_connection)
         with pytest.raises(DatabaseNotReached):
-            await executions.execute(FunctionRef.by_name("echo"), b"{}")
-        assert not outcomes._late
-        patch.setattr(HeldConnection, "fetch", _away)
+            await executions.execute(ECHO, b"{}")
+        assert not retry_buffer.unrecorded
+        patch.setattr(HeldConnection, "fetch", unavailable)
         with pytest.raises(DatabaseUnavailable):
-            await executions.execute(FunctionRef.by_name("echo"), b"{}")
-        assert len(outcomes._late) == 1  # this one may have
-    await outcomes.flush()
-    assert not outcomes._late
-
-
-async def test_a_function_that_is_locked_leaves_connections_for_the_others(
-    pool: Pool, journal: Journal, runtime: Runtime
-) -> None:
-    await running_execution(pool, UUID(int=1))
-    executions = Executions(pool, runtime, journal, Outcomes(journal), 64)
-    await pool.execute("UPDATE functions SET status = 'READY', wasm_binary = 'x'")
-    name = await pool.fetchval("SELECT name FROM functions")
-    async with pool.acquire() as locking:
-        async with locking.transaction():
-            await locking.execute("SELECT FROM functions FOR UPDATE")
-            waiting = [executions.begin(FunctionRef.by_name(name), b"{}") for _ in range(20)]
-
-            async def blocked() -> bool:
-                held = await pool.fetchval(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                    "AND wait_event_type = 'Lock' AND backend_type = 'client backend'"
-                )
-                return int(held) == 2  # a quarter of the pool
-
-            await eventually(blocked)
-            assert await asyncio.wait_for(pool.fetchval("SELECT 1"), 5) == 1
-        ended = await asyncio.gather(*waiting)
-    assert {execution.status for execution in ended} == {"FAILED"}  # no module: it was only for this
+            await executions.execute(ECHO, b"{}")
+        assert len(retry_buffer.unrecorded) == 1  # this one may have started
+    await retry_buffer.flush()
+    assert not retry_buffer.unrecorded

@@ -14,7 +14,7 @@ from faas.api.responses import Answer
 from faas.api.schemas import execution_response
 from faas.errors import PayloadTooLarge
 from faas.executions.model import Execution
-from faas.executions.service import Executions
+from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.units import format_size
 
@@ -32,7 +32,7 @@ def answer_of(execution: Execution) -> Answer:
 class Execute:
     """ASGI middleware: answers its own path, and hands everything else on to `app`."""
 
-    def __init__(self, app: ASGIApp, executions: Executions, body_limit: int) -> None:
+    def __init__(self, app: ASGIApp, executions: ExecutionService, body_limit: int) -> None:
         self._app = app
         self._executions = executions
         self._body_limit = body_limit

@@ -11,7 +11,7 @@ from faas.api.responses import json_response
 from faas.api.schemas import execution_record_response, execution_response
 from faas.errors import InvalidRequest
 from faas.executions.model import Status
-from faas.executions.service import Executions
+from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef, parse_uuid
 
 _FILTERS = {"status": get_args(Status)}
@@ -19,7 +19,7 @@ _FILTERS = {"status": get_args(Status)}
 
 @get("/functions/{reference:str}/executions")
 async def list_executions(
-    request: Request[Any, Any, Any], reference: FromPath[str], executions: NamedDependency[Executions]
+    request: Request[Any, Any, Any], reference: FromPath[str], executions: NamedDependency[ExecutionService]
 ) -> Response[bytes]:
     """List a function's executions, newest first."""
     function_ref = FunctionRef.parse(reference)
@@ -30,7 +30,7 @@ async def list_executions(
 
 
 @get("/executions/{execution_id:str}")
-async def get_execution(execution_id: FromPath[str], executions: NamedDependency[Executions]) -> Response[bytes]:
+async def get_execution(execution_id: FromPath[str], executions: NamedDependency[ExecutionService]) -> Response[bytes]:
     """Get an execution with its input and what it printed."""
     parsed = parse_uuid(execution_id)
     if parsed is None:

@@ -1,0 +1,167 @@
+"""The statements of sql/queries/executions.sql as typed functions: parameters and rows are known to mypy.
+
+Rows are mapped by position, which costs less than by name: the fields of a struct are in the order of the statement's
+columns (tests/integration/executions/test_queries.py compares them).
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from faas.database import queries
+from faas.database.held_connection import HeldConnection
+from faas.database.pool import Connection
+from faas.executions.model import Execution, ExecutionEnd, ExecutionRecord, ExecutionStart
+from faas.function_ref import FunctionRef
+
+_sql = queries.load("executions")  # Any: aiosql makes its functions at run time
+
+AnyConnection: TypeAlias = Connection | HeldConnection
+
+
+class ReadyFunctionRow(msgspec.Struct, frozen=True):
+    """The revision and the module that an execution runs."""
+
+    function_id: UUID
+    revision: int
+    wasm_digest: bytes
+
+
+class BatchedStartRow(msgspec.Struct, frozen=True):
+    """The result of one execution of a batch. Without a `function_id` it has not started.
+
+    `status` is then the function's: None when there is no such function, READY when its row was locked.
+    """
+
+    execution_id: UUID
+    function_id: UUID | None
+    revision: int | None
+    wasm_digest: bytes | None
+    status: str | None
+
+
+class FunctionRow(msgspec.Struct, frozen=True):
+    """A function, and why it cannot be executed when its status is FAILED."""
+
+    id: UUID
+    name: str
+    status: str
+    compile_error: str | None
+
+
+class ListedExecutionRow(Execution, frozen=True):
+    """An execution of a page, and how many the page could have had without its limit of bytes."""
+
+    found: int
+
+
+class HeartbeatRow(msgspec.Struct, frozen=True):
+    """The heartbeat of a process; -1 for one that has RUNNING executions but no heartbeat."""
+
+    process_id: UUID
+    heartbeat: int
+
+
+async def start_execution(connection: Connection, start: ExecutionStart, process_id: UUID) -> ReadyFunctionRow | None:
+    """Record one execution as RUNNING. Returns None when no READY function has the id or name."""
+    row = await _sql.start_execution(
+        connection,
+        id=start.id,
+        reference_id=start.function_ref.id,
+        reference_name=start.function_ref.name,
+        process_id=process_id,
+        input=start.input,
+        now=start.started_at,
+    )
+    return None if row is None else ReadyFunctionRow(*row)
+
+
+async def start_executions(
+    connection: AnyConnection, starts: Sequence[ExecutionStart], process_id: UUID
+) -> list[BatchedStartRow]:
+    """Record many executions as RUNNING. Returns a row for each, in no particular order."""
+    return [
+        BatchedStartRow(*row)
+        async for row in _sql.start_executions(
+            connection,
+            ids=[start.id for start in starts],
+            reference_ids=[start.function_ref.id for start in starts],
+            reference_names=[start.function_ref.name for start in starts],
+            inputs=[start.input for start in starts],
+            times=[start.started_at for start in starts],
+            process_id=process_id,
+        )
+    ]
+
+
+async def end_executions(connection: AnyConnection, ends: Sequence[ExecutionEnd]) -> set[UUID]:
+    """Record the ends of executions. Returns the ids of those that were RUNNING until now."""
+    return {
+        row[0]
+        async for row in _sql.end_executions(
+            connection,
+            ids=[end.id for end in ends],
+            outputs=[end.outcome.output for end in ends],
+            errors=[end.outcome.error for end in ends],
+            logs=[end.outcome.logs for end in ends],
+            times=[end.completed_at for end in ends],
+        )
+    }
+
+
+async def find_function(connection: Connection, function_ref: FunctionRef) -> FunctionRow | None:
+    """Return the function that `function_ref` names, whatever its status."""
+    row = await _sql.find_function(connection, reference_id=function_ref.id, reference_name=function_ref.name)
+    return None if row is None else FunctionRow(*row)
+
+
+async def get_module(connection: Connection, function_id: UUID, wasm_digest: bytes) -> bytes | None:
+    """Return the function's module, or None when the function no longer has the module with this digest."""
+    row = await _sql.get_module(connection, function_id=function_id, wasm_digest=wasm_digest)
+    module: bytes | None = None if row is None else row[0]
+    return module
+
+
+async def get_execution(connection: Connection, execution_id: UUID) -> ExecutionRecord | None:
+    """Return one execution with its input and logs."""
+    row = await _sql.get_execution(connection, id=execution_id)
+    return None if row is None else ExecutionRecord(*row)
+
+
+async def list_executions(
+    connection: Connection,
+    function_id: UUID,
+    *,
+    limit: int,
+    max_bytes: int,
+    cursor: UUID | None,
+    status: str | None,
+) -> list[ListedExecutionRow]:
+    """Return up to `limit` executions before `cursor`, newest first, with at most about `max_bytes` of outputs."""
+    rows = _sql.list_executions(
+        connection, function_id=function_id, limit=limit, budget=max_bytes, cursor=cursor, status=status
+    )
+    return [ListedExecutionRow(*row) async for row in rows]
+
+
+async def send_heartbeat(connection: Connection, process_id: UUID) -> None:
+    """Increment the counter of a process."""
+    await _sql.send_heartbeat(connection, id=process_id)
+
+
+async def list_heartbeats(connection: Connection) -> list[HeartbeatRow]:
+    """Return the heartbeat of every process that sends one or has RUNNING executions."""
+    return [HeartbeatRow(*row) async for row in _sql.list_heartbeats(connection)]
+
+
+async def reap_executions(connection: Connection, stale: HeartbeatRow) -> list[UUID]:
+    """Close the RUNNING executions of a process unless it has sent a heartbeat since. Returns their ids."""
+    rows = _sql.reap_executions(connection, process_id=stale.process_id, heartbeat=stale.heartbeat)
+    return [row[0] async for row in rows]
+
+
+async def deregister_process(connection: Connection, process_id: UUID) -> None:
+    """Remove the heartbeat of a process."""
+    await _sql.deregister_process(connection, id=process_id)

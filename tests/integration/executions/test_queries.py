@@ -1,0 +1,48 @@
+"""The typed statements: each struct has the columns of its statement, in their order."""
+
+import re
+
+import msgspec
+import pytest
+
+from faas.database.pool import Pool
+from faas.database.queries import SQL
+from faas.executions import queries
+from faas.executions.model import ExecutionRecord
+
+ROWS: dict[str, type[msgspec.Struct]] = {
+    "start_execution": queries.ReadyFunctionRow,
+    "start_executions": queries.BatchedStartRow,
+    "find_function": queries.FunctionRow,
+    "get_execution": ExecutionRecord,
+    "list_executions": queries.ListedExecutionRow,
+    "list_heartbeats": queries.HeartbeatRow,
+}
+SINGLE_COLUMNS = {"end_executions": "id", "get_module": "wasm_binary", "reap_executions": "id"}
+WITHOUT_ROWS = {"send_heartbeat", "deregister_process"}
+
+
+def statements() -> dict[str, str]:
+    """The statements by name, with positional parameters."""
+    parts = re.split(
+        r"^-- name: (\w+)\((.*)\).*$", (SQL / "queries" / "executions.sql").read_text(), flags=re.MULTILINE
+    )
+    found = {}
+    for name, parameters, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        code = re.sub(r"--.*", "", body)
+        for number, parameter in enumerate(filter(None, parameters.split(", ")), start=1):
+            code = re.sub(rf"(?<!:):{parameter}\b", f"${number}", code)
+        found[name] = code
+    return found
+
+
+def test_queries_every_statement_has_its_row_compared() -> None:
+    assert set(statements()) == {*ROWS, *SINGLE_COLUMNS, *WITHOUT_ROWS}
+
+
+@pytest.mark.parametrize("name", [*ROWS, *SINGLE_COLUMNS])
+async def test_queries_row_has_the_columns_of_its_statement(pool: Pool, name: str) -> None:
+    async with pool.acquire() as connection:
+        prepared = await connection.prepare(statements()[name])
+        columns = tuple(attribute.name for attribute in prepared.get_attributes())
+    assert columns == (ROWS[name].__struct_fields__ if name in ROWS else (SINGLE_COLUMNS[name],))
