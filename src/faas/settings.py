@@ -1,7 +1,8 @@
-"""Settings as frozen data, and the only place that reads the environment.
+"""Settings of the server and of the commands, as a frozen struct.
 
-Every field is an option of `faas serve` (`--time-limit`), an environment variable (`FAAS_TIME_LIMIT`) and a row in the
-README's table; a test holds the three together. An option beats the variable, the variable beats the default.
+Each field is an option of `faas serve` (`--time-limit`), an environment variable (`FAAS_TIME_LIMIT`) and a row of the
+table in the README; tests/architecture compares the three. An option overrides the variable, the variable overrides
+the default. The compute module has settings of its own (`faas.compute_module`); no other module reads the environment.
 """
 
 import os
@@ -19,7 +20,7 @@ PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 
 
-def _doc(text: str) -> msgspec.Meta:
+def _described(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
 
 
@@ -30,7 +31,7 @@ Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"f
 
 
 def default_data_dir() -> Path:
-    """Where state lives when nothing else is said: `/var/lib/faas` for root, the XDG data folder for others."""
+    """Return the default data directory: `/var/lib/faas` for root, a folder in the XDG data directory for others."""
     if os.geteuid() == 0:
         return Path("/var/lib/faas")
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -41,58 +42,68 @@ Role = Literal["all", "api", "compiler"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that can be set. Durations are seconds, sizes are bytes."""
+    """All settings. Durations are in seconds, sizes in bytes."""
 
-    role: Annotated[Role, _doc("what this process does: all of it, the API without compiling, or compiling alone")] = (
-        "all"
+    role: Annotated[
+        Role, _described("components of this process: all, the API without compilers, or compilers only")
+    ] = "all"
+    host: Annotated[str, _described("address to listen on")] = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535), _described("TCP port to listen on; 0 picks a free one")] = 8080
+    data_dir: Annotated[Path, _described("data directory of the embedded Postgres and the cache of native code")] = (
+        msgspec.field(default_factory=default_data_dir)
     )
-    host: Annotated[str, _doc("address to listen on")] = "127.0.0.1"
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535), _doc("port to listen on; 0 takes a free one")] = 8080
-    data_dir: Annotated[Path, _doc("where the embedded Postgres keeps its data")] = msgspec.field(
-        default_factory=default_data_dir
-    )
-    database_url: Annotated[str | None, _doc("a Postgres 14+ to use instead of the embedded one")] = None
-    database_pool: Annotated[Count, _doc("connections to the database at most")] = 16
+    database_url: Annotated[str | None, _described("URL of a Postgres 14+ to use instead of the embedded one")] = None
+    database_pool: Annotated[
+        Count, _described("maximum connections in the pool that requests and queue consumers share")
+    ] = 16
     log_format: Annotated[
-        Literal["auto", "console", "json"], _doc("log lines for people or programs; auto asks the terminal")
+        Literal["auto", "console", "json"], _described("log format; auto is console on a terminal, otherwise json")
     ] = "auto"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _doc("log lines of this level and above")] = (
-        "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _described("minimum log level")] = "info"
+    poll_interval: Annotated[Duration, _described("polling interval of the queues, as a fallback to LISTEN/NOTIFY")] = (
+        5.0
     )
-    poll_interval: Annotated[Duration, _doc("the queues are read this often even when nothing notifies")] = 5.0
-    visibility_timeout: Annotated[Duration, _doc("a message whose reader died is read again after this")] = 15.0
+    visibility_timeout: Annotated[
+        Duration, _described("visibility timeout of queue messages, after which they are redelivered")
+    ] = 15.0
     languages: Annotated[
-        Languages, _doc("what functions may be written in; a compiler that is not listed does not run")
+        Languages, _described("languages that functions may be written in; compilers of others are not started")
     ] = get_args(Language)
-    compile_workers: Annotated[Count, _doc("compiler processes at most")] = 2
-    compile_timeout: Annotated[Duration, _doc("one compilation may take this long")] = 60.0
-    compile_memory: Annotated[Size, _doc("memory of one compiler process")] = 2 << 30
-    compile_output_limit: Annotated[Size, _doc("size of a compiled module")] = 8 << 20
-    time_limit: Annotated[Duration, _doc("one execution may take this long")] = 10.0
-    memory_limit: Annotated[Size, msgspec.Meta(le=4 << 30), _doc("linear memory of one execution")] = 128 << 20
-    stack_limit: Annotated[Size, msgspec.Meta(le=2 << 20), _doc("call stack of one execution")] = 1 << 20
-    input_limit: Annotated[Size, _doc("size of an execution's input")] = 6 << 20
-    output_limit: Annotated[Size, _doc("size of an execution's output")] = 6 << 20
-    log_limit: Annotated[Size, _doc("what an execution may print; the rest is cut")] = 64 << 10
-    max_in_flight: Annotated[Count, _doc("executions in flight in this process before the next gets 429")] = 256
-    module_cache: Annotated[Count, _doc("compiled modules kept in memory")] = 256
-    shutdown_grace: Annotated[Duration, _doc("requests in flight get this long to finish after SIGTERM")] = 18.0
+    compile_workers: Annotated[
+        Count, _described("maximum concurrent compilations, and worker processes of the compiler")
+    ] = 2
+    compile_timeout: Annotated[Duration, _described("time limit of one compilation")] = 60.0
+    compile_memory: Annotated[Size, _described("memory limit of one compiler process")] = 2 << 30
+    compile_output_limit: Annotated[Size, _described("maximum size of a compiled module")] = 8 << 20
+    time_limit: Annotated[Duration, _described("time limit of one execution")] = 10.0
+    memory_limit: Annotated[Size, msgspec.Meta(le=4 << 30), _described("maximum linear memory of one execution")] = (
+        128 << 20
+    )
+    stack_limit: Annotated[Size, msgspec.Meta(le=2 << 20), _described("maximum call stack of one execution")] = 1 << 20
+    input_limit: Annotated[Size, _described("maximum size of an execution's input")] = 6 << 20
+    output_limit: Annotated[Size, _described("maximum size of an execution's output")] = 6 << 20
+    log_limit: Annotated[Size, _described("maximum size of an execution's logs; the rest is truncated")] = 64 << 10
+    max_in_flight: Annotated[Count, _described("maximum concurrent executions per process; more get 429")] = 256
+    module_cache: Annotated[Count, _described("maximum number of compiled modules kept in memory")] = 256
+    shutdown_grace: Annotated[
+        Duration, _described("graceful shutdown timeout: how long in-flight requests may take after SIGTERM")
+    ] = 18.0
 
 
 def server_url(option: str | None) -> str:
-    """The server that the commands talk to: the option, or FAAS_URL, or a local one."""
+    """Return the URL of the server for the commands: the option, else FAAS_URL, else the local default."""
     return option or os.environ.get("FAAS_URL") or DEFAULT_SERVER
 
 
 _ACCEPTED = {
     "duration": DURATION_FORM,
     "size": SIZE_FORM,
-    "languages": f"some of {', '.join(get_args(Language))}, with commas between",
+    "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
 }
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One setting as the command line and the docs show it."""
+    """Description of one setting, for the command line and the documentation."""
 
     name: str
     description: str
@@ -102,22 +113,22 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def variable(self) -> str:
-        """Its environment variable."""
+        """The name of the environment variable."""
         return PREFIX + self.name.upper()
 
     @property
     def option(self) -> str:
-        """Its command-line option."""
+        """The name of the command-line option."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The only values that there are; empty when there are more."""
+        """The accepted values of an enumeration; empty for other types."""
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
     @property
     def accepted(self) -> str:
-        """What a value must look like, for error messages."""
+        """The accepted format, for error messages."""
         if self.form:
             return _ACCEPTED[self.form]
         if self.choices:
@@ -126,7 +137,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def fields() -> list[Field]:
-    """Every setting, in the order of the table in the README."""
+    """Return the description of every setting, in the order of the README's table."""
     hints = get_type_hints(Settings, include_extras=True)
     found = []
     for field in msgspec.structs.fields(Settings):
@@ -158,10 +169,10 @@ def _parse(field: Field, text: str) -> object:
 
 
 def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from `options` (by field name; None is left out), then the environment, then the defaults.
+    """Return the settings from `options` (by field name; None means not given), `environ` and the defaults.
 
-    Raises ConfigurationError that names the option or variable, its value and what is accepted. An unknown FAAS_…
-    variable that is close to a setting's name is not refused: other tools may use the prefix.
+    Raises ConfigurationError, which names the option or variable, its value and the accepted format. Unknown FAAS_…
+    variables are ignored: other programs may use the prefix.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, object] = {}
