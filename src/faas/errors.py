@@ -1,18 +1,20 @@
-"""Every error the rooms raise on purpose. What a user's code does wrong is a result, never one of these.
+"""Errors of faas. A failure of a user's function is a result (`status: FAILED`), never one of these.
 
 FaasError
-├── ConfigurationError        a setting, a file it names, or the machine does not allow what was asked; exit code 2
-│   └── DataDirectoryInUse    … because another process has it
-├── InvalidRequest            a field of a request is not what is accepted
-│   └── PayloadTooLarge       … because it is larger than its limit
-├── NotFound
+├── ConfigurationError        a setting, a file it names, or the machine does not allow it; exit code 2
+│   └── DataDirectoryInUse    another process holds the lock of the data directory
+├── InvalidRequest            a field of a request has a value that is not accepted
+│   └── PayloadTooLarge       a field of a request exceeds its size limit
+├── NotFound                  what a request names does not exist
 │   ├── FunctionNotFound
 │   └── ExecutionNotFound
 ├── NameTaken                 another function has this name
-├── FunctionNotReady          the function has no binary to run (yet)
-├── Saturated                 this process runs as many executions as it may
-├── DatabaseUnavailable       the work could not be done or recorded; nothing was answered as done
-├── BackupFailed              a backup or a restore ended without its result, and left nothing half-done; exit code 1
+├── FunctionNotReady          the function has no module to execute (yet)
+├── Saturated                 this process executes as many functions as it may
+├── DatabaseUnavailable       the work could not be done or recorded, and was not acknowledged
+│   └── DatabaseNotReached    there was no connection: nothing was sent
+├── BackupFailed              a backup or a restore ended without its result; exit code 1
+├── ServerError               a command could not use the server (faas.cli.client); exit code 1
 ├── RunFailed                 a pipeline run ended without its result; exit code 1
 │   ├── BadTable              a table or a set of records is not what it should be; says where
 │   ├── FailedFast            an address failed and the run was told to stop at the first
@@ -25,19 +27,19 @@ from typing import Literal
 
 
 class FaasError(Exception):
-    """The root: `except FaasError` catches whatever this program raises on purpose."""
+    """Base class of all errors that faas raises for its callers."""
 
 
 class ConfigurationError(FaasError):
-    """A setting, a file that it names, or the machine does not allow what was asked."""
+    """Raised when a setting, a file that it names, or the machine does not allow an operation."""
 
 
 class DataDirectoryInUse(ConfigurationError):
-    """Another faas has the data directory."""
+    """Raised when another process holds the lock of the data directory."""
 
 
 class InvalidRequest(FaasError):
-    """The request's `field` is not what is accepted; `reason` says what is."""
+    """Raised when `field` of a request has a value that is not accepted; `reason` says what is accepted."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
@@ -46,7 +48,7 @@ class InvalidRequest(FaasError):
 
 
 class PayloadTooLarge(InvalidRequest):
-    """`field` is larger than `limit` bytes."""
+    """Raised when `field` of a request is larger than `limit` bytes."""
 
     def __init__(self, field: str, limit: int, reason: str) -> None:
         super().__init__(field, reason)
@@ -54,11 +56,11 @@ class PayloadTooLarge(InvalidRequest):
 
 
 class NotFound(FaasError):
-    """What the client names does not exist."""
+    """Base class of the errors for requests that name what does not exist."""
 
 
 class FunctionNotFound(NotFound):
-    """No function has this id or name."""
+    """Raised when no function has this id or name."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"no function has the id or name {reference!r}")
@@ -66,7 +68,7 @@ class FunctionNotFound(NotFound):
 
 
 class ExecutionNotFound(NotFound):
-    """No execution has this id."""
+    """Raised when no execution has this id."""
 
     def __init__(self, execution_id: str) -> None:
         super().__init__(f"no execution has the id {execution_id!r}")
@@ -74,7 +76,7 @@ class ExecutionNotFound(NotFound):
 
 
 class NameTaken(FaasError):
-    """Another function has this name already."""
+    """Raised when another function has this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"name: a function named {name!r} exists already; names are unique")
@@ -82,7 +84,7 @@ class NameTaken(FaasError):
 
 
 class FunctionNotReady(FaasError):
-    """The function cannot be executed in its present `status`; `compile_error` says why when that is FAILED."""
+    """Raised when a function is to be executed and is not READY; `compile_error` is set when it is FAILED."""
 
     def __init__(self, name: str, status: str, compile_error: str | None) -> None:
         why = f"; its compile error:\n{compile_error}" if compile_error else ""
@@ -92,7 +94,7 @@ class FunctionNotReady(FaasError):
 
 
 class Saturated(FaasError):
-    """This process has `limit` executions in flight; the client may try again in `retry_after` seconds."""
+    """Raised when this process has `limit` executions in flight. Clients may retry after `retry_after` seconds."""
 
     def __init__(self, limit: int, retry_after: int) -> None:
         super().__init__(f"{limit} executions are in flight in this process, which is its limit; try again shortly")
@@ -101,15 +103,15 @@ class Saturated(FaasError):
 
 
 class DatabaseUnavailable(FaasError):
-    """The database did not answer in time, so the work could not be done or recorded. The message is for the log."""
+    """Raised when the database fails or does not answer in time. The message is for the log, not for clients."""
 
 
 class DatabaseNotReached(DatabaseUnavailable):
-    """There was no connection to be had: nothing was sent, and nothing can have been done."""
+    """Raised when there is no connection to the database: no statement was sent, so none can have been executed."""
 
 
 class BackupFailed(FaasError):
-    """A backup or a restore ended without its result. The message is one line; nothing is left half-done."""
+    """Raised when a backup or a restore fails. The message is one line; no partial result is left behind."""
 
 
 class RunFailed(FaasError):

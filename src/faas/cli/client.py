@@ -11,7 +11,7 @@ from faas.errors import ConfigurationError, FaasError
 
 
 class ServerError(FaasError):
-    """The server refused, or cannot be reached."""
+    """Raised when the server answers a command with an error or cannot be reached."""
 
 
 class Client:
