@@ -50,12 +50,6 @@ def test_no_file_outgrows_a_sitting() -> None:
         assert len(file.read_text().splitlines()) <= 400, file
 
 
-def test_the_environment_is_read_in_one_place() -> None:
-    for file in (ROOT / "src" / "faas").rglob("*.py"):
-        if file.name not in {"settings.py", "environment.py"}:
-            assert not re.search(r"os\.(environ|getenv)", file.read_text()), file
-
-
 def test_every_decision_is_linked() -> None:
     listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
     for file in (ROOT / "docs" / "decisions").glob("*.md"):
