@@ -36,10 +36,10 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini run test torture check format bench wheel dist notices smoke lock commits clean
+.PHONY: help setup dev gemini run test test-all coverage torture check format bench wheel dist notices smoke lock commits clean
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(RUN_STAMP) ## install what running needs into .venv (run does it first)
 
@@ -73,8 +73,14 @@ $(GEMINI_STAMP): $(RUN_STAMP) $(LOCKS)/bundle.lock
 run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--port 9000" for more)
 	@exec $(BIN)/faas serve $(ARGS)
 
-test: dev ## run the tests (ARGS="-k name" for some; WORKERS=n in parallel)
+test: dev ## run the unit, architecture and integration tests, under 3 minutes (ARGS="-k name" for some; WORKERS=n in parallel)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e and not slow" $(ARGS)
+
+test-all: dev ## run all tests but those of `make smoke`
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+coverage: dev ## run all tests but the slow ones, and report the coverage of src (htmlcov/ with ARGS="--cov-report=html")
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
 torture: dev ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
 	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
@@ -131,5 +137,5 @@ lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes th
 	@$(UV_COMPILE) --group dist -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock -o $(LOCKS)/dist.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
-	rm -rf $(VENV) $(BENCH_VENV) $(NPM_PACKAGES:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) $(BENCH_VENV) $(NPM_PACKAGES:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

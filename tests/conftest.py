@@ -32,6 +32,7 @@ from faas.settings import Settings
 from tests.helpers.support import Platform, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
+TESTS = Path(__file__).parent
 CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"
 
 
@@ -54,6 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="bridge",
         help="with --database=testcontainers: the container's network; host where Docker has no bridge",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the marker of its tier: the name of the folder of tests/ that it is in."""
+    for item in items:
+        item.add_marker(item.path.relative_to(TESTS).parts[0])
 
 
 @pytest.fixture(scope="session")

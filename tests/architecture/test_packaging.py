@@ -12,7 +12,7 @@ import yaml
 
 from faas import settings
 from faas.cli import _COMMANDS
-from faas.quantities import parse_duration
+from faas.units import parse_duration
 from faas.settings import Settings
 
 ROOT = Path(__file__).parents[2]

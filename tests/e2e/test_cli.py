@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.server import COMMAND, Server
+from tests.helpers.server import COMMAND, COVERAGE, Server
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -20,6 +20,7 @@ class Faas:
             "PATH": "",
             "HOME": "/nonexistent",
             "LANG": "C.UTF-8",
+            **COVERAGE,
         }
 
     async def __call__(self, *arguments: str | bytes, stdin: bytes = b"", code: int = 0) -> tuple[str, str]:

@@ -40,6 +40,8 @@ from tests.helpers.server import EVERY_LANGUAGE, client_of, freeze_compilers, se
 from tests.helpers.stops import Hold, Stop
 from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
+pytestmark = pytest.mark.slow
+
 SUCCESS = "NEW.message ? 'success'"
 JOBS, RESULTS = "pgmq.q_compilation_jobs", "pgmq.q_compilation_results"
 JOBS_DONE, RESULTS_DONE = "pgmq.a_compilation_jobs", "pgmq.a_compilation_results"

@@ -20,6 +20,8 @@ from tests.helpers.promises import assert_promises_are_kept, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, Server, serving, start_server
 from tests.helpers.support import ECHO_TS, core_wat
 
+pytestmark = pytest.mark.slow
+
 SERVERS = 2
 SETTLING = 60  # seconds in which everything must have come to its end once the kills are over
 

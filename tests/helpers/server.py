@@ -20,6 +20,9 @@ from tests.helpers.support import Platform, eventually
 
 COMMAND = str(Path(sys.executable).parent / "faas")
 
+# The variables by which `make coverage` has child processes measured; none otherwise.
+COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+
 # For `faas serve`. Getting the AssemblyScript compiler ready takes seconds of a processor, so that a test says when it
 # wants one; the others' servers take wat and wasm.
 EVERY_LANGUAGE = ("--languages", "assemblyscript,wat,wasm")
@@ -95,6 +98,7 @@ async def start_server(
             "HOME": "/nonexistent",
             "FAAS_DATA_DIR": _own_folder(),
             "FAAS_LANGUAGES": "wat,wasm",
+            **COVERAGE,
             **(environment or {}),
         },
         limit=1 << 24,
@@ -127,7 +131,7 @@ async def failing(*arguments: str, environment: dict[str, str] | None = None) ->
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
-        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **(environment or {})},
+        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **COVERAGE, **(environment or {})},
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

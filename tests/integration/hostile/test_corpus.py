@@ -22,6 +22,8 @@ from tests.integration.hostile.modules import MODULES, SLOW
 from tests.integration.hostile.outcomes import Fate, Hostile
 from tests.integration.hostile.sources import SOURCES
 
+pytestmark = pytest.mark.slow
+
 ECHO = wat(core_wat())
 GROWTH = 400 << 20  # bytes that this process may keep: mostly the native code of the modules in the cache
 TOLD_AT_MOST = 70_000  # characters of an error: diagnostics have 64 KiB

@@ -22,6 +22,8 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from tests.helpers.server import EVERY_LANGUAGE, serving
 from tests.helpers.support import Platform, core_wat
 
+pytestmark = pytest.mark.slow
+
 BOUNDED = hypothesis_settings(
     max_examples=12,
     stateful_step_count=8,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROWS = 200_000
 IN, OUT = "ri.foundry.main.dataset.in", "ri.foundry.main.dataset.out"
 FAAS = [sys.executable, "-m", "faas"]
