@@ -29,7 +29,7 @@ from faas.executions.retry import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.functions.compile_results import CompilationResults
 from faas.functions.service import Functions
-from faas.health import Parts
+from faas.health import HealthChecker
 from faas.languages import Language
 from faas.queue import messages
 from faas.queue.consumer import Consumer
@@ -126,10 +126,10 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         for queue, consumer in consumers.items():
             await _consume(stack, queue, consumer)
 
-        parts = Parts(settings.role, pool, listener, consumers, compilers, runtime)
+        health = HealthChecker(settings.role, pool, listener, consumers, compilers, runtime)
         protocol: Callable[..., asyncio.Protocol] = ProblemProtocol
         if settings.role == "compiler":
-            application = create_compiler_application(check_health=parts.check, update_metrics=parts.measure)
+            application = create_compiler_application(check_health=health.check, update_metrics=health.update_gauges)
         else:
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
@@ -137,8 +137,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             application = create_application(
                 functions_service=Functions(pool, settings.languages),
                 executions_service=executions,
-                check_health=parts.check,
-                update_metrics=parts.measure,
+                check_health=health.check,
+                update_metrics=health.update_gauges,
                 input_limit=settings.input_limit,
             )
         yield Service(application, protocol, runtime, url)

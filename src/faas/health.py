@@ -1,4 +1,4 @@
-"""What the service says of itself: its health part by part, and the gauges that are looked up when somebody asks."""
+"""Health checks of a process, and the gauges that are measured when /metrics is read."""
 
 import asyncio
 from contextlib import suppress
@@ -19,11 +19,11 @@ from faas.queue.listener import Listener
 from faas.runtime import Runtime
 from faas.settings import Role
 
-_PATIENCE = 2.0  # seconds for the database to answer
+_DATABASE_TIMEOUT_SECONDS = 2.0
 
 
-class Parts(msgspec.Struct, frozen=True):
-    """All that is asked."""
+class HealthChecker(msgspec.Struct, frozen=True):
+    """Reports the health of each component and updates gauges."""
 
     role: Role
     pool: Pool
@@ -33,19 +33,22 @@ class Parts(msgspec.Struct, frozen=True):
     runtime: Runtime
 
     async def check(self) -> Health:
-        """The health of every part. DOWN as a whole when one without which work stands still is."""
+        """Return the health of each component.
+
+        The process is DOWN when the database, a consumer or a toolchain is. Without the listener it is UP: consumers
+        then fall back to polling.
+        """
         database = await self._check_database()
         consumers = {
-            name: "UP" if consumer.healthy else "DOWN: it cannot read its queue"
+            name: "UP" if consumer.healthy else "DOWN: cannot read its queue"
             for name, consumer in self.consumers.items()
         }
         toolchains = {language: compiler.state() for language, compiler in self.compilers.items()}
-        if not toolchains:  # modules are translated all the same: when a result is checked, and before a first call
+        if not toolchains:  # Without compilers, modules are still precompiled: of results, and before first executions.
             toolchains = {"compiler": "OFF", "wasm": self.runtime.state}
-        vital = [database, *consumers.values(), *toolchains.values()]
-        status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in vital) else "UP"
-        # Without the listener everything still works, only later.
-        consumers["listener"] = "UP" if self.listener.connected else "DOWN: reading by poll"
+        required = [database, *consumers.values(), *toolchains.values()]
+        status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in required) else "UP"
+        consumers["listener"] = "UP" if self.listener.connected else "DOWN: falling back to polling"
         return Health(
             status=status,
             version=__version__,
@@ -55,18 +58,18 @@ class Parts(msgspec.Struct, frozen=True):
             toolchains=toolchains,
         )
 
-    async def measure(self) -> None:
-        """Set the gauges of the pool and the queues. Without a database the others are still told."""
+    async def update_gauges(self) -> None:
+        """Set the gauges of the connection pool and of the queues. Those of the queues need the database."""
         idle = self.pool.get_idle_size()
         metrics.DATABASE_CONNECTIONS.labels("idle").set(idle)
         metrics.DATABASE_CONNECTIONS.labels("used").set(self.pool.get_size() - idle)
         with suppress(TimeoutError, DatabaseUnavailable, asyncpg.PostgresError):
-            async with asyncio.timeout(_PATIENCE), acquire(self.pool) as connection:
+            async with asyncio.timeout(_DATABASE_TIMEOUT_SECONDS), acquire(self.pool) as connection:
                 await queue.measure(connection, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
 
     async def _check_database(self) -> str:
         try:
-            async with asyncio.timeout(_PATIENCE), self.pool.acquire() as connection:
+            async with asyncio.timeout(_DATABASE_TIMEOUT_SECONDS), self.pool.acquire() as connection:
                 await connection.execute("SELECT 1")
         except (*TRANSIENT, asyncpg.PostgresError) as error:
             return f"DOWN: {type(error).__name__}"
