@@ -1,7 +1,7 @@
-"""JSON documents as bytes: checked, never rewritten.
+"""Validation of JSON texts as bytes, without decoding them to Python values.
 
-Input and output are kept exactly as sent (key order, `\\u0000` escapes, numbers of any size), so they are not decoded
-to Python values: msgspec's `Raw` walks the syntax, and the two things that it lets through are checked here.
+Inputs and outputs of executions are stored exactly as sent (key order, `\\u0000` escapes, numbers of any size).
+msgspec's `Raw` validates the syntax. It accepts invalid UTF-8 and any depth, which are checked here.
 """
 
 import re
@@ -11,28 +11,28 @@ import msgspec
 
 DEPTH_LIMIT = 500
 
-_PIECE = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 _OPENING, _CLOSING = b"[{", b"]}"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _OPENING + _CLOSING)
-_STEP = [0] * 256
+_DEPTH_CHANGE = [0] * 256
 for _byte in _OPENING:
-    _STEP[_byte] = 1
+    _DEPTH_CHANGE[_byte] = 1
 for _byte in _CLOSING:
-    _STEP[_byte] = -1
+    _DEPTH_CHANGE[_byte] = -1
 
-_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_SURROGATE_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 _raw = msgspec.json.Decoder(msgspec.Raw)
 
 
 class NotJSON(ValueError):
-    """The bytes are no JSON document that this service takes; the message says why."""
+    """Raised when bytes are not a JSON text that faas accepts; the message says why."""
 
 
 def check(document: bytes) -> None:
-    """Raise NotJSON unless `document` is one UTF-8 JSON document nested at most DEPTH_LIMIT levels."""
+    """Raise NotJSON unless `document` is one JSON text in UTF-8, nested at most DEPTH_LIMIT levels."""
     try:
         document.decode()
     except UnicodeDecodeError as error:
@@ -41,14 +41,17 @@ def check(document: bytes) -> None:
     try:
         _raw.decode(document)
     except msgspec.DecodeError as error:
-        raise NotJSON(explain(document, error)) from None
+        raise NotJSON(describe_error(document, error)) from None
     except RecursionError:
         raise NotJSON(f"nested deeper than {DEPTH_LIMIT} levels") from None
 
 
-def explain(document: bytes, error: msgspec.DecodeError) -> str:
-    """What is wrong with `document`: msgspec calls an unpaired surrogate escape at a string's end a truncation."""
-    unescaped = _PAIR.sub(b"", document.replace(b"\\\\", b""))
+def describe_error(document: bytes, error: msgspec.DecodeError) -> str:
+    """Return what is wrong with `document`, of which msgspec said `error`.
+
+    msgspec reports an unpaired surrogate escape at the end of a string as a truncated input.
+    """
+    unescaped = _SURROGATE_PAIR.sub(b"", document.replace(b"\\\\", b""))
     if lone := _SURROGATE.search(unescaped):
         return f"unpaired surrogate escape {lone[0].decode()}"
     return str(error).replace("Input data was truncated", "JSON is malformed: it ends too early")
@@ -57,20 +60,20 @@ def explain(document: bytes, error: msgspec.DecodeError) -> str:
 def check_depth(document: bytes) -> None:
     """Raise NotJSON when `document` is nested deeper than DEPTH_LIMIT. Brackets inside strings do not count.
 
-    Piece by piece: in a thread, another one gets its turn between two of them.
+    Works in chunks, so that a caller's thread releases the GIL between two of them.
     """
     if document.count(b"[") + document.count(b"{") <= DEPTH_LIMIT:
         return
-    depth, in_string, rest = 0, False, b""
-    for start in range(0, len(document), _PIECE):
-        piece = rest + document[start : start + _PIECE]
-        # A backslash at the end belongs to what comes next.
-        rest = b"\\" if (len(piece) - len(piece.rstrip(b"\\"))) % 2 else b""
-        piece = piece[: len(piece) - len(rest)]
-        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
-        steps = b"".join(parts[in_string::2]).translate(None, _NOT_BRACKETS)
+    depth, in_string, escape = 0, False, b""
+    for start in range(0, len(document), _CHUNK_BYTES):
+        chunk = escape + document[start : start + _CHUNK_BYTES]
+        # A backslash that begins an escape at the end of the chunk belongs to the next one.
+        escape = b"\\" if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 else b""
+        chunk = chunk[: len(chunk) - len(escape)]
+        parts = chunk.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        brackets = b"".join(parts[in_string::2]).translate(None, _NOT_BRACKETS)
         in_string ^= len(parts) % 2 == 0
-        depths = list(accumulate(map(_STEP.__getitem__, steps), initial=depth))
+        depths = list(accumulate(map(_DEPTH_CHANGE.__getitem__, brackets), initial=depth))
         if max(depths) > DEPTH_LIMIT:
             raise NotJSON(f"nested deeper than {DEPTH_LIMIT} levels")
         depth = depths[-1]

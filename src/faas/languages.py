@@ -1,4 +1,4 @@
-"""The languages that a function may be written in."""
+"""The languages that functions can be written in."""
 
 from typing import Literal
 

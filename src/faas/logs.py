@@ -1,4 +1,4 @@
-"""Logs are events with fields: coloured lines on a terminal, JSON otherwise."""
+"""Configuration of the logs: events with fields, as coloured lines on a terminal and as JSON otherwise."""
 
 import logging
 import sys
@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 import structlog
 
-# Without the frames' local variables: those hold sources, inputs and connection strings.
+# Local variables are left out of tracebacks: they contain sources, inputs and connection strings.
 _tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure(log_format: Literal["auto", "console", "json"], level: str) -> None:
-    """Set structlog up for this process, and send what libraries log through the standard library the same way."""
+    """Configure structlog for this process, and send records of the standard library's logging the same way."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -24,18 +24,18 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
     ]
     renderer: list[structlog.typing.Processor] = (
         [
-            _plain_ids,
+            _text_ids,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             ),
         ]
         if console
-        else [_tracebacks, _camel_ids, structlog.processors.JSONRenderer(_json_text)]
+        else [_tracebacks, _camel_case_names, structlog.processors.JSONRenderer(_encode_text)]
     )
-    # Ours are written as the bytes that the encoder makes; the standard library's handler wants text.
-    ours = renderer if console else [*renderer[:-1], structlog.processors.JSONRenderer(_json)]
+    # structlog writes the encoder's bytes without decoding them; the handler of the standard library needs text.
+    structlog_renderer = renderer if console else [*renderer[:-1], structlog.processors.JSONRenderer(_encode)]
     structlog.configure(
-        processors=[*shared, *ours],
+        processors=[*shared, *structlog_renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr)
         if console
@@ -51,29 +51,29 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def _plain_ids(
+def _text_ids(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """UUIDs as they are written, not as Python shows them. JSON's encoder knows them."""
+    """Replace UUIDs by their text. The JSON encoder does this itself."""
     return {name: str(value) if isinstance(value, UUID) else value for name, value in event.items()}
 
 
-def _camel_ids(
+def _camel_case_names(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """`function_id` becomes `functionId`, as in the API's JSON, so that a log line is found by the same name."""
-    return {_camel(name): value for name, value in event.items()}
+    """Rename `function_id` to `functionId`: fields have the same names as in the API's JSON."""
+    return {_camel_case(name): value for name, value in event.items()}
 
 
 @lru_cache
-def _camel(name: str) -> str:
+def _camel_case(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.title() for word in rest)
 
 
-def _json(event: object, default: Callable[[Any], Any]) -> bytes:
+def _encode(event: object, default: Callable[[Any], Any]) -> bytes:
     return msgspec.json.encode(event, enc_hook=default)
 
 
-def _json_text(event: object, default: Callable[[Any], Any]) -> str:
-    return _json(event, default).decode()
+def _encode_text(event: object, default: Callable[[Any], Any]) -> str:
+    return _encode(event, default).decode()

@@ -14,7 +14,7 @@ import msgspec
 
 from faas.errors import ConfigurationError
 from faas.languages import Language
-from faas.units import DURATION_FORM, SIZE_FORM, parse_duration, parse_size
+from faas.units import DURATION_FORMAT, SIZE_FORMAT, parse_duration, parse_size
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -96,8 +96,8 @@ def server_url(option: str | None) -> str:
 
 
 _ACCEPTED = {
-    "duration": DURATION_FORM,
-    "size": SIZE_FORM,
+    "duration": DURATION_FORMAT,
+    "size": SIZE_FORMAT,
     "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
 }
 

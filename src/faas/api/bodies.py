@@ -75,7 +75,7 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise _named(str(error)) from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest("body", json_documents.explain(body, error)) from None
+        raise InvalidRequest("body", json_documents.describe_error(body, error)) from None
 
 
 def _check_content_type(given: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from faas.compute_module.pipeline.redaction import redact
 from faas.errors import ConfigurationError
-from faas.units import DURATION_FORM, parse_duration
+from faas.units import DURATION_FORMAT, parse_duration
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -57,7 +57,7 @@ def _whole_number(least: int) -> Callable[[str], int]:
 def _duration(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
-        raise ValueError(DURATION_FORM)
+        raise ValueError(DURATION_FORMAT)
     return seconds
 
 
