@@ -14,16 +14,8 @@ FaasError
 ├── DatabaseUnavailable       the work could not be done or recorded, and was not acknowledged
 │   └── DatabaseNotReached    there was no connection: nothing was sent
 ├── BackupFailed              a backup or a restore ended without its result; exit code 1
-├── ServerError               a command could not use the server (faas.cli.client); exit code 1
-├── RunFailed                 a pipeline run ended without its result; exit code 1
-│   ├── BadTable              a table or a set of records is not what it should be; says where
-│   ├── FailedFast            an address failed and the run was told to stop at the first
-│   ├── FoundryFailed         a call to Foundry failed for good
-│   └── Stopped               a signal ended the run
-└── EnrichmentFailed          one address could not be enriched; a row with status=error, not the end of a run
+└── ServerError               a command could not use the server (faas.cli.client); exit code 1
 """
-
-from typing import Literal
 
 
 class FaasError(Exception):
@@ -112,56 +104,3 @@ class DatabaseNotReached(DatabaseUnavailable):
 
 class BackupFailed(FaasError):
     """Raised when a backup or a restore fails. The message is one line; no partial result is left behind."""
-
-
-class RunFailed(FaasError):
-    """A pipeline run ended without its result. The message is one line and holds no secret."""
-
-
-class BadTable(RunFailed):
-    """A table or a set of records is not what it should be; the message says which and where."""
-
-
-class FailedFast(RunFailed):
-    """An address failed, for `reason`, and the run was told to stop at the first."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"stopped at the first error, as --fail-fast asks: {reason}")
-        self.reason = reason
-
-
-class FoundryFailed(RunFailed):
-    """A call to Foundry failed for good. `status` is None when no answer came; `error_name` when it named none."""
-
-    def __init__(self, operation: str, detail: str, status: int | None = None, error_name: str | None = None) -> None:
-        super().__init__(f"Foundry: {operation}: {detail}")
-        self.operation = operation
-        self.status = status
-        self.error_name = error_name
-
-
-class Stopped(RunFailed):
-    """A signal, called `signal_name`, ended the run before its result."""
-
-    def __init__(self, signal_name: str) -> None:
-        super().__init__(f"stopped by {signal_name}")
-        self.signal_name = signal_name
-
-
-class EnrichmentFailed(FaasError):
-    """One address could not be enriched.
-
-    `retry` says how often the same address may be tried again: `never`, `once` or `always` (as often as the run
-    allows). `retry_after` is how many seconds the other side asked to be left alone, or None.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        retry: Literal["never", "once", "always"] = "never",
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retry = retry
-        self.retry_after = retry_after

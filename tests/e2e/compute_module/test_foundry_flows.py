@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from faas.errors import BadTable, FailedFast, FoundryFailed
+from faas.compute_module.errors import FailedFast, FoundryRequestFailed, InvalidTable
 from tests.helpers.compute_module import virtual_time
 from tests.helpers.compute_module.foundry_world import IN, OUT, Intercept, World, answering
 
@@ -57,7 +57,7 @@ def test_mode_auto_probe_404_is_dataset(dataset: World) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 302])
 def test_mode_auto_probe_other_fails_the_run(dataset: World, status: int) -> None:
-    with pytest.raises(FoundryFailed, match=f"probe for stream {OUT}: {status}"):
+    with pytest.raises(FoundryRequestFailed, match=f"probe for stream {OUT}: {status}"):
         virtual_time.run(dataset.run("auto", answering("GET", "/records", httpx.Response(status))))
     assert dataset.calls == READ_INPUT
     assert dataset.enricher.asked == []
@@ -116,7 +116,7 @@ def test_a_publish_that_fails_fails_the_run_and_says_how_many_went_before(stream
         seen += request.url.path.endswith("/jsonRecord")
         return httpx.Response(400, json={"errorName": "Full"}) if seen == 2 else None
 
-    with pytest.raises(FoundryFailed, match=f"publish to {OUT}: 400 errorName=Full"):
+    with pytest.raises(FoundryRequestFailed, match=f"publish to {OUT}: 400 errorName=Full"):
         virtual_time.run(stream.run("auto", refuse_the_second, workers=1))
     assert stream.calls == [*READ_INPUT, RECORDS, RECORDS, PUBLISH]
     assert stream.tally.written == f"1 records to stream {OUT}"
@@ -241,14 +241,14 @@ def test_among_good_rows_of_an_address_the_later_wins(dataset: World) -> None:
 
 def test_a_web_page_instead_of_a_table_fails_the_run(dataset: World) -> None:
     page = httpx.Response(200, html="<html><body>Sign in</body></html>")
-    with pytest.raises(FoundryFailed, match=f"read table of {IN}: the answer is a web page, not CSV"):
+    with pytest.raises(FoundryRequestFailed, match=f"read table of {IN}: the answer is a web page, not CSV"):
         virtual_time.run(dataset.run("auto", answering("GET", "/readTable", page)))
 
 
 @pytest.mark.parametrize("body", [b"", b"email\n", b"<html>", b'email,status\n"a'])
 def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, body: bytes) -> None:
     answer = httpx.Response(200, content=body)
-    with pytest.raises(BadTable, match=f"earlier output {OUT}"):
+    with pytest.raises(InvalidTable, match=f"earlier output {OUT}"):
         virtual_time.run(dataset.run("dataset", answering("GET", f"{OUT}/readTable", answer)))
     assert dataset.enricher.asked == []
     assert CREATE not in dataset.calls
@@ -266,7 +266,7 @@ def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, bod
     ],
 )
 def test_a_write_that_fails_says_how_far_it_came(dataset: World, path_end: str, written: str) -> None:
-    with pytest.raises(FoundryFailed, match="403"):
+    with pytest.raises(FoundryRequestFailed, match="403"):
         virtual_time.run(dataset.run("auto", answering("POST", path_end, httpx.Response(403))))
     assert dataset.tally.written == written
 
@@ -347,7 +347,7 @@ def not_open(status: str | None) -> httpx.Response:
     ],
 )
 def test_a_transaction_that_we_did_not_commit_is_not_committed(dataset: World, answers: list[httpx.Response]) -> None:
-    with pytest.raises(FoundryFailed, match="400 errorName=TransactionNotOpen"):
+    with pytest.raises(FoundryRequestFailed, match="400 errorName=TransactionNotOpen"):
         virtual_time.run(dataset.run("dataset", answering("POST", "/commit", *answers)))
     assert dataset.tally.written.endswith(", not committed")
 
@@ -396,7 +396,7 @@ def test_either_the_name_or_the_code_tells_the_conflict(dataset: World, answer: 
 
 
 def test_another_409_fails_the_run(dataset: World) -> None:
-    with pytest.raises(FoundryFailed, match=r"create transaction on .*: 409 errorName=Other errorCode=OTHER"):
+    with pytest.raises(FoundryRequestFailed, match=r"create transaction on .*: 409 errorName=Other errorCode=OTHER"):
         virtual_time.run(dataset.run("dataset", answering("POST", "/transactions", conflict("Other", "OTHER"))))
 
 
@@ -444,7 +444,7 @@ def test_the_newest_open_transaction_of_our_branch_is_taken(dataset: World) -> N
 def test_a_conflict_without_an_open_transaction_fails_after_five_pages(dataset: World) -> None:
     seen: list[httpx.Request] = []
     endless = answering("GET", "/transactions", *[listing(token="more")] * 9)
-    with pytest.raises(FoundryFailed, match="there is said to be an open transaction, but none is listed"):
+    with pytest.raises(FoundryRequestFailed, match="there is said to be an open transaction, but none is listed"):
         virtual_time.run(dataset.run("dataset", first_upload(seen, endless)))
     assert sum(request.url.path.endswith("/transactions") and request.method == "GET" for request in seen) == 5
 
@@ -484,7 +484,7 @@ def test_cache_403_and_404_go_on_without_a_cache(stream: World, status: int) -> 
 
 @pytest.mark.parametrize("status", [400, 401, 302, 409, 500])
 def test_cache_other_errors_fail_the_run(stream: World, status: int) -> None:
-    with pytest.raises(FoundryFailed, match=f"read records of {OUT}: {status}"):
+    with pytest.raises(FoundryRequestFailed, match=f"read records of {OUT}: {status}"):
         virtual_time.run(stream.run("stream", answering("GET", "/records", *[httpx.Response(status)] * 8)))
     assert stream.calls == READ_INPUT
     assert stream.enricher.asked == []
@@ -501,6 +501,6 @@ def test_a_dataset_that_cannot_be_read_is_no_cache(dataset: World, path_end: str
 
 @pytest.mark.parametrize("path_end", [f"{OUT}/branches/master", f"{OUT}/readTable"])
 def test_a_dataset_cache_that_fails_otherwise_fails_the_run(dataset: World, path_end: str) -> None:
-    with pytest.raises(FoundryFailed, match="401"):
+    with pytest.raises(FoundryRequestFailed, match="401"):
         virtual_time.run(dataset.run("dataset", answering("GET", path_end, httpx.Response(401))))
     assert CREATE not in dataset.calls

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.foundry.calls import Calls
 from faas.compute_module.foundry.client import FoundryClient
 from faas.compute_module.foundry.environment import Dataset, Environment
@@ -14,7 +15,6 @@ from faas.compute_module.mock_foundry.app import MockFoundry
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.tally import Tally
-from faas.errors import EnrichmentFailed
 
 IN = "ri.foundry.main.dataset.in"
 OUT = "ri.foundry.main.dataset.out"

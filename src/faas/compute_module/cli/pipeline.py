@@ -11,6 +11,7 @@ import click
 import httpx
 from rich.console import Console
 
+from faas.compute_module.errors import RunFailed, RunStopped
 from faas.compute_module.foundry.calls import Calls
 from faas.compute_module.foundry.client import FoundryClient
 from faas.compute_module.foundry.environment import read_environment, read_keep_alive
@@ -24,7 +25,7 @@ from faas.compute_module.pipeline.progress import show_progress
 from faas.compute_module.pipeline.redaction import redact_message
 from faas.compute_module.pipeline.settings import SETTINGS, Settings, environment, load
 from faas.compute_module.pipeline.tally import Tally
-from faas.errors import ConfigurationError, FaasError, RunFailed, Stopped
+from faas.errors import ConfigurationError, FaasError
 
 _FLAGS = {"fail_fast", "capture_audit"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -184,7 +185,7 @@ async def _supervise(run: Run, enricher: Enricher, stay: Run) -> None:
     finally:
         await enricher.aclose()
     if stopped_by and not ended:
-        raise RunFailed(_ending(str(Stopped(stopped_by)), tally))
+        raise RunFailed(_ending(str(RunStopped(stopped_by)), tally))
 
 
 def _ending(reason: str, tally: Tally) -> str:

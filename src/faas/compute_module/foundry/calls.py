@@ -13,10 +13,10 @@ import httpx
 import msgspec
 import structlog
 
+from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.environment import Environment, trust
 from faas.compute_module.foundry.failure import describe, excerpt
 from faas.compute_module.pipeline.redaction import redact_message
-from faas.errors import FoundryFailed
 
 log = structlog.get_logger()
 
@@ -55,21 +55,21 @@ class Calls:
         *,
         query: Mapping[str, str] | None = None,
     ) -> Any:
-        """The decoded answer. `operation` names the call in messages. Raises FoundryFailed."""
+        """The decoded answer. `operation` names the call in messages. Raises FoundryRequestFailed."""
         response = await self.call(operation, method, url, query=query)
         if not response.is_success:
             raise self.failure(operation, response)
         return self.decode(operation, response)
 
     def decode(self, operation: str, response: httpx.Response) -> Any:
-        """The body of a success as JSON. Raises FoundryFailed when it is none."""
+        """The body of a success as JSON. Raises FoundryRequestFailed when it is none."""
         try:
             return msgspec.json.decode(response.content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             shown = excerpt(response.content, self._token) or "(empty)"
-            raise FoundryFailed(operation, f"the answer is not JSON: {shown}", response.status_code) from None
+            raise FoundryRequestFailed(operation, f"the answer is not JSON: {shown}", response.status_code) from None
 
-    def failure(self, operation: str, response: httpx.Response) -> FoundryFailed:
+    def failure(self, operation: str, response: httpx.Response) -> FoundryRequestFailed:
         """What an answer that is not a success says."""
         return describe(operation, response, self._token)
 
@@ -87,7 +87,7 @@ class Calls:
         """The last answer, whatever its status; other than success, redirects and refusals it was tried eight times.
 
         `body` is sent as JSON, or the bytes of the file `upload`. With `into` the body of a success goes to that file
-        and is not in the response. Raises FoundryFailed when no answer came.
+        and is not in the response. Raises FoundryRequestFailed when no answer came.
         """
         headers = {}
         if upload:
@@ -111,7 +111,7 @@ class Calls:
                 response = await once()
             except httpx.RequestError as error:
                 if pause is None or not isinstance(error, httpx.TransportError) or _is_final(error):
-                    raise FoundryFailed(operation, self._no_answer(url, error)) from None
+                    raise FoundryRequestFailed(operation, self._no_answer(url, error)) from None
                 reason = self._no_answer(url, error)
                 unclear = True
             else:

@@ -10,11 +10,11 @@ import httpx
 import msgspec
 import structlog
 
+from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.calls import Calls, may_have_been_done, moment_of
 from faas.compute_module.foundry.environment import Dataset, Environment
 from faas.compute_module.foundry.failure import error_code
 from faas.compute_module.pipeline.rows import Row
-from faas.errors import FoundryFailed
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class Transaction(msgspec.Struct, frozen=True):
 
 
 class FoundryClient:
-    """Datasets and streams of one Foundry. Every method raises FoundryFailed."""
+    """Datasets and streams of one Foundry. Every method raises FoundryRequestFailed."""
 
     def __init__(self, environment: Environment, calls: Calls) -> None:
         self._api = f"{environment.api}/v2/datasets"
@@ -55,7 +55,7 @@ class FoundryClient:
         if not response.is_success:
             raise self._calls.failure(operation, response)
         if response.headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise FoundryFailed(operation, "the answer is a web page, not CSV", response.status_code)
+            raise FoundryRequestFailed(operation, "the answer is a web page, not CSV", response.status_code)
 
     async def is_stream(self, dataset: Dataset) -> bool:
         """Whether the stream-proxy knows it: 2xx is yes, 404 is no, anything else a failure."""
@@ -101,7 +101,7 @@ class FoundryClient:
         created = self._calls.decode(operation, response)
         rid = (created.get("rid") or created.get("transactionId")) if isinstance(created, dict) else None
         if not isinstance(rid, str) or not rid:
-            raise FoundryFailed(operation, "the answer names no transaction", response.status_code)
+            raise FoundryRequestFailed(operation, "the answer names no transaction", response.status_code)
         return Transaction(rid, ours=True)
 
     async def upload(self, dataset: Dataset, transaction: Transaction, name: str, file: Path) -> None:
@@ -142,7 +142,7 @@ class FoundryClient:
             page = await self._calls.json(operation, "GET", url, query=query)
             entries = page.get("data") if isinstance(page, dict) else None
             if not isinstance(entries, list):
-                raise FoundryFailed(operation, "the answer holds no list of transactions")
+                raise FoundryRequestFailed(operation, "the answer holds no list of transactions")
             found = [entry for entry in entries if _is_open(entry, dataset.branch)]
             if found:
                 newest: dict[str, Any] = max(found, key=_created)
@@ -151,13 +151,13 @@ class FoundryClient:
             if not isinstance(token, str) or not token:
                 break
             query["pageToken"] = token
-        raise FoundryFailed(operation, "there is said to be an open transaction, but none is listed")
+        raise FoundryRequestFailed(operation, "there is said to be an open transaction, but none is listed")
 
     def _branch(self, dataset: Dataset) -> str:
         return f"{self._streams}/{_segment(dataset.rid)}/branches/{_segment(dataset.branch)}"
 
 
-def is_absent(failure: FoundryFailed) -> bool:
+def is_absent(failure: FoundryRequestFailed) -> bool:
     """Whether a failed read of the output only means that there is nothing to reuse, or nothing we may see."""
     return failure.status in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}
 

@@ -5,8 +5,8 @@ import re
 import httpx
 import msgspec
 
+from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.pipeline.redaction import redact_message, shorten
-from faas.errors import FoundryFailed
 
 _SHOWN = 256  # bytes of a body that has no error in Foundry's form
 _NAME_SHOWN = 128
@@ -15,7 +15,7 @@ _FIELDS = ("errorName", "errorCode", "errorInstanceId")
 _PARAMETERS = re.compile(rb"""\\?["']?parameters\\?["']?\s*[:=]""")
 
 
-def describe(operation: str, response: httpx.Response, *secrets: str) -> FoundryFailed:
+def describe(operation: str, response: httpx.Response, *secrets: str) -> FoundryRequestFailed:
     """The failure of `operation` by its answer: the error's name, code and instance, never its parameters."""
     status = response.status_code
     fields = _conjure_fields(response.content)
@@ -27,7 +27,7 @@ def describe(operation: str, response: httpx.Response, *secrets: str) -> Foundry
         detail = f"{status}, a redirect to {shorten(place, _SHOWN)}, which is not followed"
     else:
         detail = f"{status} {excerpt(response.content, *secrets)}".rstrip()
-    return FoundryFailed(operation, detail, status, fields.get("errorName"))
+    return FoundryRequestFailed(operation, detail, status, fields.get("errorName"))
 
 
 def excerpt(body: bytes, *secrets: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from faas.compute_module.errors import InvalidTable
 from faas.compute_module.foundry.failure import excerpt
 from faas.compute_module.pipeline.rows import COLUMNS, Row
-from faas.errors import BadTable
 
 Buffer = bytes | mmap.mmap | msgspec.Raw
 T = TypeVar("T")
@@ -29,33 +29,33 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def read_records_file(path: Path) -> Iterator[Row]:
-    """The rows in an answer that was written to `path`. Raises BadTable."""
+    """The rows in an answer that was written to `path`. Raises InvalidTable."""
     with path.open("rb") as file:
         if not path.stat().st_size:
-            raise BadTable(f"{_WHAT}: the answer is empty")
+            raise InvalidTable(f"{_WHAT}: the answer is empty")
         yield from read_records(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def read_records(body: Buffer) -> Iterator[Row]:
     """The rows in an answer. Items that are no objects are left out; values that are no text count as blank.
 
-    Raises BadTable when it is not JSON or has no array of records.
+    Raises InvalidTable when it is not JSON or has no array of records.
     """
     for item in find_records(body):
         try:
             record = msgspec.json.decode(item)
         except _UNREADABLE:
-            raise BadTable(f"{_WHAT}: a record is not JSON: {excerpt(bytes(item))}") from None
+            raise InvalidTable(f"{_WHAT}: a record is not JSON: {excerpt(bytes(item))}") from None
         if isinstance(record, Mapping):
             unwrapped = unwrap(record)
             yield Row(*[value if isinstance(value := unwrapped.get(name), str) else "" for name in COLUMNS])
 
 
 def find_records(body: Buffer) -> list[msgspec.Raw]:
-    """The items, not decoded, of the one array in `body` that holds the records. Raises BadTable."""
+    """The items, not decoded, of the one array in `body` that holds the records. Raises InvalidTable."""
     found = _find(body, 0)
     if found is None:
-        raise BadTable(f"{_WHAT}: the answer holds no array of records: {_beginning(body)}")
+        raise InvalidTable(f"{_WHAT}: the answer holds no array of records: {_beginning(body)}")
     return found
 
 
@@ -100,7 +100,7 @@ def _decode(body: Buffer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except _UNREADABLE:
-        raise BadTable(f"{_WHAT}: the answer is not JSON: {_beginning(body)}") from None
+        raise InvalidTable(f"{_WHAT}: the answer is not JSON: {_beginning(body)}") from None
 
 
 def _beginning(body: Buffer) -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import msgspec
 import structlog
 
+from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.client import FoundryClient, is_absent
 from faas.compute_module.foundry.environment import Dataset
 from faas.compute_module.foundry.records import read_records_file
@@ -22,7 +23,6 @@ from faas.compute_module.pipeline.spool import Spool
 from faas.compute_module.pipeline.table import read_emails, read_rows, write_rows
 from faas.compute_module.pipeline.tally import Tally
 from faas.compute_module.pipeline.work import enrich_pending
-from faas.errors import FoundryFailed
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Job(msgspec.Struct, frozen=True):
 async def run_foundry(job: Job, client: FoundryClient, enricher: Enricher, settings: Settings, tally: Tally) -> None:
     """Enrich the addresses of `job.source` into `job.target`: the flow charts of docs/compute-module/README.md.
 
-    Raises FoundryFailed, BadTable and FailedFast; `tally.written` then says what had been written.
+    Raises FoundryRequestFailed, InvalidTable and FailedFast; `tally.written` then says what had been written.
     """
     with TemporaryDirectory(prefix="faas-pipeline-") as folder, Spool(Path(folder)) as spool:
         table, earlier, output = Path(folder) / "input.csv", Path(folder) / "earlier", Path(folder) / "output.csv"
@@ -69,7 +69,7 @@ async def run_foundry(job: Job, client: FoundryClient, enricher: Enricher, setti
                 await client.read_table(job.target, earlier)
                 rows = read_rows(earlier, f"earlier output {job.target.rid}")
             await asyncio.to_thread(reuse_rows, addresses, rows, keep=not stream)
-        except FoundryFailed as failure:
+        except FoundryRequestFailed as failure:
             if not is_absent(failure):
                 raise
             log.info("foundry.no_cache", status=failure.status)

@@ -6,10 +6,10 @@ import random
 import msgspec
 import structlog
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enricher, Enrichment
 from faas.compute_module.pipeline.rate import RateLimit
 from faas.compute_module.pipeline.redaction import hash_email
-from faas.errors import EnrichmentFailed
 from faas.units import format_duration
 
 log = structlog.get_logger()

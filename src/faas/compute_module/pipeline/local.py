@@ -23,7 +23,7 @@ async def run_local(source: Path, target: Path, enricher: Enricher, settings: Se
     """Enrich the addresses of `source` into `target`, one row for each of its rows, in its order.
 
     `target` appears whole or not at all. A run that ends early keeps the finished rows in `<target>.partial`.
-    Raises ConfigurationError for files that cannot be opened, BadTable and FailedFast.
+    Raises ConfigurationError for files that cannot be opened, InvalidTable and FailedFast.
     """
     with TemporaryDirectory(prefix="faas-pipeline-") as folder, Spool(Path(folder)) as spool:
         copy = Path(folder) / "input"  # read twice, so it must not change meanwhile, and a pipe is fine too

@@ -7,9 +7,9 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
+from faas.compute_module.errors import InvalidTable
 from faas.compute_module.pipeline.redaction import redact_message, shorten
 from faas.compute_module.pipeline.rows import COLUMNS, Row
-from faas.errors import BadTable
 
 _FIELD_LIMIT = 64 << 20  # characters in one field; csv's own limit of 131072 is too small for audit columns
 
@@ -22,7 +22,7 @@ def is_json_lines(path: Path) -> bool:
 def read_csv(path: Path, what: str) -> Iterator[Sequence[str]]:
     """The lines of a CSV file as fields, the header first. Lines that are wholly empty are left out.
 
-    UTF-8, with or without a byte order mark; any line ending. Raises BadTable, which calls the table `what`, for an
+    UTF-8, with or without a byte order mark; any line ending. Raises InvalidTable, which calls the table `what`, for an
     empty file, wrong quoting, wrong encoding, and a line that has more or fewer fields than the header.
     """
     csv.field_size_limit(_FIELD_LIMIT)
@@ -35,22 +35,22 @@ def read_csv(path: Path, what: str) -> Iterator[Sequence[str]]:
                     continue
                 width = width or len(fields)
                 if len(fields) != width:
-                    raise BadTable(
+                    raise InvalidTable(
                         f"{what}: line {lines.line_num} has {len(fields)} fields where the header has {width}"
                     )
                 yield fields
         except csv.Error as error:
-            raise BadTable(f"{what}: line {lines.line_num} is not CSV: {error}") from None
+            raise InvalidTable(f"{what}: line {lines.line_num} is not CSV: {error}") from None
         except UnicodeDecodeError:
-            raise BadTable(f"{what}: not UTF-8 text, after line {lines.line_num}") from None
+            raise InvalidTable(f"{what}: not UTF-8 text, after line {lines.line_num}") from None
     if not width:
-        raise BadTable(f"{what}: empty; a header with a column named email is needed")
+        raise InvalidTable(f"{what}: empty; a header with a column named email is needed")
 
 
 def read_emails(path: Path, what: str, *, json_lines: bool = False) -> Iterator[str]:
     """The trimmed address of each row of a table, "" where it is blank.
 
-    The column is the first whose trimmed, case-folded name is `email`. Raises BadTable, naming the columns found,
+    The column is the first whose trimmed, case-folded name is `email`. Raises InvalidTable, naming the columns found,
     when there is none, and as `read_csv` does.
     """
     if json_lines:
@@ -73,19 +73,19 @@ def _read_json_lines_emails(path: Path, what: str) -> Iterator[str]:
             try:
                 record = msgspec.json.decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise BadTable(f"{what}: line {number} is not JSON") from None
+                raise InvalidTable(f"{what}: line {number} is not JSON") from None
             if not isinstance(record, dict):
-                raise BadTable(f"{what}: line {number} is not a JSON object")
+                raise InvalidTable(f"{what}: line {number} is not a JSON object")
             names = list(record)
             if empty:
                 _email_index(names, what)
                 empty = False
             value = next((record[name] for name in names if name.strip().casefold() == "email"), None)
             if value is not None and not isinstance(value, str):
-                raise BadTable(f"{what}: line {number}: the value of email is not text")
+                raise InvalidTable(f"{what}: line {number}: the value of email is not text")
             yield (value or "").strip()
     if empty:
-        raise BadTable(f"{what}: empty; lines with an email field are needed")
+        raise InvalidTable(f"{what}: empty; lines with an email field are needed")
 
 
 def _email_index(header: Sequence[str], what: str) -> int:
@@ -93,16 +93,16 @@ def _email_index(header: Sequence[str], what: str) -> int:
         if name.strip().casefold() == "email":
             return index
     found = redact_message(shorten(", ".join(name.strip() or '""' for name in header), 256))
-    raise BadTable(f"{what}: no column is named email; the columns are: {found}")
+    raise InvalidTable(f"{what}: no column is named email; the columns are: {found}")
 
 
 def read_rows(path: Path, what: str) -> Iterator[Row]:
-    """The rows of a table that an earlier run wrote. Raises BadTable when one of the eleven columns is missing."""
+    """The rows of a table that an earlier run wrote. Raises InvalidTable when one of the eleven columns is missing."""
     lines = read_csv(path, what)
     header = [name.strip() for name in next(lines)]
     missing = [column for column in COLUMNS if column not in header]
     if missing:
-        raise BadTable(f"{what}: not written by this program: the columns {', '.join(missing)} are missing")
+        raise InvalidTable(f"{what}: not written by this program: the columns {', '.join(missing)} are missing")
     order = [header.index(column) for column in COLUMNS]
     for fields in lines:
         yield Row(*[fields[index] for index in order])

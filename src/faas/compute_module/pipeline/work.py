@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from faas.compute_module.errors import EnrichmentFailed, FailedFast
 from faas.compute_module.pipeline.addresses import Addresses
 from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
@@ -13,7 +14,6 @@ from faas.compute_module.pipeline.redaction import hash_email, redact, shorten
 from faas.compute_module.pipeline.rows import EMPTY_EMAIL, Row, error_row, ok_row
 from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.tally import Tally
-from faas.errors import EnrichmentFailed, FailedFast
 
 log = structlog.get_logger()
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.calls import Calls, retry_after
 from faas.compute_module.foundry.environment import Environment
 from faas.compute_module.pipeline.redaction import hash_email
-from faas.errors import FoundryFailed
 from tests.helpers.compute_module import virtual_time
 
 TOKEN = "s3cret-bearer-token"
@@ -20,7 +20,7 @@ ENVIRONMENT = Environment(api="http://f.test/api", stream_proxy="http://f.test/s
 Answer = httpx.Response | Exception
 
 
-def call(*answers: Answer, method: str = "GET") -> tuple[httpx.Response | FoundryFailed, list[float]]:
+def call(*answers: Answer, method: str = "GET") -> tuple[httpx.Response | FoundryRequestFailed, list[float]]:
     """What comes of a call that gets these answers, the last one for ever; and when it was tried."""
     tried: list[float] = []
 
@@ -31,11 +31,11 @@ def call(*answers: Answer, method: str = "GET") -> tuple[httpx.Response | Foundr
             raise given_answer
         return given_answer
 
-    async def main() -> httpx.Response | FoundryFailed:
+    async def main() -> httpx.Response | FoundryRequestFailed:
         async with Calls(ENVIRONMENT, httpx.MockTransport(answer)) as calls:
             try:
                 return await calls.call("read x", method, "http://f.test/api/x")
-            except FoundryFailed as failure:
+            except FoundryRequestFailed as failure:
                 return failure
 
     return virtual_time.run(main()), tried
@@ -127,7 +127,7 @@ def failing(response: httpx.Response) -> str:
         async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: response)) as calls:
             await calls.json("read x", "GET", "http://f.test/api/x")
 
-    with pytest.raises(FoundryFailed) as caught:
+    with pytest.raises(FoundryRequestFailed) as caught:
         virtual_time.run(main())
     return str(caught.value)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faas.compute_module.errors import InvalidTable
 from faas.compute_module.foundry.records import (
     ENVELOPES,
     WRAPPERS,
@@ -16,7 +17,6 @@ from faas.compute_module.foundry.records import (
     read_records_file,
     unwrap,
 )
-from faas.errors import BadTable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
@@ -72,7 +72,7 @@ def test_space_before_the_records_is_no_matter() -> None:
     [b"", b"null", b"3", b'"x"', b"{}", b'{"tags": ["x"]}', b'{"a": {"b": [{"email": "x"}]}}', b"<html>", b"[1,"],
 )
 def test_anything_else_fails_in_one_line(body: bytes) -> None:
-    with pytest.raises(BadTable, match=r"^stream records: ") as caught:
+    with pytest.raises(InvalidTable, match=r"^stream records: ") as caught:
         list(read_records(body))
     assert "\n" not in str(caught.value)
 
@@ -82,7 +82,7 @@ def test_anything_else_fails_in_one_line(body: bytes) -> None:
     [b'[{"email": "\xff"}]', b'[{"email": "\\ud800"}]', b"[" * 200_000, b'{"data":' * 5000, b'{"data":[' * 5000 + b"]"],
 )
 def test_hostile_bytes_fail_in_one_line(body: bytes) -> None:
-    with pytest.raises(BadTable) as caught:
+    with pytest.raises(InvalidTable) as caught:
         list(read_records(body))
     assert "\n" not in str(caught.value)
 
@@ -106,7 +106,7 @@ def test_finding_follows_the_rule_for_any_body(body: Any) -> None:
     expected = find_plainly(body)
     encoded = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if expected is None:
-        with pytest.raises(BadTable):
+        with pytest.raises(InvalidTable):
             find_records(encoded)
     else:
         assert [json.loads(bytes(item)) for item in find_records(encoded)] == expected
@@ -123,7 +123,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     message = ""
     try:
         list(read_records(body))
-    except BadTable as error:
+    except InvalidTable as error:
         message = str(error)
     assert "\n" not in message
 
@@ -133,5 +133,5 @@ def test_a_file_is_read_without_loading_it_whole(tmp_path: Path) -> None:
     path.write_bytes(json.dumps([{"value": {"email": f"{n}@x.io"}} for n in range(1000)]).encode())
     assert [row.email for row in read_records_file(path)] == [f"{n}@x.io" for n in range(1000)]
     path.write_bytes(b"")
-    with pytest.raises(BadTable, match="empty"):
+    with pytest.raises(InvalidTable, match="empty"):
         list(read_records_file(path))

@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import pytest
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.attempts import Attempts, back_off
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.rate import RateLimit
-from faas.errors import EnrichmentFailed
 from tests.helpers.compute_module import virtual_time
 
 

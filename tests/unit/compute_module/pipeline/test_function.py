@@ -6,11 +6,11 @@ import httpx
 import msgspec
 import pytest
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.function import FunctionEnricher
 from faas.compute_module.pipeline.rate import RateLimit
-from faas.errors import EnrichmentFailed
 from tests.helpers.compute_module import virtual_time
 
 

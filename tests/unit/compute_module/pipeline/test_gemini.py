@@ -8,12 +8,13 @@ import httpx
 import msgspec
 import pytest
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.gemini import GeminiEnricher
 from faas.compute_module.pipeline.rate import RateLimit
 from faas.compute_module.pipeline.rows import ok_row
-from faas.errors import ConfigurationError, EnrichmentFailed
+from faas.errors import ConfigurationError
 from tests.helpers.compute_module import virtual_time
 from tests.helpers.compute_module.fake_gemini import PERSON, FakeGemini, candidate, error, person
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from faas.compute_module.errors import EnrichmentFailed, FailedFast, InvalidTable
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.static import StaticEnricher
 from faas.compute_module.pipeline.local import run_local
@@ -14,7 +15,7 @@ from faas.compute_module.pipeline.rows import Row
 from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.table import read_rows
 from faas.compute_module.pipeline.tally import Tally
-from faas.errors import BadTable, ConfigurationError, EnrichmentFailed, FailedFast
+from faas.errors import ConfigurationError
 from tests.helpers.compute_module import virtual_time
 
 
@@ -152,7 +153,7 @@ def test_a_wrong_table_asks_nobody_and_writes_nothing(paths: tuple[Path, Path], 
     source, target = paths
     source.write_text(content)
     enricher = Slow()
-    with pytest.raises(BadTable):
+    with pytest.raises(InvalidTable):
         run(source, target, enricher)
     assert enricher.asked == []
     assert list(source.parent.iterdir()) == [source]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faas.compute_module.errors import InvalidTable
 from faas.compute_module.pipeline.rows import COLUMNS, Row
 from faas.compute_module.pipeline.table import read_emails, read_rows, write_rows
-from faas.errors import BadTable
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     ['"', "\r", "\n", "\r\n", ",", " ", "'", "\0"]
@@ -58,7 +58,7 @@ def test_reads_the_email_column(tmp_path: Path, content: bytes, expected: list[s
     ],
 )
 def test_wrong_csv_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
-    with pytest.raises(BadTable) as caught:
+    with pytest.raises(InvalidTable) as caught:
         emails(tmp_path, content)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
@@ -83,7 +83,7 @@ def test_reads_json_lines(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_json_lines_are_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
-    with pytest.raises(BadTable) as caught:
+    with pytest.raises(InvalidTable) as caught:
         emails(tmp_path, content, json_lines=True)
     assert str(caught.value) == message
 
@@ -117,7 +117,7 @@ def test_rows_of_an_earlier_run_are_found_by_column_name(tmp_path: Path) -> None
 def test_an_earlier_table_without_one_of_the_columns_is_refused(tmp_path: Path, column: str) -> None:
     path = tmp_path / "out.csv"
     path.write_text(",".join(name for name in COLUMNS if name != column) + "\n")
-    with pytest.raises(BadTable, match=f"the columns {column} are missing"):
+    with pytest.raises(InvalidTable, match=f"the columns {column} are missing"):
         list(read_rows(path, "out"))
 
 
@@ -138,6 +138,6 @@ def test_any_bytes_are_read_or_refused_in_one_line(tmp_path: Path, content: byte
         message = ""
         try:
             emails(tmp_path, content, json_lines=json_lines)
-        except BadTable as error:
+        except InvalidTable as error:
             message = str(error)
         assert "\n" not in message

@@ -6,9 +6,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.redaction import redact, shorten
-from faas.errors import EnrichmentFailed
 
 FIELDS = Enrichment.__struct_fields__[:5]
 _REASON_LIMIT = 400

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
+from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.redaction import redact, shorten
-from faas.errors import ConfigurationError, EnrichmentFailed
+from faas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from google.genai import types
