@@ -27,7 +27,7 @@ async def faas(*arguments: str, environment: dict[str, str] | None = None) -> tu
 
 async def test_a_deployed_function_enriches_a_table(server: Server, tmp_path: Path) -> None:
     place = {"FAAS_URL": server.url}
-    code, _, errors = await faas("deploy", str(EXAMPLES / "enrich.ts"), environment=place)
+    code, _, errors = await faas("deploy", str(EXAMPLES / "compute-module" / "enrich.ts"), environment=place)
     assert code == 0, errors
 
     table, result = tmp_path / "in.csv", tmp_path / "out.csv"
