@@ -1,23 +1,29 @@
-"""The log lines of the commands that hold tokens."""
+"""Logging of the compute module's commands: events on standard error, redacted."""
 
 import sys
 
 import structlog
 
-from faas.compute_module.pipeline.redaction import redact_event
+from faas.compute_module.redaction import redact_event
 
 
-class _StandardError:
-    """Writes log lines to whatever is standard error at the time: a progress bar moves it while it is drawn."""
+class _StandardErrorLogger:
+    """Writes log lines to the current `sys.stderr`, which rich replaces while a progress bar is shown.
+
+    structlog's own loggers and click's `echo` keep the stream that they first used.
+    """
 
     def msg(self, message: str) -> None:
-        sys.stderr.write(message + "\n")  # click's echo keeps to the stream that it first saw
+        sys.stderr.write(message + "\n")
 
     debug = info = warning = error = critical = exception = msg
 
 
 def configure_redacted_logs() -> None:
-    """Log lines on standard error, without secrets: a traceback shows no local variables, such as headers."""
+    """Configure structlog for a command that holds tokens.
+
+    Every text of an event is redacted. Tracebacks show no local variables, which may contain request headers.
+    """
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -27,6 +33,6 @@ def configure_redacted_logs() -> None:
             redact_event,
             structlog.dev.ConsoleRenderer(pad_event_to=0) if terminal else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=lambda *_: _StandardError(),
+        logger_factory=lambda *_: _StandardErrorLogger(),
         cache_logger_on_first_use=False,
     )

@@ -22,9 +22,9 @@ from faas.compute_module.pipeline.enrichers.choice import NAMES, choose_enricher
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
 from faas.compute_module.pipeline.local import run_local
 from faas.compute_module.pipeline.progress import show_progress
-from faas.compute_module.pipeline.redaction import redact_message
 from faas.compute_module.pipeline.settings import SETTINGS, Settings, environment, load
 from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.redaction import redact_message
 from faas.errors import ConfigurationError, FaasError
 
 _FLAGS = {"fail_fast", "capture_audit"}

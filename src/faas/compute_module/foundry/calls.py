@@ -16,7 +16,7 @@ import structlog
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.environment import Environment, trust
 from faas.compute_module.foundry.failure import describe, excerpt
-from faas.compute_module.pipeline.redaction import redact_message
+from faas.compute_module.redaction import redact_message
 
 log = structlog.get_logger()
 

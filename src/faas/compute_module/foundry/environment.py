@@ -13,8 +13,8 @@ import msgspec
 import yaml
 
 from faas.compute_module.pipeline.enrichers.credentials import names_file, read_secret
-from faas.compute_module.pipeline.redaction import redact
 from faas.compute_module.pipeline.settings import parse_url
+from faas.compute_module.redaction import redact
 from faas.errors import ConfigurationError
 
 DEFAULT_BRANCH = "master"

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from faas.compute_module.errors import FoundryRequestFailed
-from faas.compute_module.pipeline.redaction import redact_message, shorten
+from faas.compute_module.redaction import redact_message, shorten
 
 _SHOWN = 256  # bytes of a body that has no error in Foundry's form
 _NAME_SHOWN = 128

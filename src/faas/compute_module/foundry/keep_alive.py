@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from faas.compute_module.foundry.environment import KeepAliveSettings, trust
-from faas.compute_module.pipeline.redaction import redact_message
+from faas.compute_module.redaction import redact_message
 
 log = structlog.get_logger()
 

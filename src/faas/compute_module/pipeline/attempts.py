@@ -9,7 +9,7 @@ import structlog
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enricher, Enrichment
 from faas.compute_module.pipeline.rate import RateLimit
-from faas.compute_module.pipeline.redaction import hash_email
+from faas.compute_module.redaction import hash_email
 from faas.units import format_duration
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from faas.compute_module.pipeline.redaction import redact
+from faas.compute_module.redaction import redact
 from faas.errors import ConfigurationError
 from faas.units import DURATION_FORMAT, parse_duration
 

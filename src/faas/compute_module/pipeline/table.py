@@ -8,8 +8,8 @@ from typing import Any, Protocol, TextIO
 import msgspec
 
 from faas.compute_module.errors import InvalidTable
-from faas.compute_module.pipeline.redaction import redact_message, shorten
 from faas.compute_module.pipeline.rows import COLUMNS, Row
+from faas.compute_module.redaction import redact_message, shorten
 
 _FIELD_LIMIT = 64 << 20  # characters in one field; csv's own limit of 131072 is too small for audit columns
 

@@ -10,10 +10,10 @@ from faas.compute_module.pipeline.addresses import Addresses
 from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
 from faas.compute_module.pipeline.rate import RateLimit
-from faas.compute_module.pipeline.redaction import hash_email, redact, shorten
 from faas.compute_module.pipeline.rows import EMPTY_EMAIL, Row, error_row, ok_row
 from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.redaction import hash_email, redact, shorten
 
 log = structlog.get_logger()
 

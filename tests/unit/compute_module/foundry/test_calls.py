@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.calls import Calls, retry_after
 from faas.compute_module.foundry.environment import Environment
-from faas.compute_module.pipeline.redaction import hash_email
+from faas.compute_module.redaction import hash_email
 from tests.helpers.compute_module import virtual_time
 
 TOKEN = "s3cret-bearer-token"

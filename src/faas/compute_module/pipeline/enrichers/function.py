@@ -8,7 +8,7 @@ import msgspec
 
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
-from faas.compute_module.pipeline.redaction import redact, shorten
+from faas.compute_module.redaction import redact, shorten
 
 FIELDS = Enrichment.__struct_fields__[:5]
 _REASON_LIMIT = 400

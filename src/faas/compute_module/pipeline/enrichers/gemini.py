@@ -11,7 +11,7 @@ import msgspec
 
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
-from faas.compute_module.pipeline.redaction import redact, shorten
+from faas.compute_module.redaction import redact, shorten
 from faas.errors import ConfigurationError
 
 if TYPE_CHECKING:
