@@ -9,12 +9,12 @@ import httpx
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.foundry.calls import Calls
 from faas.compute_module.foundry.client import FoundryClient
-from faas.compute_module.foundry.environment import Dataset, Environment
-from faas.compute_module.foundry.run import Job, WriteMode, run_foundry
+from faas.compute_module.foundry.environment import DatasetRef, FoundryEnvironment
+from faas.compute_module.foundry.run import FoundryRunSpec, run_foundry
 from faas.compute_module.mock_foundry.app import MockFoundry
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
-from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.settings import RunSettings, WriteMode
 
 IN = "ri.foundry.main.dataset.in"
 OUT = "ri.foundry.main.dataset.out"
@@ -67,7 +67,7 @@ class World:
         )
         self.enricher = FakeEnricher()
         self.tally = Tally()
-        self.environment = Environment(
+        self.environment = FoundryEnvironment(
             api="http://foundry.test/api", stream_proxy="http://foundry.test/stream-proxy/api", token=TOKEN, aliases={}
         )
 
@@ -88,10 +88,10 @@ class World:
         self.tally = Tally()
         self.enricher.asked.clear()
         self.mock.calls.clear()
-        job = Job(Dataset(IN, "master"), Dataset(OUT, self.branch), mode, "enriched.csv")
+        job = FoundryRunSpec(DatasetRef(IN, "master"), DatasetRef(OUT, self.branch), mode, "enriched.csv")
         async with Calls(self.environment, transport or Intercepting(self.mock, intercept)) as calls:
             client = FoundryClient(self.environment, calls)
-            await run_foundry(job, client, self.enricher, Settings(**settings), self.tally)
+            await run_foundry(job, client, self.enricher, RunSettings(**settings), self.tally)
         return self.calls
 
     @property

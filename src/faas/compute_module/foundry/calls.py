@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from faas.compute_module.errors import FoundryRequestFailed
-from faas.compute_module.foundry.environment import Environment, trust
+from faas.compute_module.foundry.environment import FoundryEnvironment, create_tls_context
 from faas.compute_module.foundry.failure import describe, excerpt
 from faas.compute_module.redaction import redact_message
 
@@ -30,11 +30,11 @@ _MAY_HAVE_BEEN_DONE = "faas.may_have_been_done"
 class Calls:
     """An HTTP client for one Foundry, a context manager. `transport` replaces the network in tests."""
 
-    def __init__(self, environment: Environment, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, environment: FoundryEnvironment, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._token = environment.token
         self._client = httpx.AsyncClient(
             transport=transport,
-            verify=trust(environment.ca_path) if transport is None else True,
+            verify=create_tls_context(environment.ca_path) if transport is None else True,
             timeout=TIMEOUT,
             headers={"Authorization": f"Bearer {environment.token}"},
         )

@@ -12,7 +12,7 @@ import structlog
 
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.calls import Calls, may_have_been_done, moment_of
-from faas.compute_module.foundry.environment import Dataset, Environment
+from faas.compute_module.foundry.environment import DatasetRef, FoundryEnvironment
 from faas.compute_module.foundry.failure import error_code
 from faas.compute_module.pipeline.rows import Row
 
@@ -32,12 +32,12 @@ class Transaction(msgspec.Struct, frozen=True):
 class FoundryClient:
     """Datasets and streams of one Foundry. Every method raises FoundryRequestFailed."""
 
-    def __init__(self, environment: Environment, calls: Calls) -> None:
+    def __init__(self, environment: FoundryEnvironment, calls: Calls) -> None:
         self._api = f"{environment.api}/v2/datasets"
         self._streams = f"{environment.stream_proxy}/streams"
         self._calls = calls
 
-    async def read_table(self, dataset: Dataset, into: Path) -> None:
+    async def read_table(self, dataset: DatasetRef, into: Path) -> None:
         """The branch as it is now, as CSV, into a file: first which transaction that is, then its table."""
         branch = await self._calls.json(
             f"read branch {dataset.branch} of {dataset.rid}",
@@ -57,7 +57,7 @@ class FoundryClient:
         if response.headers.get("Content-Type", "").lower().startswith("text/html"):
             raise FoundryRequestFailed(operation, "the answer is a web page, not CSV", response.status_code)
 
-    async def is_stream(self, dataset: Dataset) -> bool:
+    async def is_stream(self, dataset: DatasetRef) -> bool:
         """Whether the stream-proxy knows it: 2xx is yes, 404 is no, anything else a failure."""
         operation = f"probe for stream {dataset.rid}"
         url = self._branch(dataset) + "/records"
@@ -68,14 +68,14 @@ class FoundryClient:
             raise self._calls.failure(operation, response)
         return True
 
-    async def read_records(self, dataset: Dataset, into: Path) -> None:
+    async def read_records(self, dataset: DatasetRef, into: Path) -> None:
         """Everything in a stream, in whatever shape this stream-proxy gives it, into a file."""
         operation = f"read records of {dataset.rid}"
         response = await self._calls.call(operation, "GET", self._branch(dataset) + "/records", into=into)
         if not response.is_success:
             raise self._calls.failure(operation, response)
 
-    async def publish(self, dataset: Dataset, row: Row, run_id: str) -> None:
+    async def publish(self, dataset: DatasetRef, row: Row, run_id: str) -> None:
         """Append one record: the row with null for what is blank, which run wrote it, and when."""
         record: dict[str, str | None] = {name: value or None for name, value in msgspec.structs.asdict(row).items()}
         record |= {"email": row.email, "run_id": run_id, "written_at": _now()}
@@ -84,7 +84,7 @@ class FoundryClient:
         if not response.is_success:
             raise self._calls.failure(operation, response)
 
-    async def open_transaction(self, dataset: Dataset) -> Transaction:
+    async def open_transaction(self, dataset: DatasetRef) -> Transaction:
         """A new SNAPSHOT transaction, or the OPEN one that the platform made before it started us."""
         operation = f"create transaction on {dataset.rid}"
         url = f"{self._api}/{_segment(dataset.rid)}/transactions"
@@ -104,7 +104,7 @@ class FoundryClient:
             raise FoundryRequestFailed(operation, "the answer names no transaction", response.status_code)
         return Transaction(rid, ours=True)
 
-    async def upload(self, dataset: Dataset, transaction: Transaction, name: str, file: Path) -> None:
+    async def upload(self, dataset: DatasetRef, transaction: Transaction, name: str, file: Path) -> None:
         """Put `file` into the transaction as `name`."""
         operation = f"upload {name} to {dataset.rid}"
         response = await self._calls.call(
@@ -117,7 +117,7 @@ class FoundryClient:
         if not response.is_success:
             raise self._calls.failure(operation, response)
 
-    async def commit(self, dataset: Dataset, transaction: Transaction) -> None:
+    async def commit(self, dataset: DatasetRef, transaction: Transaction) -> None:
         """Make the transaction's files what the branch reads."""
         operation = f"commit transaction {transaction.rid} of {dataset.rid}"
         url = f"{self._api}/{_segment(dataset.rid)}/transactions/{_segment(transaction.rid)}/commit"
@@ -134,7 +134,7 @@ class FoundryClient:
             return
         raise failure
 
-    async def _find_open(self, dataset: Dataset, url: str) -> dict[str, Any]:
+    async def _find_open(self, dataset: DatasetRef, url: str) -> dict[str, Any]:
         """The newest OPEN transaction; where entries name their branch, of ours."""
         operation = f"list transactions of {dataset.rid}"
         query = {"preview": "true", "pageSize": str(_PAGE_SIZE)}
@@ -153,7 +153,7 @@ class FoundryClient:
             query["pageToken"] = token
         raise FoundryRequestFailed(operation, "there is said to be an open transaction, but none is listed")
 
-    def _branch(self, dataset: Dataset) -> str:
+    def _branch(self, dataset: DatasetRef) -> str:
         return f"{self._streams}/{_segment(dataset.rid)}/branches/{_segment(dataset.branch)}"
 
 

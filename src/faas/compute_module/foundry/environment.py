@@ -1,9 +1,8 @@
-"""What Foundry tells a compute module through its environment, and the only place of this room that reads it.
+"""The environment that Foundry gives to a compute module, with the files that its variables name.
 
-Files that variables name are read here as well, so that whatever is wrong with them is known before the first call.
+Every file is read and checked here, before the first request.
 """
 
-import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,33 +11,34 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 import yaml
 
-from faas.compute_module.pipeline.enrichers.credentials import names_file, read_secret
-from faas.compute_module.pipeline.settings import parse_url
 from faas.compute_module.redaction import redact
+from faas.compute_module.secret_files import names_file, read_secret
+from faas.compute_module.setting_types import parse_url
+from faas.compute_module.settings import FoundryVariables
 from faas.errors import ConfigurationError
 
 DEFAULT_BRANCH = "master"
-_LOCAL_HOSTS = {"localhost", "::1"}
+_LOOPBACK_NAMES = {"localhost", "::1"}
 
 
-class Dataset(msgspec.Struct, frozen=True):
-    """A branch of a dataset or a stream."""
+class DatasetRef(msgspec.Struct, frozen=True):
+    """A branch of a dataset or of a stream."""
 
     rid: str
     branch: str
 
 
-class Environment(msgspec.Struct, frozen=True):
-    """Where Foundry is, who we are to it, and what the aliases stand for. `token` is a secret."""
+class FoundryEnvironment(msgspec.Struct, frozen=True):
+    """The URLs of Foundry's services, the bearer token (a secret), and the datasets that the aliases refer to."""
 
     api: str
     stream_proxy: str
     token: str
-    aliases: Mapping[str, Dataset]
+    aliases: Mapping[str, DatasetRef]
     ca_path: Path | None = None
 
-    def dataset(self, alias: str) -> Dataset:
-        """What `alias` stands for. Raises ConfigurationError when it stands for nothing."""
+    def resolve_alias(self, alias: str) -> DatasetRef:
+        """Return the dataset of `alias`. Raises ConfigurationError when there is none."""
         if alias not in self.aliases:
             known = ", ".join(self.aliases) or "none"
             raise ConfigurationError(f"RESOURCE_ALIAS_MAP: no alias {alias!r}; it has {known}")
@@ -49,7 +49,7 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class KeepAliveSettings(msgspec.Struct, frozen=True):
-    """Where jobs come from and results go. `token` is a secret."""
+    """The URLs of the job endpoint and its token (a secret)."""
 
     get_job: str
     post_result: str
@@ -57,84 +57,43 @@ class KeepAliveSettings(msgspec.Struct, frozen=True):
     ca_path: Path
 
 
-class MockSettings(msgspec.Struct, frozen=True):
-    """What the stand-in is started with."""
+def read_environment(variables: FoundryVariables) -> FoundryEnvironment:
+    """Return the environment of a run in Foundry.
 
-    host: str
-    port: int
-    input_dir: Path
-    upload_dir: Path
-    stream_rids: tuple[str, ...]
-    token: str | None
-
-
-def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
-    """The environment of a Foundry run. Raises ConfigurationError, which names the variable and no secret."""
-    environ = os.environ if environ is None else environ
-    api, stream_proxy = _services(environ)
-    return Environment(
+    Raises ConfigurationError, whose message names the variable and contains no secret.
+    """
+    api, stream_proxy = _service_urls(variables)
+    return FoundryEnvironment(
         api=api,
         stream_proxy=stream_proxy,
-        token=_token(environ),
-        aliases=_aliases(environ),
-        ca_path=_ca_path(environ),
+        token=_read_token(variables.token),
+        aliases=_read_aliases(variables.alias_map),
+        ca_path=_check_ca_path(variables.ca_path),
     )
 
 
-def read_keep_alive(environ: Mapping[str, str] | None = None) -> KeepAliveSettings | None:
-    """The keep-alive's settings; None when it is off, which is when one of its two addresses is not set."""
-    environ = os.environ if environ is None else environ
-    get_job, post_result = _value(environ, "GET_JOB_URI"), _value(environ, "POST_RESULT_URI")
-    if not get_job or not post_result:
+def read_keep_alive(variables: FoundryVariables) -> KeepAliveSettings | None:
+    """Return the settings of the keep-alive, None when one of its two URIs is not set. Raises ConfigurationError."""
+    if not variables.get_job_uri or not variables.post_result_uri:
         return None
-    token, ca_path = _value(environ, "MODULE_AUTH_TOKEN"), _ca_path(environ)
-    if not token:
+    ca_path = _check_ca_path(variables.ca_path)
+    if not variables.module_auth_token:
         raise ConfigurationError("MODULE_AUTH_TOKEN: needed with GET_JOB_URI and POST_RESULT_URI")
     if ca_path is None:
         raise ConfigurationError("DEFAULT_CA_PATH: needed with GET_JOB_URI and POST_RESULT_URI")
     return KeepAliveSettings(
-        get_job=_numeric_host(_url("GET_JOB_URI", get_job)),
-        post_result=_numeric_host(_url("POST_RESULT_URI", post_result)),
-        token=read_secret(token, "MODULE_AUTH_TOKEN"),
+        get_job=_use_ipv4_loopback(_parse_url_of("GET_JOB_URI", variables.get_job_uri)),
+        post_result=_use_ipv4_loopback(_parse_url_of("POST_RESULT_URI", variables.post_result_uri)),
+        token=read_secret(variables.module_auth_token, "MODULE_AUTH_TOKEN"),
         ca_path=ca_path,
     )
 
 
-def read_mock_settings(options: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> MockSettings:
-    """The stand-in's settings: an option beats its MOCK_FOUNDRY_… variable, which beats the default."""
-    environ = os.environ if environ is None else environ
+def create_tls_context(ca_path: Path | None) -> ssl.SSLContext:
+    """Return a context that trusts the certificates in `ca_path` alone, or the system's without it.
 
-    def said(name: str) -> tuple[str, str]:
-        option, variable = options.get(name), "MOCK_FOUNDRY_" + name.upper()
-        if option is not None:
-            return "--" + name.replace("_", "-"), option.strip()
-        return variable, _value(environ, variable)
-
-    origin, address = said("addr")
-    host, colon, port = (address or "127.0.0.1:8081").rpartition(":")
-    if not (colon and port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise ConfigurationError(f"{origin}={address!r}: an address such as 127.0.0.1:8081")
-    origin, inputs = said("input_dir")
-    if inputs and not Path(inputs).is_dir():
-        raise ConfigurationError(f"{origin}={inputs!r}: no such folder")
-    origin, uploads = said("upload_dir")
-    upload_dir = Path(uploads or "uploads")
-    try:
-        upload_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{origin}={str(upload_dir)!r}: {error.strerror}") from None
-    return MockSettings(
-        host=host.strip("[]") or "0.0.0.0",  # noqa: S104 - `:8081` asks for every address
-        port=int(port),
-        input_dir=Path(inputs or "inputs"),
-        upload_dir=upload_dir,
-        stream_rids=tuple(dict.fromkeys(rid.strip() for rid in said("stream_rids")[1].split(",") if rid.strip())),
-        token=said("token")[1] or None,
-    )
-
-
-def trust(ca_path: Path | None) -> ssl.SSLContext:
-    """What TLS connections trust: the certificates in `ca_path` and no others, or the usual ones without it."""
+    Raises ConfigurationError when the file cannot be read or contains no certificate.
+    """
     if ca_path is None:
         return ssl.create_default_context()
     try:
@@ -148,98 +107,92 @@ def trust(ca_path: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _value(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(name, "").strip()
-
-
-def _url(name: str, text: str) -> str:
+def _parse_url_of(variable: str, text: str) -> str:
     try:
         return parse_url(text)
     except ValueError as error:
-        raise ConfigurationError(f"{name}={redact(text)!r}: {error}") from None
+        raise ConfigurationError(f"{variable}={redact(text)!r}: {error}") from None
 
 
-def _read(name: str, path: str) -> str:
+def _read_text(variable: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigurationError(f"{name}={path!r}: {error.strerror}") from None
+        raise ConfigurationError(f"{variable}={path!r}: {error.strerror}") from None
     except (UnicodeDecodeError, ValueError):
-        raise ConfigurationError(f"{name}={path!r}: not a text file") from None
+        raise ConfigurationError(f"{variable}={path!r}: not a text file") from None
 
 
-def _services(environ: Mapping[str, str]) -> tuple[str, str]:
-    """The addresses of the API gateway and of the stream-proxy."""
-    path = _value(environ, "FOUNDRY_SERVICE_DISCOVERY_V2")
-    if path:
-        return _discovered(path)
-    url = _value(environ, "FOUNDRY_URL")
-    if not url:
+def _service_urls(variables: FoundryVariables) -> tuple[str, str]:
+    """Return the URLs of the API gateway and of the stream-proxy."""
+    if variables.service_discovery:
+        return _discover_services(variables.service_discovery)
+    if not variables.url:
         raise ConfigurationError("FOUNDRY_URL: needed, or FOUNDRY_SERVICE_DISCOVERY_V2 with the path of a file")
-    base = _url("FOUNDRY_URL", url if "://" in url else f"https://{url}")
+    base = _parse_url_of("FOUNDRY_URL", variables.url if "://" in variables.url else f"https://{variables.url}")
     return f"{base}/api", f"{base}/stream-proxy/api"
 
 
-def _discovered(path: str) -> tuple[str, str]:
-    name = "FOUNDRY_SERVICE_DISCOVERY_V2"
+def _discover_services(path: str) -> tuple[str, str]:
+    variable = "FOUNDRY_SERVICE_DISCOVERY_V2"
     try:
-        # only texts: what the safe loader makes of dates and tags raises whatever Python raises for them
-        services = yaml.load(_read(name, path), Loader=yaml.BaseLoader)  # noqa: S506 - it makes no objects
+        # BaseLoader makes texts only. The constructors of SafeLoader raise other exceptions for wrong dates and tags.
+        services = yaml.load(_read_text(variable, path), Loader=yaml.BaseLoader)  # noqa: S506 - it creates no objects
     except (yaml.YAMLError, RecursionError):
-        raise ConfigurationError(f"{name}={path!r}: not YAML") from None
-    addresses = []
+        raise ConfigurationError(f"{variable}={path!r}: not YAML") from None
+    urls = []
     for service in ("api_gateway", "stream_proxy"):
         listed = None
-        if isinstance(services, dict):  # Foundry itself writes either
+        if isinstance(services, dict):  # Foundry writes the names with underscores or with hyphens
             listed = services.get(service) or services.get(service.replace("_", "-"))
         if not isinstance(listed, list) or not listed or not isinstance(listed[0], str):
-            raise ConfigurationError(f"{name}={path!r}: no address under {service}; it is a list of URLs")
-        addresses.append(_url(f"{name}: {service}", listed[0]))
-    return addresses[0], addresses[1]
+            raise ConfigurationError(f"{variable}={path!r}: no address under {service}; it is a list of URLs")
+        urls.append(_parse_url_of(f"{variable}: {service}", listed[0]))
+    return urls[0], urls[1]
 
 
-def _token(environ: Mapping[str, str]) -> str:
-    path = _value(environ, "BUILD2_TOKEN")
+def _read_token(path: str) -> str:
     if not path:
         raise ConfigurationError("BUILD2_TOKEN: needed, the path of a file that holds the bearer token")
     if not names_file(path):
-        # not shown: someone may have set the token itself
+        # The value is not shown: it may be the token itself, set by mistake.
         raise ConfigurationError("BUILD2_TOKEN: the file that it names does not exist")
     return read_secret(path, "BUILD2_TOKEN")
 
 
-def _aliases(environ: Mapping[str, str]) -> dict[str, Dataset]:
-    class Entry(msgspec.Struct):
-        rid: str | None = None
-        branch: str | None = None
+class _AliasEntry(msgspec.Struct):
+    """An entry of the alias map's file."""
 
-    path = _value(environ, "RESOURCE_ALIAS_MAP")
+    rid: str | None = None
+    branch: str | None = None
+
+
+def _read_aliases(path: str) -> dict[str, DatasetRef]:
     if not path:
-        raise ConfigurationError("RESOURCE_ALIAS_MAP: needed, the path of a file that says what the aliases stand for")
+        raise ConfigurationError("RESOURCE_ALIAS_MAP: needed, the path of a file that maps aliases to datasets")
     try:
-        entries = msgspec.json.decode(_read("RESOURCE_ALIAS_MAP", path), type=dict[str, Entry])
+        entries = msgspec.json.decode(_read_text("RESOURCE_ALIAS_MAP", path), type=dict[str, _AliasEntry])
     except (msgspec.MsgspecError, RecursionError):
         raise ConfigurationError(
             f'RESOURCE_ALIAS_MAP={path!r}: not JSON of the form {{"alias": {{"rid": "ri.…", "branch": "…"}}}}'
         ) from None
     return {
-        alias: Dataset((entry.rid or "").strip(), (entry.branch or "").strip() or DEFAULT_BRANCH)
+        alias: DatasetRef((entry.rid or "").strip(), (entry.branch or "").strip() or DEFAULT_BRANCH)
         for alias, entry in entries.items()
     }
 
 
-def _ca_path(environ: Mapping[str, str]) -> Path | None:
-    text = _value(environ, "DEFAULT_CA_PATH")
+def _check_ca_path(text: str) -> Path | None:
     if not text:
         return None
-    trust(Path(text))
+    create_tls_context(Path(text))
     return Path(text)
 
 
-def _numeric_host(url: str) -> str:
-    """`url` with 127.0.0.1 in place of a name for this machine, which may resolve to an address nobody listens on."""
+def _use_ipv4_loopback(url: str) -> str:
+    """Return `url` with 127.0.0.1 in place of `localhost` and `::1`: the job endpoint listens on IPv4 only."""
     parts = urlsplit(url)
-    if parts.hostname not in _LOCAL_HOSTS:
+    if parts.hostname not in _LOOPBACK_NAMES:
         return url
     port = f":{parts.port}" if parts.port else ""
     return urlunsplit(parts._replace(netloc=f"127.0.0.1{port}"))

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import structlog
 
-from faas.compute_module.foundry.environment import KeepAliveSettings, trust
+from faas.compute_module.foundry.environment import KeepAliveSettings, create_tls_context
 from faas.compute_module.redaction import redact_message
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ async def answer_jobs(settings: KeepAliveSettings, transport: httpx.AsyncBaseTra
     """Fetch jobs and answer each with `ok`, for ever. Nothing that the other side does ends it."""
     async with httpx.AsyncClient(
         transport=transport,
-        verify=trust(settings.ca_path) if transport is None else True,
+        verify=create_tls_context(settings.ca_path) if transport is None else True,
         timeout=_TIMEOUT,
         trust_env=False,  # the endpoint is beside us: no proxy is on the way
         headers={"Module-Auth-Token": settings.token},

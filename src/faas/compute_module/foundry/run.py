@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 from uuid import uuid4
 
 import msgspec
@@ -12,33 +11,33 @@ import structlog
 
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.client import FoundryClient, is_absent
-from faas.compute_module.foundry.environment import Dataset
+from faas.compute_module.foundry.environment import DatasetRef
 from faas.compute_module.foundry.records import read_records_file
 from faas.compute_module.pipeline.addresses import Addresses
 from faas.compute_module.pipeline.cache import reuse_rows
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
 from faas.compute_module.pipeline.rows import Row
-from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.spool import Spool
 from faas.compute_module.pipeline.table import read_emails, read_rows, write_rows
 from faas.compute_module.pipeline.tally import Tally
 from faas.compute_module.pipeline.work import enrich_pending
+from faas.compute_module.settings import RunSettings, WriteMode
 
 log = structlog.get_logger()
 
-WriteMode = Literal["auto", "dataset", "stream"]
 
-
-class Job(msgspec.Struct, frozen=True):
+class FoundryRunSpec(msgspec.Struct, frozen=True):
     """What one run reads and writes."""
 
-    source: Dataset
-    target: Dataset
+    source: DatasetRef
+    target: DatasetRef
     write_mode: WriteMode
     filename: str
 
 
-async def run_foundry(job: Job, client: FoundryClient, enricher: Enricher, settings: Settings, tally: Tally) -> None:
+async def run_foundry(
+    job: FoundryRunSpec, client: FoundryClient, enricher: Enricher, settings: RunSettings, tally: Tally
+) -> None:
     """Enrich the addresses of `job.source` into `job.target`: the flow charts of docs/compute-module/README.md.
 
     Raises FoundryRequestFailed, InvalidTable and FailedFast; `tally.written` then says what had been written.
@@ -102,7 +101,7 @@ async def run_foundry(job: Job, client: FoundryClient, enricher: Enricher, setti
 class _Publisher:
     """Writes rows to a stream, and down how many."""
 
-    def __init__(self, client: FoundryClient, target: Dataset, tally: Tally) -> None:
+    def __init__(self, client: FoundryClient, target: DatasetRef, tally: Tally) -> None:
         self._client = client
         self._target = target
         self._tally = tally

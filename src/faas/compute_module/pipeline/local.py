@@ -11,15 +11,15 @@ from threading import Thread
 from faas.compute_module.pipeline.addresses import Addresses
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
 from faas.compute_module.pipeline.rows import Row
-from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.spool import Spool
 from faas.compute_module.pipeline.table import is_json_lines, read_emails, write_rows
 from faas.compute_module.pipeline.tally import Tally
 from faas.compute_module.pipeline.work import enrich_pending
+from faas.compute_module.settings import RunSettings
 from faas.errors import ConfigurationError
 
 
-async def run_local(source: Path, target: Path, enricher: Enricher, settings: Settings, tally: Tally) -> None:
+async def run_local(source: Path, target: Path, enricher: Enricher, settings: RunSettings, tally: Tally) -> None:
     """Enrich the addresses of `source` into `target`, one row for each of its rows, in its order.
 
     `target` appears whole or not at all. A run that ends early keeps the finished rows in `<target>.partial`.

@@ -11,9 +11,9 @@ from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
 from faas.compute_module.pipeline.rate import RateLimit
 from faas.compute_module.pipeline.rows import EMPTY_EMAIL, Row, error_row, ok_row
-from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.tally import Tally
 from faas.compute_module.redaction import hash_email, redact, shorten
+from faas.compute_module.settings import RunSettings
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ _REASON_LIMIT = 512  # bytes of a reason in the error column
 async def enrich_pending(
     addresses: Addresses,
     enricher: Enricher,
-    settings: Settings,
+    settings: RunSettings,
     deliver: Callable[[Row], Awaitable[None]],
     tally: Tally,
 ) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.calls import Calls, retry_after
-from faas.compute_module.foundry.environment import Environment
+from faas.compute_module.foundry.environment import FoundryEnvironment
 from faas.compute_module.redaction import hash_email
 from tests.helpers.compute_module import virtual_time
 
 TOKEN = "s3cret-bearer-token"
-ENVIRONMENT = Environment(api="http://f.test/api", stream_proxy="http://f.test/sp", token=TOKEN, aliases={})
+ENVIRONMENT = FoundryEnvironment(api="http://f.test/api", stream_proxy="http://f.test/sp", token=TOKEN, aliases={})
 Answer = httpx.Response | Exception
 
 

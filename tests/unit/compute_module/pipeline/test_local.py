@@ -12,9 +12,9 @@ from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.static import StaticEnricher
 from faas.compute_module.pipeline.local import run_local
 from faas.compute_module.pipeline.rows import Row
-from faas.compute_module.pipeline.settings import Settings
 from faas.compute_module.pipeline.table import read_rows
 from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.settings import RunSettings
 from faas.errors import ConfigurationError
 from tests.helpers.compute_module import virtual_time
 
@@ -49,7 +49,7 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
 
 def run(source: Path, target: Path, enricher: Any = None, **settings: Any) -> Tally:
     tally = Tally()
-    virtual_time.run(run_local(source, target, enricher or Slow(), Settings(**settings), tally))
+    virtual_time.run(run_local(source, target, enricher or Slow(), RunSettings(**settings), tally))
     return tally
 
 
@@ -116,7 +116,7 @@ def test_fail_fast_stops_and_keeps_what_was_finished(paths: tuple[Path, Path]) -
     source.write_text("email\na@x\nb@x\nbad@x\nc@x\n")
     tally = Tally()
     with pytest.raises(FailedFast, match=r"refused with key=\[redacted\]"):
-        virtual_time.run(run_local(source, target, Slow(), Settings(fail_fast=True, workers=1), tally))
+        virtual_time.run(run_local(source, target, Slow(), RunSettings(fail_fast=True, workers=1), tally))
     assert not target.exists()
     partial = target.with_name("out.csv.partial")
     assert tally.written == f"2 finished rows to {partial}"
@@ -136,7 +136,7 @@ def test_a_run_that_is_cancelled_keeps_what_was_finished(paths: tuple[Path, Path
             return await super().enrich(email)
 
     async def main() -> None:
-        task = asyncio.create_task(run_local(source, target, Counting(), Settings(workers=1), tally))
+        task = asyncio.create_task(run_local(source, target, Counting(), RunSettings(workers=1), tally))
         await enough.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

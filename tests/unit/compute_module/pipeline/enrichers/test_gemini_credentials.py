@@ -1,12 +1,17 @@
-"""Where the Gemini key is found."""
+"""The Gemini API key from variables and files."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from faas.compute_module.pipeline.enrichers.credentials import USUAL_NAMES, gemini_key
+from faas.compute_module.pipeline.enrichers.gemini_credentials import DEFAULT_SECRET_NAMES, read_gemini_key
+from faas.compute_module.settings import GeminiVariables, load_settings
 from faas.errors import ConfigurationError
+
+
+def gemini_key(environ: dict[str, str]) -> str:
+    return read_gemini_key(load_settings(GeminiVariables, environ=environ))
 
 
 def sources(tmp_path: Path, content: object, **narrowed: str) -> dict[str, str]:
@@ -24,31 +29,31 @@ def refused(environ: dict[str, str]) -> str:
     return message
 
 
-def test_the_variable_is_the_key_or_names_its_file(tmp_path: Path) -> None:
+def test_gemini_key_is_the_variable_or_the_file_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(" hush-1\n")
     assert gemini_key({"GEMINI_API_KEY": " hush-0 ", "SOURCE_CREDENTIALS": "/nowhere"}) == "hush-0"
     assert gemini_key({"GEMINI_API_KEY": str(tmp_path / "key")}) == "hush-1"
 
 
-@pytest.mark.parametrize("name", USUAL_NAMES)
+@pytest.mark.parametrize("name", DEFAULT_SECRET_NAMES)
 @pytest.mark.parametrize("prefix", ["", "additionalSecret"])
-def test_the_usual_names_are_tried(tmp_path: Path, prefix: str, name: str) -> None:
+def test_gemini_key_is_found_under_the_default_secret_names(tmp_path: Path, prefix: str, name: str) -> None:
     content = {"Other": {"password": "x", "user": "y"}, "Gemini": {"extra": "no", prefix + name: "hush"}}
     assert gemini_key(sources(tmp_path, content)) == "hush"
 
 
-def test_an_only_secret_is_taken_whatever_its_name(tmp_path: Path) -> None:
+def test_gemini_key_is_the_only_secret_under_any_name(tmp_path: Path) -> None:
     assert gemini_key(sources(tmp_path, {"Gemini": {"whatever": "hush"}})) == "hush"
 
 
 @pytest.mark.parametrize(("name", "found"), [("a", "hush-a"), ("b", "hush-b")])
-def test_names_narrow_to_a_source_and_a_secret(tmp_path: Path, name: str, found: str) -> None:
+def test_gemini_key_is_narrowed_by_source_and_secret_name(tmp_path: Path, name: str, found: str) -> None:
     content = {"One": {"apiKey": "hush-1"}, "Two": {"apiKey": "x", "a": "hush-a", "additionalSecretb": "hush-b"}}
     narrowed = {"GEMINI_SOURCE_API_NAME": "Two", "GEMINI_SOURCE_SECRET_NAME": name}
     assert gemini_key(sources(tmp_path, content, **narrowed)) == found
 
 
-def test_more_than_one_match_is_refused_and_named(tmp_path: Path) -> None:
+def test_gemini_key_more_than_one_match_is_refused(tmp_path: Path) -> None:
     content = {"One": {"apiKey": "hush-1"}, "Two": {"apikey": "hush-2"}}
     assert "One/apiKey, Two/apikey" in refused(sources(tmp_path, content))
     assert gemini_key(sources(tmp_path, content, GEMINI_SOURCE_API_NAME="Two")) == "hush-2"
@@ -68,13 +73,13 @@ def test_more_than_one_match_is_refused_and_named(tmp_path: Path) -> None:
         ("{hush", {}, "not JSON of the form"),
     ],
 )
-def test_wrong_credentials_are_one_clear_line(
+def test_gemini_key_wrong_credentials_are_refused_in_one_line(
     tmp_path: Path, content: object, narrowed: dict[str, str], message: str
 ) -> None:
     assert message in refused(sources(tmp_path, content, **narrowed))
 
 
-def test_a_missing_key_or_file_is_named(tmp_path: Path) -> None:
+def test_gemini_key_missing_key_or_file_is_named(tmp_path: Path) -> None:
     assert "set GEMINI_API_KEY" in refused({})
     assert "No such file" in refused({"SOURCE_CREDENTIALS": str(tmp_path / "none")})
     assert "does not exist" in refused({"GEMINI_API_KEY": "/hush/none"})
