@@ -368,7 +368,7 @@ def test_fail_fast_stops_at_a_row_without_an_address(dataset: World) -> None:
     assert dataset.enricher.asked == []
 
 
-# --- DatasetRef output with a pre-existing OPEN transaction --------------------------------------------------------------
+# --- Dataset output with a pre-existing OPEN transaction --------------------------------------------------------------
 
 
 def test_an_open_transaction_is_used_and_left_to_the_platform(dataset: World) -> None:

@@ -1,28 +1,19 @@
 """`faas pipeline`: enrich a table of e-mail addresses, from file to file or in Foundry."""
 
-import asyncio
-import signal
 import ssl
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import click
 import httpx
-from rich.console import Console
 
 from faas.compute_module.cli.setting_options import command_with_variables, setting_options
-from faas.compute_module.errors import RunFailed, RunStopped
+from faas.compute_module.cli.supervisor import supervise
 from faas.compute_module.foundry.calls import Calls
 from faas.compute_module.foundry.client import FoundryClient
 from faas.compute_module.foundry.environment import read_environment, read_keep_alive
-from faas.compute_module.foundry.keep_alive import keep_alive
 from faas.compute_module.foundry.run import FoundryRunSpec, run_foundry
-from faas.compute_module.logs import configure_redacted_logs
-from faas.compute_module.pipeline.enrichers.enricher import Enricher
 from faas.compute_module.pipeline.enrichers.factory import create_enricher
 from faas.compute_module.pipeline.local import run_local
-from faas.compute_module.pipeline.progress import show_progress
 from faas.compute_module.pipeline.tally import Tally
 from faas.compute_module.redaction import redact_message
 from faas.compute_module.settings import (
@@ -32,10 +23,8 @@ from faas.compute_module.settings import (
     RunSettings,
     load_settings,
 )
-from faas.errors import ConfigurationError, FaasError
+from faas.errors import ConfigurationError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-Run = Callable[[Tally], Coroutine[Any, Any, None]]
 _TABLE_FILE = click.Path(path_type=Path)
 
 
@@ -61,7 +50,7 @@ def local(source: Path, target: Path, **options: str | None) -> None:
     async def run(tally: Tally) -> None:
         await run_local(source, target, enricher, settings, tally)
 
-    _execute(run, enricher)
+    supervise(run, enricher)
 
 
 @pipeline.command("foundry", cls=command_with_variables(FoundryVariables, GeminiVariables))
@@ -89,16 +78,7 @@ def foundry(**options: str | None) -> None:
         async with Calls(environment) as calls:
             await run_foundry(foundry_run, FoundryClient(environment, calls), enricher, settings, tally)
 
-    async def stay(_tally: Tally) -> None:
-        if keep_alive_settings is not None:
-            click.echo("staying up to answer jobs; SIGTERM ends it", err=True)
-            await asyncio.Event().wait()
-
-    async def background(body: Coroutine[Any, Any, None]) -> None:
-        async with keep_alive(keep_alive_settings):
-            await body
-
-    _execute(run, enricher, stay, background)
+    supervise(run, enricher, keep_alive_settings)
 
 
 def _check_proxy_variables() -> None:
@@ -108,82 +88,6 @@ def _check_proxy_variables() -> None:
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         reason = redact_message(str(error))
         raise ConfigurationError(f"HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY: {reason}") from None
-
-
-async def _nothing(_tally: Tally) -> None:
-    pass
-
-
-async def _alone(body: Coroutine[Any, Any, None]) -> None:
-    await body
-
-
-def _execute(
-    run: Run,
-    enricher: Enricher,
-    stay: Run = _nothing,
-    background: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]] = _alone,
-) -> None:
-    """Run to the end, a failure or a signal, and say what came of it. Raises RunFailed."""
-    configure_redacted_logs()
-    asyncio.run(background(_supervise(run, enricher, stay)))
-
-
-async def _supervise(run: Run, enricher: Enricher, stay: Run) -> None:
-    tally = Tally()
-    ended = False
-
-    async def whole() -> None:
-        nonlocal ended
-        async with show_progress(tally, Console(stderr=True), lambda line: click.echo(line, err=True)):
-            await run(tally)
-        ended = True
-        click.echo(tally.line())
-        click.echo(f"written: {tally.written}")
-        await stay(tally)
-
-    try:
-        stopped_by = await _until_signal(whole())
-    except RunFailed as failure:
-        raise RunFailed(_ending(redact_message(str(failure)), tally)) from None
-    except FaasError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the edge: no path prints what an exception holds as it is
-        raise RunFailed(_ending(f"{type(error).__name__}: {redact_message(str(error))}", tally)) from None
-    finally:
-        await enricher.aclose()
-    if stopped_by and not ended:
-        raise RunFailed(_ending(str(RunStopped(stopped_by)), tally))
-
-
-def _ending(reason: str, tally: Tally) -> str:
-    done = f"{tally.done} of {tally.pending} addresses were done; " if tally.rows else ""
-    return f"{reason} ({done}written: {tally.written})"
-
-
-async def _until_signal(work: Coroutine[Any, Any, None]) -> str | None:
-    """Let `work` run; the name of the signal that stopped it, or None. A second signal does what signals do."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    received: list[str] = []
-
-    def stop(number: signal.Signals) -> None:
-        received.append(number.name)
-        for each in _SIGNALS:
-            loop.remove_signal_handler(each)
-        task.cancel()
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not received:
-            raise
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
-    return received[0] if received else None
 
 
 COMMANDS: dict[str, click.Command] = {"pipeline": pipeline}
