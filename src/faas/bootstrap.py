@@ -37,6 +37,7 @@ from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
 from faas.server.fast_path import ExecuteProtocol
 from faas.server.limits import ProblemProtocol
+from faas.server.shutdown import GracefulShutdown
 from faas.settings import Role, Settings
 
 log = structlog.get_logger()
@@ -94,14 +95,19 @@ async def open_local(settings: Settings) -> AsyncIterator[Local]:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
-    """Everything, started in the order of its needs and stopped in reverse. Raises ConfigurationError."""
+async def open_service(settings: Settings, shutdown: GracefulShutdown | None = None) -> AsyncIterator[Service]:
+    """Everything, started in the order of its needs and stopped in reverse. Raises ConfigurationError.
+
+    Executions in flight are drained until the deadline of `shutdown`.
+    """
+    shutdown = shutdown or GracefulShutdown(settings.shutdown_grace)
     if settings.role == "compiler" and not settings.database_url:
         raise ConfigurationError("the role compiler needs --database-url: the Postgres that the other processes use")
     async with AsyncExitStack() as stack:
         url, _ = await stack.enter_async_context(open_database(settings))
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
         runtime = await _open_runtime(stack, settings, cache=settings.data_dir / "artifacts")
+        stack.callback(shutdown.finish)
         await _background(stack, runtime.processes.keep_ready(), "wasm-keep-ready")
         process_id = uuid7()
         # A connection of its own: requests that wait for one must not make this process look dead.
@@ -133,6 +139,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         else:
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
+            stack.push_async_callback(_drain, executions, shutdown)
             protocol = partial(ExecuteProtocol, executions=executions)
             application = create_application(
                 functions_service=Functions(pool, settings.languages),
@@ -193,9 +200,11 @@ async def _open_executions(
     retry_buffer = RetryBuffer(recorder)
     stack.push_async_callback(retry_buffer.flush)
     await _background(stack, retry_buffer.run(), "retry-buffer")
-    executions = ExecutionService(pool, runtime, recorder, retry_buffer, settings.max_in_flight)
-    stack.push_async_callback(executions.drain, settings.shutdown_grace)
-    return executions
+    return ExecutionService(pool, runtime, recorder, retry_buffer, settings.max_in_flight)
+
+
+async def _drain(executions: ExecutionService, shutdown: GracefulShutdown) -> None:
+    await executions.drain(shutdown.remaining_seconds())
 
 
 # -- the queues --------------------------------------------------------------------------------------------------------

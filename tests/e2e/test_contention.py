@@ -1,4 +1,4 @@
-"""Registering and executing share the machine; neither starves the other."""
+"""Contention between compilations and executions: neither starves the other."""
 
 import asyncio
 import statistics
@@ -12,7 +12,7 @@ from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventua
 
 FLOOD = 8  # clients that register one function after the other
 CALLS = 60
-BUSY = 32  # executions that compute without end
+BUSY = 32  # executions that never end by themselves
 NEW = [
     ("wat", core_wat(extra="(global i32 (i32.const 7))")),
     ("assemblyscript", "export function handle(input: string): string { return '7'; }"),
@@ -20,7 +20,7 @@ NEW = [
 
 
 async def many(work: Callable[[int], Awaitable[None]], clients: int, stop: asyncio.Event) -> None:
-    """`work(number)` again and again, by so many at once, until `stop`."""
+    """Run `work(number)` repeatedly in so many concurrent clients until `stop` is set."""
 
     async def one(client: int) -> None:
         turn = 0
@@ -32,7 +32,7 @@ async def many(work: Callable[[int], Awaitable[None]], clients: int, stop: async
 
 
 async def latencies(platform: Platform) -> list[float]:
-    """Seconds that calls take, one after the other, sorted."""
+    """Return the sorted durations in seconds of sequential executions."""
     found = []
     for number in range(CALLS):
         began = time.perf_counter()
@@ -41,8 +41,8 @@ async def latencies(platform: Platform) -> list[float]:
     return sorted(found)
 
 
-async def test_a_flood_of_registrations_does_not_starve_executions(database_url: str) -> None:
-    """Calls take longer while everything compiles, not as long as the queue."""
+async def test_flood_of_compilations_does_not_starve_executions(database_url: str) -> None:
+    """Executions take longer while compilations run, but do not wait for the queue."""
     settings = ("--database-url", database_url, *EVERY_LANGUAGE)
     async with serving(*settings) as server, client_of(server, database_url) as platform:
         await platform.deploy("echo", core_wat())
@@ -61,7 +61,7 @@ async def test_a_flood_of_registrations_does_not_starve_executions(database_url:
         flood = asyncio.create_task(many(register, FLOOD, stop))
         await eventually(backlog, lambda count: count > 50)
         disturbed = await latencies(platform)
-        assert await backlog() > 20  # it was a flood to the end
+        assert await backlog() > 20  # the flood lasted until here
         stop.set()
         await flood
         shown = f"{undisturbed[CALLS // 2] * 1000:.1f} ms, then {disturbed[CALLS // 2] * 1000:.1f} ms; {disturbed[-1]:.2f} s at most"
@@ -70,8 +70,8 @@ async def test_a_flood_of_registrations_does_not_starve_executions(database_url:
         assert disturbed[-1] < 5, shown
 
 
-async def test_executions_that_saturate_the_machine_do_not_starve_registrations(database_url: str) -> None:
-    """While as many guests as may be in flight compute without end, what is registered becomes READY."""
+async def test_saturating_executions_do_not_starve_compilations(database_url: str) -> None:
+    """New functions become READY while the maximum number of guests runs endless loops."""
     settings = ("--database-url", database_url, "--time-limit", "10m", "--shutdown-grace", "1s", *EVERY_LANGUAGE)
     async with serving(*settings, "--max-in-flight", str(BUSY)) as server, client_of(server, database_url) as platform:
         await platform.deploy("loop", LOOP_WAT)

@@ -1,4 +1,4 @@
-"""Starting, stopping and surviving: on an embedded Postgres, as root and as an ordinary user."""
+"""`faas serve`: start, graceful shutdown, restart and limits, on an embedded Postgres, as root and as another user."""
 
 import asyncio
 import io
@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from faas.cli.serve import Persistent
+from faas.server.log_streams import LossyLogStream
 from tests.helpers.server import (
     COMMAND,
     EVERY_LANGUAGE,
@@ -55,7 +55,7 @@ async def test_functions_and_executions_survive_a_restart(data_dir: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_drains_and_leaves_nothing_running(data_dir: Path, number: signal.Signals) -> None:
+async def test_graceful_shutdown_drains_and_leaves_no_process(data_dir: Path, number: signal.Signals) -> None:
     server = await start_server("--data-dir", str(data_dir), "--time-limit", "2s", *EVERY_LANGUAGE)
     async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
         platform = Platform(http, None)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ async def test_a_signal_drains_and_leaves_nothing_running(data_dir: Path, number
 
         await eventually(listed)
         server.process.send_signal(number)
-        # The request in flight is answered all the same.
+        # The request in flight is still answered.
         assert (await running)["errorMessage"] == "time limit of 2s exceeded"
     assert await server.stop(signal.SIGCONT) == 0
     for pid in children:
@@ -77,7 +77,7 @@ async def test_a_signal_drains_and_leaves_nothing_running(data_dir: Path, number
     assert server.lines[-1] == "faas: stopped"
 
 
-async def test_a_second_signal_stops_at_once_and_the_execution_says_why(data_dir: Path) -> None:
+async def test_second_signal_interrupts_the_execution_and_records_why(data_dir: Path) -> None:
     server = await start_server("--data-dir", str(data_dir), "--time-limit", "300s")
     async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http:
         platform = Platform(http, None)  # type: ignore[arg-type]
@@ -89,7 +89,7 @@ async def test_a_second_signal_stops_at_once_and_the_execution_says_why(data_dir
 
         await eventually(listed)
         server.process.send_signal(signal.SIGTERM)
-        await eventually(lambda: asyncio.sleep(0, any("draining" in line for line in server.lines)))
+        await eventually(lambda: asyncio.sleep(0, any("shutting down gracefully" in line for line in server.lines)))
         assert await server.stop(signal.SIGTERM) == 0
         await asyncio.gather(running, return_exceptions=True)
     async with serving("--data-dir", str(data_dir)) as again:
@@ -99,7 +99,7 @@ async def test_a_second_signal_stops_at_once_and_the_execution_says_why(data_dir
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_an_ordinary_user_serves_too(data_dir: Path) -> None:
+async def test_serve_as_an_unprivileged_user(data_dir: Path) -> None:
     home = data_dir.parent / "home"
     home.mkdir()
     data_dir.parent.chmod(0o755)
@@ -118,8 +118,8 @@ async def test_an_ordinary_user_serves_too(data_dir: Path) -> None:
     assert (home / ".local" / "share" / "faas" / "postgres" / "PG_VERSION").exists()
 
 
-async def test_ten_registrations_are_compiled_as_they_come_without_the_poll(database_url: str) -> None:
-    """With the fallback poll at 60 s, NOTIFY alone wakes the consumers: on register, and on the result."""
+async def test_notify_wakes_the_consumers_without_the_poll(database_url: str) -> None:
+    """With a poll interval of 60 s, only NOTIFY wakes the consumers: for the job and for its result."""
     async with (
         serving("--database-url", database_url, "--poll-interval", "60s") as server,
         client_of(server, database_url) as platform,
@@ -142,7 +142,7 @@ async def test_ten_registrations_are_compiled_as_they_come_without_the_poll(data
         assert waits[-1] < 2, waits
 
 
-async def test_a_change_while_compiling_never_ends_with_the_older_source(database_url: str) -> None:
+async def test_update_while_compiling_ends_with_the_newest_source(database_url: str) -> None:
     async with (
         serving("--database-url", database_url, *EVERY_LANGUAGE) as server,
         client_of(server, database_url) as platform,
@@ -165,7 +165,7 @@ async def test_a_change_while_compiling_never_ends_with_the_older_source(databas
         async def idle() -> bool:
             return not await platform.pool.fetchval("SELECT count(*) FROM pgmq.q_compilation_results")
 
-        await eventually(idle)  # also after every late result has been read
+        await eventually(idle)  # and still after every late result has been read
         assert (await platform.execute("f"))["output"] == 3
 
 
@@ -173,7 +173,7 @@ def _numbered(number: int) -> str:
     return f"export function handle(input: string): string {{ return '{number}'; }}"
 
 
-async def test_health_names_the_toolchains(database_url: str) -> None:
+async def test_health_lists_the_toolchains(database_url: str) -> None:
     async with serving("--database-url", database_url, *EVERY_LANGUAGE) as server:
         health = (await answer(server, "GET", "/health")).json()
         assert health["status"] == "UP"
@@ -181,7 +181,7 @@ async def test_health_names_the_toolchains(database_url: str) -> None:
         assert health["toolchains"]["assemblyscript"] in {"UP", "WARMING"}
 
 
-async def test_a_language_that_is_not_listed_is_refused_and_its_compiler_does_not_run(database_url: str) -> None:
+async def test_language_that_is_not_enabled_is_rejected_and_its_compiler_is_not_started(database_url: str) -> None:
     async with serving("--database-url", database_url, "--languages", "wasm,wat") as server:
         assert set((await answer(server, "GET", "/health")).json()["toolchains"]) == {"wat", "wasm"}
         body = {"name": "echo", "language": "assemblyscript", "source": ECHO_TS}
@@ -192,15 +192,15 @@ async def test_a_language_that_is_not_listed_is_refused_and_its_compiler_does_no
         )
         async with client_of(server, database_url) as platform:
             await platform.deploy("echo", core_wat())
-        assert compilers_of(server, "precompiler.py")
-        assert not compilers_of(server, "worker.mjs")  # which is started before the other is
+        assert compilers_of(server, "precompile/worker.py")
+        assert not compilers_of(server, "worker.mjs")  # it would be started before the precompiler
 
 
 @pytest.mark.parametrize(
     "request_bytes",
     [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", b"GET /\xff\x00 HTTP/1.1\r\n\r\n"],
 )
-async def test_what_is_no_http_gets_a_problem_too(small_server: Server, request_bytes: bytes) -> None:
+async def test_invalid_http_is_answered_with_a_problem(small_server: Server, request_bytes: bytes) -> None:
     host, port = small_server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request_bytes)
@@ -211,7 +211,7 @@ async def test_what_is_no_http_gets_a_problem_too(small_server: Server, request_
     assert b"x-request-id: " in answered.lower()
 
 
-async def test_oversized_headers_are_refused_while_they_arrive(small_server: Server) -> None:
+async def test_header_limit_rejects_headers_while_they_arrive(small_server: Server) -> None:
     host, port = small_server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
@@ -225,7 +225,7 @@ async def test_oversized_headers_are_refused_while_they_arrive(small_server: Ser
     assert (await answer(small_server, "GET", "/health")).status_code == 200
 
 
-async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(small_server: Server) -> None:
+async def test_read_timeout_ends_slow_clients_without_delaying_others(small_server: Server) -> None:
     host, port = small_server.url.removeprefix("http://").split(":")
     slow = [await asyncio.open_connection(host, int(port)) for _ in range(100)]
     for number, (_, writer) in enumerate(slow):
@@ -239,34 +239,34 @@ async def test_clients_that_send_slowly_hold_nobody_up_and_are_hung_up_on(small_
     assert (await answer(small_server, "GET", "/health")).status_code == 200
 
 
-async def test_head_tells_the_health(small_server: Server) -> None:
+async def test_head_of_health_has_no_body(small_server: Server) -> None:
     response = await answer(small_server, "HEAD", "/health")
     assert (response.status_code, response.content) == (200, b"")
-    assert int(response.headers["content-length"]) > 100  # of the body that GET has
+    assert int(response.headers["content-length"]) > 100  # of the body that GET would have
 
 
-async def test_what_stops_a_start_is_one_line_and_exit_code_2(data_dir: Path) -> None:
+async def test_start_failure_is_one_line_and_exit_code_2(data_dir: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        code, said = await failing("serve", "--data-dir", str(data_dir), "--port", port)
-        assert (code, said) == (
+        code, message = await failing("serve", "--data-dir", str(data_dir), "--port", port)
+        assert (code, message) == (
             2,
             f"faas: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n",
         )
-    code, said = await failing("serve", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
-    assert (code, said.count("\n")) == (2, 1)
-    assert "cannot connect to the database" in said
-    code, said = await failing("serve", environment={"FAAS_TIME_LIMIT": "soon"})
-    assert (code, said) == (2, "faas: FAAS_TIME_LIMIT='soon': a duration such as 300ms, 10s, 2m or 1m30s\n")
+    code, message = await failing("serve", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
+    assert (code, message.count("\n")) == (2, 1)
+    assert "cannot connect to the database" in message
+    code, message = await failing("serve", environment={"FAAS_TIME_LIMIT": "soon"})
+    assert (code, message) == (2, "faas: FAAS_TIME_LIMIT='soon': a duration such as 300ms, 10s, 2m or 1m30s\n")
     async with serving("--data-dir", str(data_dir)):
-        code, said = await failing("serve", "--data-dir", str(data_dir), "--port", "0")
-        assert (code, said.count("\n")) == (2, 1)
-        assert "is in use by another faas (pid " in said
+        code, message = await failing("serve", "--data-dir", str(data_dir), "--port", "0")
+        assert (code, message.count("\n")) == (2, 1)
+        assert "is in use by another faas (pid " in message
 
 
-async def test_a_server_whose_log_nobody_reads_compiles_and_stops(data_dir: Path) -> None:
+async def test_closed_log_pipe_does_not_stop_the_server_or_its_shutdown(data_dir: Path) -> None:
     server = await start_server("--data-dir", str(data_dir))
     assert server._reading
     server._reading.cancel()
@@ -281,11 +281,11 @@ async def test_a_server_whose_log_nobody_reads_compiles_and_stops(data_dir: Path
     assert await asyncio.wait_for(server.process.wait(), 30) == 0
 
 
-def test_a_log_that_is_full_and_does_not_wait_holds_nothing_up() -> None:
+def test_lossy_log_stream_does_not_block_on_a_full_pipe() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     try:
-        buffered = io.BufferedWriter(Persistent(writing, "w", closefd=False))
+        buffered = io.BufferedWriter(LossyLogStream(writing, "w", closefd=False))
         for _ in range(64):
             buffered.write(b"x" * 10_000)
             buffered.flush()
@@ -294,7 +294,7 @@ def test_a_log_that_is_full_and_does_not_wait_holds_nothing_up() -> None:
         os.close(writing)
 
 
-async def test_migrate_says_what_it_did(data_dir: Path) -> None:
+async def test_migrate_reports_the_applied_migrations(data_dir: Path) -> None:
     async def run() -> str:
         process = await asyncio.create_subprocess_exec(
             COMMAND, "migrate", "--data-dir", str(data_dir), env={}, stdout=-1, stderr=-1

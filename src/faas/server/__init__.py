@@ -1,1 +1,1 @@
-"""The HTTP/1.1 server: uvicorn with limits, a fast path for executions, and graceful shutdown."""
+"""HTTP/1.1 and the life cycle of the serving process: uvicorn with limits, a fast path and graceful shutdown."""
