@@ -10,6 +10,7 @@ import uvloop
 from faas import __version__, logs, settings
 from faas.bootstrap import Service, open_database, open_service
 from faas.cli.setting_options import with_settings
+from faas.server import uvicorn_internals
 from faas.server.log_streams import ignore_broken_log_pipes
 from faas.server.server import HttpServer, bind_socket, tune_garbage_collector
 from faas.server.shutdown import GracefulShutdown
@@ -34,6 +35,7 @@ def serve(**options: str | None) -> None:
     chosen = settings.load(options)
     ignore_broken_log_pipes()
     logs.configure(chosen.log_format, chosen.log_level)
+    uvicorn_internals.check_layout()
     listening = bind_socket(chosen.host, chosen.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(chosen, listening))

@@ -12,8 +12,6 @@ import re
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from faas.api import bodies, problems
 from faas.api.middleware.execute import answer_of
 from faas.api.middleware.request_id import bind, encoded_id
@@ -22,6 +20,7 @@ from faas.executions.model import Execution
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.server.limits import ProblemProtocol
+from faas.server.uvicorn_internals import STATUS_LINE
 
 # A path that needs no decoding. What else may name a function is for the application to judge.
 _TARGET = re.compile(rb"/functions/([A-Za-z0-9._-]+)/execute")

@@ -6,10 +6,9 @@ from http import HTTPStatus
 
 import msgspec
 from uuid_utils import uuid7
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faas.api.schemas import Problem
+from faas.server.uvicorn_internals import FlowControl, HttpToolsProtocol
 
 HEAD_LIMIT = 64 << 10  # bytes of request line and headers; of trailers too, which are then left unread
 REQUEST_TIMEOUT = 30.0  # seconds from the first byte of a request to its last; 6 MiB pass at 200 kB/s
