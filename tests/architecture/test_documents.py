@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from faas import settings
-from faas.api.openapi import document
+from faas.api.openapi import openapi_description
 from faas.cli import _COMMANDS
 from faas.cli.setting_options import shown_default
 from faas.languages import Language
@@ -41,7 +41,7 @@ def test_the_architecture_names_every_room() -> None:
 
 
 def test_the_readme_names_every_path_of_the_api() -> None:
-    for path in document()["paths"]:
+    for path in openapi_description()["paths"]:
         assert path in README, path
 
 

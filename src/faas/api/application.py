@@ -15,22 +15,22 @@ from faas.executions.service import ExecutionService
 from faas.functions.service import Functions
 
 ROUTES = [
-    functions.register_function,
+    functions.create_function,
     functions.list_functions,
     functions.get_function,
     functions.update_function,
     functions.delete_function,
     executions.list_executions,
     executions.get_execution,
-    system.health,
-    system.metrics,
-    system.schema,
-    system.openapi,
-    system.asset,
+    system.get_health,
+    system.get_metrics,
+    system.get_api_page,
+    system.get_openapi,
+    system.get_asset,
 ]
 
 # What a process that only compiles serves: an operator looks after it as after any other.
-COMPILER_ROUTES = [system.health, system.metrics, system.elsewhere]
+COMPILER_ROUTES = [system.get_health, system.get_metrics, system.reject_other_role]
 
 # An execution request is its input and a few bytes around it.
 _ENVELOPE = 64 << 10

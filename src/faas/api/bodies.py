@@ -16,7 +16,7 @@ from faas.languages import Language
 
 T = TypeVar("T")
 
-function_request = msgspec.json.Decoder(FunctionRequest)
+function_request_decoder = msgspec.json.Decoder(FunctionRequest)
 _execution_request = msgspec.json.Decoder(ExecutionRequest)
 
 _NO_INPUT = b"{}"

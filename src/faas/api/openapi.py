@@ -1,7 +1,8 @@
-"""The API's description, OpenAPI 3.1. Schemas come from the wire structs; what they cannot say stands here.
+"""The API's OpenAPI 3.1 description. Its schemas come from schemas.py; the rest is written out here.
 
-Written out rather than generated from the handlers: those take bodies as bytes, answer problems and page by `Link`, of
-which a generator sees nothing. A test holds the routes and this document together.
+It is not generated from the handlers, because they take bodies as bytes, answer with problems and paginate by `Link`,
+none of which a generator finds. A test compares the description with the routes
+(docs/decisions/0006-openapi-by-hand.md).
 """
 
 from functools import cache
@@ -10,17 +11,18 @@ from typing import Any, get_args
 import msgspec
 
 from faas import __version__
-from faas.api.pagination import LIMIT_DEFAULT, LIMIT_MOST
+from faas.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from faas.api.schemas import (
     ExecutionRecordResponse,
     ExecutionRequest,
     ExecutionResponse,
     FunctionRequest,
+    FunctionResponse,
+    FunctionSummaryResponse,
     Health,
     Problem,
 )
 from faas.executions.model import Status as ExecutionStatus
-from faas.functions.model import Function, FunctionSummary
 from faas.functions.model import Status as FunctionStatus
 from faas.functions.validation import DESCRIPTION_LIMIT
 from faas.languages import Language
@@ -53,7 +55,7 @@ def _json(schema: _Schema, description: str, headers: _Schema | None = None) -> 
 
 
 def _problems(**descriptions: str) -> _Schema:
-    """Problem responses: `s404="…"` is the status and when it is answered."""
+    """Return problem responses; each parameter is a status and its description, as in `s404="…"`."""
     return {
         key[1:]: {
             "description": text,
@@ -67,9 +69,9 @@ def _problems(**descriptions: str) -> _Schema:
     }
 
 
-_UNAVAILABLE = {"s503": "The database is unavailable; nothing was done."}
-_INVALID = {"s400": "A field, named in the detail, is not what is accepted."}
-_UNKNOWN = {"s404": "There is no such function."}
+_UNAVAILABLE = {"s503": "The database is unavailable; nothing was changed."}
+_INVALID = {"s400": "A field is not valid; the detail names it."}
+_UNKNOWN = {"s404": "The function does not exist."}
 _REFERENCE = {"$ref": "#/components/parameters/reference"}
 _LINK = {"Link": {"description": 'The next page, rel="next"; none on the last.', "schema": {"type": "string"}}}
 
@@ -82,11 +84,14 @@ def _page_parameters(**filters: tuple[str, ...]) -> list[_Schema]:
     return [
         _query(
             "limit",
-            {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT_DEFAULT},
+            {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE},
             "Items on a page.",
         ),
-        _query("cursor", {"type": "string", "format": "uuid"}, "From a Link header: where the page begins."),
-        *(_query(name, {"enum": list(values)}, f"Only those with this {name}.") for name, values in filters.items()),
+        _query("cursor", {"type": "string", "format": "uuid"}, "Where the page starts; taken from a Link header."),
+        *(
+            _query(name, {"enum": list(values)}, f"Return only those with this {name}.")
+            for name, values in filters.items()
+        ),
     ]
 
 
@@ -110,7 +115,7 @@ def _functions() -> _Schema:
                 "responses": {
                     "201": {
                         **_json(
-                            _ref(Function),
+                            _ref(FunctionResponse),
                             "Registered.",
                             {"Location": {"schema": {"type": "string"}, "description": "The function's address."}},
                         ),
@@ -135,7 +140,7 @@ def _functions() -> _Schema:
                 "tags": ["functions"],
                 "parameters": _page_parameters(status=get_args(FunctionStatus), language=get_args(Language)),
                 "responses": {
-                    "200": _json({"type": "array", "items": _ref(FunctionSummary)}, "A page.", _LINK),
+                    "200": _json({"type": "array", "items": _ref(FunctionSummaryResponse)}, "A page.", _LINK),
                     **_problems(**_INVALID, **_UNAVAILABLE),
                 },
             },
@@ -147,25 +152,25 @@ def _functions() -> _Schema:
                 "summary": "Get a function",
                 "tags": ["functions"],
                 "responses": {
-                    "200": _json(_ref(Function), "The function."),
+                    "200": _json(_ref(FunctionResponse), "The function."),
                     **_problems(**_INVALID, **_UNKNOWN, **_UNAVAILABLE),
                 },
             },
             "put": {
                 "operationId": "updateFunction",
-                "summary": "Change a function",
-                "description": "Another source or language makes it PENDING, revision + 1; else the status stays.",
+                "summary": "Update a function",
+                "description": "A changed source or language sets the status PENDING and increments the revision.",
                 "tags": ["functions"],
                 "requestBody": request,
                 "responses": {
-                    "200": _json(_ref(Function), "The function as it is now."),
+                    "200": _json(_ref(FunctionResponse), "The updated function."),
                     **_problems(**_INVALID, **_UNKNOWN, **taken, **too_large, **_UNAVAILABLE),
                 },
             },
             "delete": {
                 "operationId": "deleteFunction",
                 "summary": "Delete a function",
-                "description": "Its executions go with it.",
+                "description": "Its executions are deleted with it.",
                 "tags": ["functions"],
                 "responses": {
                     "204": {"description": "Deleted.", "headers": {"X-Request-Id": _REQUEST_ID}},
@@ -183,8 +188,8 @@ def _executions() -> _Schema:
             "post": {
                 "operationId": "executeFunction",
                 "summary": "Execute a function",
-                "description": "A function that traps, runs out of time or memory, or returns something that is no "
-                "JSON is a 200 with status FAILED: the platform worked, and the execution is on record.",
+                "description": "A function that traps, exceeds its time or memory limit, or returns invalid JSON is "
+                "a 200 with status FAILED: the request succeeded, and the execution is recorded.",
                 "tags": ["executions"],
                 "requestBody": _body(ExecutionRequest, False, {"numbers": {"input": {"a": 1, "b": 2}}}),
                 "responses": {
@@ -196,7 +201,7 @@ def _executions() -> _Schema:
                         s400="The input is not valid, or the function is not READY (the detail says its status).",
                         **_UNKNOWN,
                         s413="The input is larger than its limit.",
-                        s429="As many executions are in flight as this process may run.",
+                        s429="The limit of executions in flight in this process is reached.",
                         s503="The database is unavailable; the outcome could not be recorded.",
                     ),
                 },
@@ -223,11 +228,11 @@ def _executions() -> _Schema:
             "get": {
                 "operationId": "getExecution",
                 "summary": "Get an execution",
-                "description": "With its input and what it printed.",
+                "description": "With its input and its logs.",
                 "tags": ["executions"],
                 "responses": {
                     "200": _json(_ref(ExecutionRecordResponse), "The execution."),
-                    **_problems(**_INVALID, s404="There is no such execution.", **_UNAVAILABLE),
+                    **_problems(**_INVALID, s404="The execution does not exist.", **_UNAVAILABLE),
                 },
             },
         },
@@ -246,18 +251,18 @@ def _system() -> _Schema:
         "/health": {
             "get": {
                 "operationId": "getHealth",
-                "summary": "Is the service up",
+                "summary": "Get the health of the service",
                 "tags": ["system"],
                 "responses": {
-                    "200": _json(_ref(Health), "Every part that matters is up."),
-                    "503": _json(_ref(Health), "A part that matters is down."),
+                    "200": _json(_ref(Health), "Every component that is needed is up."),
+                    "503": _json(_ref(Health), "A component that is needed is down."),
                 },
             },
         },
         "/metrics": {
             "get": {
                 "operationId": "getMetrics",
-                "summary": "Metrics for Prometheus",
+                "summary": "Get the metrics",
                 "tags": ["system"],
                 "responses": {"200": text("text/plain", "Prometheus' text format.")},
             }
@@ -265,8 +270,8 @@ def _system() -> _Schema:
         "/schema": {
             "get": {
                 "operationId": "getSchema",
-                "summary": "This description",
-                "description": "As JSON, or as a page for whoever accepts text/html.",
+                "summary": "Get this description",
+                "description": "As JSON, or as a page for clients that accept text/html.",
                 "tags": ["system"],
                 "responses": {
                     "200": {
@@ -284,11 +289,11 @@ def _system() -> _Schema:
 
 
 @cache
-def document() -> _Schema:
-    """The whole document, ready to be encoded."""
+def openapi_description() -> _Schema:
+    """Return the whole description, ready to be encoded."""
     kinds = [
-        Function,
-        FunctionSummary,
+        FunctionResponse,
+        FunctionSummaryResponse,
         FunctionRequest,
         ExecutionRequest,
         ExecutionResponse,
@@ -298,7 +303,10 @@ def document() -> _Schema:
     ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     request = schemas["FunctionRequest"]["properties"]
-    request["name"] |= {"pattern": f"^{_NAME}$", "description": "Unique among all functions; nothing like a UUID."}
+    request["name"] |= {
+        "pattern": f"^{_NAME}$",
+        "description": "Unique among all functions; must not look like a UUID.",
+    }
     request["description"] |= {"maxLength": DESCRIPTION_LIMIT, "pattern": "^[^\\u0000]*$"}
     request["source"] |= {
         "minLength": 1,
@@ -311,7 +319,7 @@ def document() -> _Schema:
     }
     schemas["ExecutionRequest"]["properties"]["input"] = {
         "type": ["object", "null"],
-        "description": "Kept and passed on exactly as sent. Null, or left out, means {}.",
+        "description": "Stored and passed on exactly as sent. Null or a missing input means {}.",
         "default": {},
     }
     return {
@@ -320,7 +328,7 @@ def document() -> _Schema:
             "title": "faas",
             "version": __version__,
             "description": "Functions as a service in one process: POST source code; it is compiled to WebAssembly in "
-            "the background and runs sandboxed behind HTTP, with every execution on record.",
+            "the background and executed in a sandbox over HTTP, with every execution recorded.",
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": "functions"}, {"name": "executions"}, {"name": "system"}],
@@ -329,7 +337,7 @@ def document() -> _Schema:
             "schemas": schemas,
             "headers": {
                 "RequestId": {
-                    "description": "The request's own X-Request-Id, or one that was made for it.",
+                    "description": "The X-Request-Id of the request, or a new one.",
                     "schema": {"type": "string"},
                 }
             },

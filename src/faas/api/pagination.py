@@ -1,4 +1,4 @@
-"""Lists: `limit`, `cursor` and filters in, a page and the `Link` to the next one out."""
+"""Pagination of lists: `limit`, `cursor` and filters in the query, a `Link` to the next page in the response."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ import msgspec
 from faas.errors import InvalidRequest
 from faas.function_ref import parse_uuid
 
-LIMIT_DEFAULT = 50
-LIMIT_MOST = 200
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Which part of a list is asked for. `filters` holds every filter of the list, None where it is not used."""
+    """The requested part of a list. `filters` has every filter of the list, None for those that are not used."""
 
     path: str
     limit: int
@@ -23,33 +23,36 @@ class Page(msgspec.Struct, frozen=True):
     filters: Mapping[str, str | None]
 
 
-def parse(path: str, query: Mapping[str, Any], filters: Mapping[str, Sequence[str]]) -> Page:
-    """The page that `query` asks for; `filters` are the list's own, with what each accepts. Raises InvalidRequest."""
+def parse_page(path: str, query: Mapping[str, Any], filters: Mapping[str, Sequence[str]]) -> Page:
+    """Return the page that `query` requests. Raises InvalidRequest.
+
+    `filters` has the list's filters with the values that each of them accepts.
+    """
     for name in query:
         if name not in {"limit", "cursor", *filters}:
             accepted = ", ".join(["limit", "cursor", *filters])
-            raise InvalidRequest(name[:100], f"is not a parameter of this list; there are {accepted}")
-    text = query.get("limit", str(LIMIT_DEFAULT))
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= LIMIT_MOST):
-        raise InvalidRequest("limit", f"{text[:100]!r} is not a whole number from 1 to {LIMIT_MOST}")
+            raise InvalidRequest(name[:100], f"is not a parameter of this list; accepted are {accepted}")
+    limit = query.get("limit", str(DEFAULT_PAGE_SIZE))
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MAX_PAGE_SIZE):
+        raise InvalidRequest("limit", f"{limit[:100]!r} is not a whole number from 1 to {MAX_PAGE_SIZE}")
     chosen: dict[str, str | None] = dict.fromkeys(filters)
     for name, accepted_values in filters.items():
         if name in query:
             if query[name] not in accepted_values:
                 raise InvalidRequest(name, f"{query[name][:100]!r} is not one of {', '.join(accepted_values)}")
             chosen[name] = query[name]
-    return Page(path, int(text), _cursor(query.get("cursor")), chosen)
+    return Page(path, int(limit), _parse_cursor(query.get("cursor")), chosen)
 
 
-def link(page: Page, items: Sequence[Any], more: bool) -> dict[str, str]:
-    """The header that leads from these items of `page` to the next ones; empty when there are no more."""
+def next_link(page: Page, items: Sequence[Any], more: bool) -> dict[str, str]:
+    """Return the `Link` header from `items`, those of `page`, to the next page; no header if there are no more."""
     if not more:
         return {}
     query = {"limit": page.limit, "cursor": items[-1].id, **{k: v for k, v in page.filters.items() if v is not None}}
     return {"Link": f'<{page.path}?{urlencode(query)}>; rel="next"'}
 
 
-def _cursor(text: str | None) -> UUID | None:
+def _parse_cursor(text: str | None) -> UUID | None:
     if text is None:
         return None
     cursor = parse_uuid(text)

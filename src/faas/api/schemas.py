@@ -1,12 +1,16 @@
-"""What travels over HTTP: JSON with camelCase keys."""
+"""The wire format: requests and responses of all resources, JSON with camelCase keys.
+
+Every resource has its own structs here, separate from the models of its package; mappers.py converts between them.
+"""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from faas.executions.model import Execution, ExecutionRecord
+from faas.executions.model import Status as ExecutionStatus
+from faas.functions.model import Status as FunctionStatus
 from faas.languages import Language
 from faas.settings import Role
 
@@ -20,18 +24,47 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     source: str
 
 
+class FunctionSummaryResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function in lists: without its source."""
+
+    id: UUID
+    name: str
+    description: str | None
+    language: Language
+    status: FunctionStatus
+    compile_error: str | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class FunctionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function with its source."""
+
+    id: UUID
+    name: str
+    description: str | None
+    language: Language
+    source: str
+    status: FunctionStatus
+    compile_error: str | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
 class ExecutionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /functions/{id}/execute`. `input` stays the bytes that were sent."""
+    """The body of `POST /functions/{id}/execute`. `input` keeps the bytes that were sent."""
 
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An execution as `execute` and lists answer it."""
+    """An execution in lists and in the response of `execute`."""
 
     id: UUID
     function_id: UUID
-    status: Literal["RUNNING", "COMPLETED", "FAILED"]
+    status: ExecutionStatus
     output: msgspec.Raw | None
     error_message: str | None
     created_at: datetime
@@ -41,7 +74,7 @@ class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
 
 class ExecutionRecordResponse(ExecutionResponse, frozen=True, kw_only=True, rename="camel"):
-    """An execution as `GET /executions/{id}` answers it: with its input, what it printed and the revision that ran."""
+    """The response of `GET /executions/{id}`: an execution with its input, its logs and the revision that ran."""
 
     input: msgspec.Raw
     revision: int
@@ -60,7 +93,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The answer of `GET /health`. A part says `UP`, `WARMING`, `OFF` or `DOWN: why`."""
+    """The response of `GET /health`. A component is `UP`, `WARMING`, `OFF` or `DOWN: reason`."""
 
     status: Literal["UP", "DOWN"]
     version: str
@@ -68,29 +101,3 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     database: str
     consumers: dict[str, str]
     toolchains: dict[str, str]
-
-
-def execution_response(execution: Execution) -> ExecutionResponse:
-    """`execution` for the wire."""
-    return ExecutionResponse(**_shared(execution))
-
-
-def execution_record_response(record: ExecutionRecord) -> ExecutionRecordResponse:
-    """`record` for the wire."""
-    return ExecutionRecordResponse(
-        **_shared(record), input=msgspec.Raw(record.input), revision=record.revision, logs=record.logs
-    )
-
-
-def _shared(execution: Execution) -> dict[str, Any]:
-    return {
-        "id": execution.id,
-        "function_id": execution.function_id,
-        "status": execution.status,
-        "output": None if execution.output is None else msgspec.Raw(execution.output),
-        "error_message": execution.error_message,
-        "created_at": execution.created_at,
-        "started_at": execution.started_at,
-        "completed_at": execution.completed_at,
-        "duration_ms": execution.duration_ms,
-    }

@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 
 from faas.api.application import ROUTES
 from faas.api.middleware import execute
-from faas.api.openapi import document
+from faas.api.openapi import openapi_description
 from faas.api.routes.system import PAGES
 from faas.bootstrap import open_service
 from faas.settings import Settings
@@ -68,7 +68,10 @@ def test_every_route_is_described_and_every_description_has_its_route() -> None:
     }
     routed.add((execute.PATH, "post"))
     described = {
-        (path, method) for path, item in document()["paths"].items() for method in item if method != "parameters"
+        (path, method)
+        for path, item in openapi_description()["paths"].items()
+        for method in item
+        if method != "parameters"
     }
     assert routed == described
 

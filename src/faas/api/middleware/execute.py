@@ -10,8 +10,8 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
 from faas.api import bodies, problems
+from faas.api.mappers import execution_response
 from faas.api.responses import Answer
-from faas.api.schemas import execution_response
 from faas.errors import PayloadTooLarge
 from faas.executions.model import Execution
 from faas.executions.service import ExecutionService

@@ -1,4 +1,4 @@
-"""Routes of executions: list, get. Executing has a room of its own (execute.py)."""
+"""Routes of executions: list, get. Executing a function is in api/invocation.py."""
 
 from typing import Any, get_args
 
@@ -7,8 +7,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from faas.api import pagination
+from faas.api.mappers import execution_record_response, execution_response
 from faas.api.responses import json_response
-from faas.api.schemas import execution_record_response, execution_response
 from faas.errors import InvalidRequest
 from faas.executions.model import Status
 from faas.executions.service import ExecutionService
@@ -23,15 +23,15 @@ async def list_executions(
 ) -> Response[bytes]:
     """List a function's executions, newest first."""
     function_ref = FunctionRef.parse(reference)
-    page = pagination.parse(f"/functions/{reference}/executions", request.query_params, _FILTERS)
-    shown, more = await executions.list(function_ref, limit=page.limit, cursor=page.cursor, **page.filters)
-    headers = pagination.link(page, shown, more)
-    return json_response([execution_response(execution) for execution in shown], headers=headers)
+    page = pagination.parse_page(f"/functions/{reference}/executions", request.query_params, _FILTERS)
+    items, more = await executions.list(function_ref, limit=page.limit, cursor=page.cursor, **page.filters)
+    headers = pagination.next_link(page, items, more)
+    return json_response([execution_response(item) for item in items], headers=headers)
 
 
 @get("/executions/{execution_id:str}")
 async def get_execution(execution_id: FromPath[str], executions: NamedDependency[ExecutionService]) -> Response[bytes]:
-    """Get an execution with its input and what it printed."""
+    """Get an execution with its input and its logs."""
     parsed = parse_uuid(execution_id)
     if parsed is None:
         raise InvalidRequest("id", f"{execution_id[:100]!r} is not a UUID")

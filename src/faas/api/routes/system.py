@@ -1,4 +1,4 @@
-"""Routes of the service itself: health, metrics, the API's description and its page."""
+"""Routes of the service itself: health, metrics, the OpenAPI description and its page."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,13 +10,13 @@ from litestar import Request, Response, get, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from faas.api.openapi import document
+from faas.api.openapi import openapi_description
 from faas.api.responses import json_response
 from faas.api.schemas import Health
 from faas.errors import NotFound
 
 PAGES = Path(__file__).parents[1] / "pages"
-_ASSETS = {
+_ASSET_TYPES = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
@@ -28,51 +28,51 @@ MetricsUpdate = Callable[[], Awaitable[None]]
 
 
 @get("/health")
-async def health(check_health: NamedDependency[HealthCheck]) -> Response[bytes]:
-    """Whether the service can do its work, part by part."""
-    found = await check_health()
-    return json_response(found, status=200 if found.status == "UP" else 503)
+async def get_health(check_health: NamedDependency[HealthCheck]) -> Response[bytes]:
+    """Report the health of each component; 503 if one that is needed is down."""
+    health = await check_health()
+    return json_response(health, status=200 if health.status == "UP" else 503)
 
 
 @get("/metrics")
-async def metrics(update_metrics: NamedDependency[MetricsUpdate]) -> Response[bytes]:
-    """Prometheus' text format."""
+async def get_metrics(update_metrics: NamedDependency[MetricsUpdate]) -> Response[bytes]:
+    """Return the metrics in Prometheus' text format."""
     await update_metrics()
     return Response(prometheus_client.generate_latest(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @get("/schema")
-async def schema(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The API's description: the browsable page for browsers, OpenAPI 3.1 as JSON for everyone else."""
+async def get_api_page(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return the API's description: as a page to clients that accept text/html, as OpenAPI 3.1 to the others."""
     if "text/html" not in request.headers.get("accept", ""):
-        return _openapi()
+        return _openapi_response()
     page = (PAGES / "index.html").read_bytes()
     return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
 @get("/schema/openapi.json")
-async def openapi() -> Response[bytes]:
-    """OpenAPI 3.1 as JSON."""
-    return _openapi()
+async def get_openapi() -> Response[bytes]:
+    """Return the API's description as OpenAPI 3.1."""
+    return _openapi_response()
 
 
 @get("/schema/{asset:str}")
-async def asset(asset: FromPath[str]) -> Response[bytes]:
-    """The page's scripts and styles, from this server: it needs no internet."""
+async def get_asset(asset: FromPath[str]) -> Response[bytes]:
+    """Return a script or style of the page, which loads nothing from other servers."""
     if asset == "page.js":
         return Response((PAGES / asset).read_bytes(), media_type="text/javascript")
-    if asset not in _ASSETS:
+    if asset not in _ASSET_TYPES:
         raise NotFound(f"there is nothing at '/schema/{asset}'")
     content = (PAGES / "node_modules" / "swagger-ui-dist" / asset).read_bytes()
-    return Response(content, media_type=_ASSETS[asset], headers={"Cache-Control": "max-age=86400"})
+    return Response(content, media_type=_ASSET_TYPES[asset], headers={"Cache-Control": "max-age=86400"})
 
 
 @route(["/", "/{path:path}"], http_method=["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def elsewhere(request: Request[Any, Any, Any]) -> Response[None]:
-    """Everything else, in a process that only compiles: say so, to whoever has the wrong port."""
+async def reject_other_role(request: Request[Any, Any, Any]) -> Response[None]:
+    """Answer 404 to every other path in a process of the role compiler, and say that the port is the wrong one."""
     path = request.scope["path"]
     raise NotFound(f"there is nothing at {path!r}: this process has the role compiler and serves /health and /metrics")
 
 
-def _openapi() -> Response[bytes]:
-    return Response(msgspec.json.encode(document()), media_type="application/json")
+def _openapi_response() -> Response[bytes]:
+    return Response(msgspec.json.encode(openapi_description()), media_type="application/json")
