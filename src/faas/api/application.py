@@ -1,20 +1,24 @@
-"""The ASGI application: the routes over the services they need."""
+"""The ASGI application: routes, middleware and the services that they use."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from faas.api import problems
+from faas.api.middleware import execute
 from faas.api.middleware.execute import Execute
-from faas.api.middleware.methods import Methods
-from faas.api.middleware.request_id import RequestIds
+from faas.api.middleware.methods import MethodsMiddleware
+from faas.api.middleware.request_id import RequestIdMiddleware
+from faas.api.route_table import RouteTable, routes_of
 from faas.api.routes import executions, functions, system
 from faas.executions.service import ExecutionService
 from faas.functions.service import Functions
 
-ROUTES = [
+HANDLERS: Sequence[HTTPRouteHandler] = (
     functions.create_function,
     functions.list_functions,
     functions.get_function,
@@ -27,13 +31,12 @@ ROUTES = [
     system.get_api_page,
     system.get_openapi,
     system.get_asset,
-]
+)
 
-# What a process that only compiles serves: an operator looks after it as after any other.
-COMPILER_ROUTES = [system.get_health, system.get_metrics, system.reject_other_role]
+# A process of the role compiler needs the same monitoring as the others.
+COMPILER_HANDLERS: Sequence[HTTPRouteHandler] = (system.get_health, system.get_metrics, system.reject_other_role)
 
-# An execution request is its input and a few bytes around it.
-_ENVELOPE = 64 << 10
+_ENVELOPE_BYTES = 64 << 10  # of an execution request, around its input
 
 
 def create_application(
@@ -44,32 +47,34 @@ def create_application(
     update_metrics: system.MetricsUpdate,
     input_limit: int,
 ) -> ASGIApp:
-    """The application over these services. It owns nothing: whoever opened the services closes them."""
+    """Return the application over these services, which the caller opens and closes."""
     services = {
         "functions": functions_service,
         "executions": executions_service,
         "check_health": check_health,
         "update_metrics": update_metrics,
     }
-    body_limit = input_limit + _ENVELOPE
-    application = _application(ROUTES, services, body_limit)
-    return RequestIds(Methods(Execute(application, executions_service, body_limit)))
+    body_limit = input_limit + _ENVELOPE_BYTES
+    application = Execute(_create_litestar(HANDLERS, services, body_limit), executions_service, body_limit)
+    routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
+    return RequestIdMiddleware(MethodsMiddleware(application, routes))
 
 
 def create_compiler_application(*, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate) -> ASGIApp:
-    """The application of a process that only compiles: health and metrics, and where the rest is."""
+    """Return the application of the role compiler: health and metrics, and a 404 that explains the role elsewhere."""
     services = {"check_health": check_health, "update_metrics": update_metrics}
-    return RequestIds(Methods(_application(COMPILER_ROUTES, services, _ENVELOPE)))
+    application = _create_litestar(COMPILER_HANDLERS, services, _ENVELOPE_BYTES)
+    return RequestIdMiddleware(MethodsMiddleware(application, RouteTable(routes_of(COMPILER_HANDLERS))))
 
 
-def _application(routes: list[Any], services: dict[str, Any], body_limit: int) -> Litestar:
-    def provided(value: Any) -> Provide:
-        return Provide(lambda: value, sync_to_thread=False, use_cache=True)
+def _create_litestar(handlers: Sequence[HTTPRouteHandler], services: dict[str, Any], body_limit: int) -> Litestar:
+    def provide(service: Any) -> Provide:
+        return Provide(lambda: service, sync_to_thread=False, use_cache=True)
 
     return Litestar(
-        route_handlers=routes,
-        dependencies={name: provided(service) for name, service in services.items()},
-        exception_handlers={Exception: problems.handle},
+        route_handlers=handlers,
+        dependencies={name: provide(service) for name, service in services.items()},
+        exception_handlers={Exception: problems.handle_exception},
         request_max_body_size=body_limit,
         openapi_config=None,
         logging_config=None,

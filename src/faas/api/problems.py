@@ -1,4 +1,4 @@
-"""The only table from errors to status codes, and the one shape in which all of them are answered (RFC 9457)."""
+"""The only table of errors to status codes, and the RFC 9457 problem that answers all of them."""
 
 from http import HTTPStatus
 from typing import Any
@@ -24,81 +24,97 @@ from faas.errors import (
 
 log = structlog.get_logger()
 
-# The first class that fits; subclasses stand before what they derive from.
-TABLE: tuple[tuple[type[Exception], int, str], ...] = (
-    (PayloadTooLarge, 413, "payload-too-large"),
-    (InvalidRequest, 400, "invalid-request"),
-    (FunctionNotReady, 400, "function-not-ready"),
-    (NotFound, 404, "not-found"),
-    (NameTaken, 409, "name-taken"),
-    (Saturated, 429, "saturated"),
-    (DatabaseUnavailable, 503, "database-unavailable"),
+
+class ProblemKind(msgspec.Struct, frozen=True):
+    """A kind of problem. Its type is `urn:faas:problem:{name}`."""
+
+    status: int
+    name: str
+    title: str
+
+
+INVALID_REQUEST = ProblemKind(400, "invalid-request", "The request is not valid")
+_FUNCTION_NOT_READY = ProblemKind(400, "function-not-ready", "The function is not READY")
+_NOT_FOUND = ProblemKind(404, "not-found", "Not found")
+_METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "Method Not Allowed")
+REQUEST_TIMEOUT = ProblemKind(408, "request-timeout", "Request Timeout")
+_NAME_TAKEN = ProblemKind(409, "name-taken", "The name is taken")
+_PAYLOAD_TOO_LARGE = ProblemKind(413, "payload-too-large", "The request is too large")
+_SATURATED = ProblemKind(429, "saturated", "Too many executions in flight")
+HEADERS_TOO_LARGE = ProblemKind(431, "headers-too-large", "Request Header Fields Too Large")
+_INTERNAL_ERROR = ProblemKind(500, "internal-error", "Internal error")
+_DATABASE_UNAVAILABLE = ProblemKind(503, "database-unavailable", "The database is unavailable")
+
+# The first class that an error is an instance of decides, so subclasses come before their base classes.
+_KINDS_BY_ERROR: tuple[tuple[type[Exception], ProblemKind], ...] = (
+    (PayloadTooLarge, _PAYLOAD_TOO_LARGE),
+    (InvalidRequest, INVALID_REQUEST),
+    (FunctionNotReady, _FUNCTION_NOT_READY),
+    (NotFound, _NOT_FOUND),
+    (NameTaken, _NAME_TAKEN),
+    (Saturated, _SATURATED),
+    (DatabaseUnavailable, _DATABASE_UNAVAILABLE),
 )
-_UNAVAILABLE_RETRY_AFTER = 2
-_UNAVAILABLE = "the database did not answer in time; try again shortly"
-
-_TITLES = {
-    "payload-too-large": "The request is too large",
-    "invalid-request": "The request is not valid",
-    "function-not-ready": "The function is not READY",
-    "not-found": "Not found",
-    "name-taken": "The name is taken",
-    "saturated": "Too many executions in flight",
-    "database-unavailable": "The database is unavailable",
-    "internal-error": "Internal error",
-}
+_UNAVAILABLE_RETRY_AFTER_SECONDS = 2
 
 
-def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer any error of a litestar route."""
-    found = answer(request.scope, error)
-    return Response(found.body, status_code=found.status, media_type=found.media_type, headers=found.headers)
+    answer = answer_error(request.scope, error)
+    return Response(answer.body, status_code=answer.status, media_type=answer.media_type, headers=answer.headers)
 
 
-def answer(scope: HTTPScope, error: Exception) -> Answer:
-    """Answer any error. What is in no row of the table is our mistake: logged with its trace, answered without it."""
-    for kind, status, name in TABLE:
-        if isinstance(error, kind):
-            headers = {}
-            if isinstance(error, Saturated):
-                headers["Retry-After"] = str(error.retry_after)
-            if isinstance(error, DatabaseUnavailable):
-                headers["Retry-After"] = str(_UNAVAILABLE_RETRY_AFTER)
-                log.error("request.database_unavailable", error=str(error))
-                return _problem(scope, status, name, _UNAVAILABLE, headers)  # where it is, clients need not know
-            return _problem(scope, status, name, str(error), headers)
+def answer_error(scope: HTTPScope, error: Exception) -> Answer:
+    """Return the answer for any error. An error that is not in the table is logged with its trace and answered 500."""
+    for error_class, kind in _KINDS_BY_ERROR:
+        if isinstance(error, error_class):
+            return _answer_known(scope, kind, error)
     if isinstance(error, HTTPException):
-        return _http_problem(scope, error)
+        return _answer_http_exception(scope, error)
     log.error("request.failed", path=scope["path"], exc_info=error)
-    detail = "the server met an error it did not expect; its log has the details under this requestId"
-    return _problem(scope, 500, "internal-error", detail)
+    detail = "the server failed unexpectedly; its log has the details under this requestId"
+    return _answer(scope, _INTERNAL_ERROR, detail)
 
 
-def _http_problem(scope: HTTPScope, error: HTTPException) -> Answer:
-    """What litestar itself refuses: unknown paths, wrong methods, bodies over the limit, broken requests."""
-    path, status = scope["path"], error.status_code
+def answer_problem(
+    kind: ProblemKind, detail: str, *, request_id: str, instance: str = "", headers: dict[str, str] | None = None
+) -> Answer:
+    """Return the answer with a problem of `kind`. `instance` is the path of the request, if it was parsed that far."""
+    problem = Problem(
+        type=f"urn:faas:problem:{kind.name}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=instance,
+        request_id=request_id,
+    )
+    return Answer(kind.status, msgspec.json.encode(problem), "application/problem+json", headers or {})
+
+
+def _answer_known(scope: HTTPScope, kind: ProblemKind, error: Exception) -> Answer:
+    if isinstance(error, DatabaseUnavailable):  # its message says where the database is: for the log only
+        log.error("request.database_unavailable", error=str(error))
+        detail = "the database did not answer in time; try again shortly"
+        return _answer(scope, kind, detail, {"Retry-After": str(_UNAVAILABLE_RETRY_AFTER_SECONDS)})
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Saturated) else None
+    return _answer(scope, kind, str(error), headers)
+
+
+def _answer_http_exception(scope: HTTPScope, error: HTTPException) -> Answer:
+    """Return the answer for an error of litestar: an unknown path, a wrong method, a large body, a broken request."""
+    status = error.status_code
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() in {"allow", "retry-after"}}
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {path!r}; what there is stands at /schema"
-        return _problem(scope, 404, "not-found", detail)
+        return _answer(scope, _NOT_FOUND, f"there is nothing at {scope['path']!r}; /schema lists the paths")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = {name.strip() for name in (headers.get("Allow") or headers.get("allow", "")).split(",")}
-        allowed = ", ".join(sorted(methods | {"HEAD", "OPTIONS"} if "GET" in methods else methods | {"OPTIONS"}))
-        detail = f"{scope['method']} is not allowed here; {allowed} is"
-        return _problem(scope, 405, "method-not-allowed", detail, {"Allow": allowed})
+        detail = f"{scope['method']} is not allowed here; accepted: {headers.get('Allow', '')}"
+        return _answer(scope, _METHOD_NOT_ALLOWED, detail, headers)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return _problem(scope, 413, "payload-too-large", "body: larger than this request may be")
-    kind = "internal-error" if status >= 500 else "invalid-request"
-    return _problem(scope, status, kind, error.detail or HTTPStatus(status).phrase, headers)
+        return _answer(scope, _PAYLOAD_TOO_LARGE, "body: larger than the limit of this request")
+    kind = _INTERNAL_ERROR if status >= 500 else INVALID_REQUEST
+    detail = error.detail or HTTPStatus(status).phrase
+    return _answer(scope, msgspec.structs.replace(kind, status=status), detail, headers)
 
 
-def _problem(scope: HTTPScope, status: int, kind: str, detail: str, headers: dict[str, str] | None = None) -> Answer:
-    body = Problem(
-        type=f"urn:faas:problem:{kind}",
-        title=_TITLES.get(kind) or HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        instance=scope["path"],
-        request_id=request_id_of(scope),
-    )
-    return Answer(status, msgspec.json.encode(body), "application/problem+json", headers or {})
+def _answer(scope: HTTPScope, kind: ProblemKind, detail: str, headers: dict[str, str] | None = None) -> Answer:
+    return answer_problem(kind, detail, request_id=request_id_of(scope), instance=scope["path"], headers=headers)

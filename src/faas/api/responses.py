@@ -1,20 +1,22 @@
-"""JSON responses, encoded once by msgspec."""
+"""Responses: JSON encoded once by msgspec, for litestar's routes and for the parts of the API that bypass it."""
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from litestar import Response
+from litestar.types import HTTPResponseStartEvent, Send
 
 _encoder = msgspec.json.Encoder()
 
 
 def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
-    """`content` (structs, or a list of them) as application/json."""
+    """Return a litestar response with `content` (structs, or a list of them) as application/json."""
     return Response(_encoder.encode(content), status_code=status, media_type="application/json", headers=headers or {})
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A response that is yet to be sent: JSON in `body`, and headers beside its type and length."""
+    """A response to be sent: its encoded body and the headers other than Content-Type and Content-Length."""
 
     status: int
     body: bytes
@@ -23,6 +25,15 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def head(self) -> list[tuple[bytes, bytes]]:
-        """The headers as ASGI wants them."""
+        """All headers, encoded as ASGI requires."""
         given = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.status == HTTPStatus.NO_CONTENT:
+            return given
         return [*given, (b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(self.body))]
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send `answer` as ASGI messages."""
+    start: HTTPResponseStartEvent = {"type": "http.response.start", "status": answer.status, "headers": answer.head}
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -14,7 +14,7 @@ from typing import Any
 
 from faas.api import bodies, problems
 from faas.api.middleware.execute import answer_of
-from faas.api.middleware.request_id import bind, encoded_id
+from faas.api.middleware.request_id import bind_request_id, choose_request_id
 from faas.api.responses import Answer
 from faas.executions.model import Execution
 from faas.executions.service import ExecutionService
@@ -98,11 +98,11 @@ class ExecuteProtocol(ProblemProtocol):
                 return None
         if length is None or length > bodies.SMALL:
             return None
-        return Exchange(target[1], content_type, encoded_id(given_id))
+        return Exchange(target[1], content_type, choose_request_id(given_id))
 
     def _begin(self, exchange: Exchange) -> None:
         """Start the execution; runs in a context of its own, as each of uvicorn's requests does."""
-        bind(self.scope, exchange.request_id)
+        bind_request_id(self.scope, exchange.request_id)
         self.scope["method"] = "POST"
         self.scope["path"] = self.url.decode()
         try:
@@ -110,7 +110,7 @@ class ExecuteProtocol(ProblemProtocol):
             document = bodies.small_execution_input(bytes(exchange.body), exchange.content_type.decode("latin-1"))
             task = self._executions.submit(function_ref, document)
         except Exception as error:  # noqa: BLE001 - the table of errors knows, and logs what it does not know
-            self._send(exchange, problems.answer(self.scope, error))
+            self._send(exchange, problems.answer_error(self.scope, error))
         else:
             task.add_done_callback(partial(self._ended, exchange, self.scope))
 
@@ -118,7 +118,7 @@ class ExecuteProtocol(ProblemProtocol):
         try:
             answer = answer_of(task.result())
         except Exception as error:  # noqa: BLE001 - as above
-            answer = problems.answer(scope, error)
+            answer = problems.answer_error(scope, error)
         except asyncio.CancelledError:  # the process ends, whatever runs
             self.transport.close()
             return

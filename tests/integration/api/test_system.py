@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from faas.api.application import ROUTES
+from faas.api.application import HANDLERS
 from faas.api.middleware import execute
 from faas.api.openapi import openapi_description
 from faas.api.routes.system import PAGES
@@ -61,7 +61,7 @@ def test_every_route_is_described_and_every_description_has_its_route() -> None:
 
     routed = {
         (shape(path), method.lower())
-        for handler in ROUTES
+        for handler in HANDLERS
         for path in handler.paths
         for method in handler.http_methods
         if not path.startswith("/schema/")

@@ -4,14 +4,16 @@ litestar's routing, injection and response objects cost about as much as the who
 What a client sees is what any other route gives: the same checks, errors, headers and request ids.
 """
 
+import re
+
 import msgspec
 from litestar.enums import ScopeType
-from litestar.exceptions import MethodNotAllowedException
-from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from faas.api import bodies, problems
 from faas.api.mappers import execution_response
-from faas.api.responses import Answer
+from faas.api.responses import Answer, send_answer
+from faas.api.route_table import Route
 from faas.errors import PayloadTooLarge
 from faas.executions.model import Execution
 from faas.executions.service import ExecutionService
@@ -19,8 +21,8 @@ from faas.function_ref import FunctionRef
 from faas.units import format_size
 
 PATH = "/functions/{id}/execute"
-_PREFIX, _SUFFIX = PATH.split("{id}")
-_ALLOW = {"Allow": "POST"}
+_PATTERN = re.compile(PATH.replace("{id}", "([^/]+)"))
+ROUTE = Route(_PATTERN, frozenset({"POST"}))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,28 +41,19 @@ class Execute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Execute the function that the path names."""
-        path = scope["path"]
-        if scope["type"] != ScopeType.HTTP or not path.endswith(_SUFFIX) or not path.startswith(_PREFIX):
-            await self._app(scope, receive, send)
-            return
-        reference = path[len(_PREFIX) : -len(_SUFFIX)]
-        if not reference or "/" in reference:
+        if scope["type"] != ScopeType.HTTP or not (target := _PATTERN.fullmatch(scope["path"])):
             await self._app(scope, receive, send)
             return
         try:
-            answer = await self._answer(scope, reference, receive)
+            answer = await self._answer(scope, target[1], receive)
         except Exception as error:  # noqa: BLE001 - the table of errors knows, and logs what it does not know
-            answer = problems.answer(scope, error)
+            answer = problems.answer_error(scope, error)
         if answer is None:
             return
-        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": answer.status, "headers": answer.head}
-        await send(start)
-        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+        await send_answer(send, answer)
 
     async def _answer(self, scope: HTTPScope, reference: str, receive: Receive) -> Answer | None:
         """The execution, or None when the client has gone before it asked. Raises what the table of errors knows."""
-        if scope["method"] != "POST":
-            raise MethodNotAllowedException(headers=_ALLOW)
         content_type = self._content_type(scope)
         body = await self._body(receive)
         if body is None:

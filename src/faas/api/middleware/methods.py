@@ -1,41 +1,36 @@
-"""HEAD wherever there is GET, and OPTIONS that names all that a path allows: litestar's names one route's."""
-
-from typing import Literal
+"""OPTIONS and 405 with `Allow` from the route table, and HEAD wherever there is GET."""
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.exceptions import MethodNotAllowedException
+from litestar.types import ASGIApp, Receive, Scope, Send
 
-_NOBODYS: Literal["TRACE"] = "TRACE"  # no route has it: what it is refused with says which methods the path has
+from faas.api import problems
+from faas.api.responses import Answer, send_answer
+from faas.api.route_table import RouteTable
 
 
-class Methods:
-    """ASGI middleware that answers HEAD as its GET, whose body the HTTP server leaves out, and OPTIONS."""
+class MethodsMiddleware:
+    """ASGI middleware that rejects methods that a path does not accept, answers OPTIONS, and passes HEAD on as GET.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The HTTP server leaves out the body of an answer to HEAD.
+    """
+
+    def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or another in its place."""
-        if scope["type"] != ScopeType.HTTP or scope["method"] not in {"HEAD", "OPTIONS"}:
+        """Pass the request on if its path accepts its method, or if there is no such path."""
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
-        elif scope["method"] == "HEAD":
-            await self._app({**scope, "method": "GET"}, receive, send)  # a copy: the server goes by its own
+            return
+        method, allowed = scope["method"], self._routes.allowed_methods(scope["path"])
+        if allowed is not None and method not in allowed:
+            error = MethodNotAllowedException(headers={"Allow": ", ".join(allowed)})
+            await send_answer(send, problems.answer_error(scope, error))
+        elif allowed is not None and method == "OPTIONS":
+            await send_answer(send, Answer(204, b"", headers={"Allow": ", ".join(allowed)}))
+        elif method == "HEAD":
+            await self._app({**scope, "method": "GET"}, receive, send)  # a copy: the server uses its own scope
         else:
-            await self._app({**scope, "method": _NOBODYS}, receive, _Options(send))
-
-
-class _Options:
-    """Sends a refusal of the method as the answer to the question which ones there are."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._refused = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 405:
-            self._refused = True
-            message["status"] = 204
-            message["headers"] = [(name, value) for name, value in message["headers"] if name.lower() == b"allow"]
-        elif message["type"] == "http.response.body" and self._refused:
-            message["body"] = b""
-        await self._send(message)
+            await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""`X-Request-Id`: the client's when it is one, else ours; on every response, every problem and every log line."""
+"""`X-Request-Id`: the client's if it is valid, else a new one; on every response, every problem and every log line."""
 
 import re
 
@@ -7,46 +7,46 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-_ACCEPTED = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-_KEY = "faas_request_id"
+_VALID_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_STATE_KEY = "faas_request_id"
 
 
 def request_id_of(scope: Scope) -> str:
-    """The id of the request in `scope`."""
-    request_id: str = scope.get("state", {}).get(_KEY, "")
+    """Return the id that `bind_request_id` stored in `scope`, "" if there is none."""
+    request_id: str = scope.get("state", {}).get(_STATE_KEY, "")
     return request_id
 
 
-def encoded_id(given: bytes) -> bytes:
-    """The id of a request whose client has `given` one, or b"" for none."""
-    return given if given and _ACCEPTED.fullmatch(given) else str(uuid7()).encode()
+def choose_request_id(client_id: bytes) -> bytes:
+    """Return `client_id` if it is valid, else a new id. `client_id` is b"" if the client sends none."""
+    return client_id if client_id and _VALID_ID.fullmatch(client_id) else str(uuid7()).encode()
 
 
-def bind(scope: Scope, encoded: bytes) -> None:
-    """Have the id in `scope`, and in each log line of this context: a request has a context of its own."""
+def bind_request_id(scope: Scope, encoded: bytes) -> None:
+    """Store the id in `scope` and add it to the log lines of the current context, which must be the request's own."""
     request_id = encoded.decode()
-    scope.setdefault("state", {})[_KEY] = request_id
+    scope.setdefault("state", {})[_STATE_KEY] = request_id
     structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
-class RequestIds:
-    """ASGI middleware around the whole application: also what no route answers has its id."""
+class RequestIdMiddleware:
+    """ASGI middleware around the whole application, so that errors outside of any route have an id as well."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Bind the id while the request is served."""
+        """Bind the id, serve the request and add the id to the response."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        given = b""
+        client_id = b""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
-                given = value
+                client_id = value
                 break
-        encoded = encoded_id(given)
-        bind(scope, encoded)
+        encoded = choose_request_id(client_id)
+        bind_request_id(scope, encoded)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
