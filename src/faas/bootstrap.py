@@ -35,8 +35,8 @@ from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Artifacts, Limits, Runtime
-from faas.server.fast_path import ExecuteProtocol
-from faas.server.limits import ProblemProtocol
+from faas.server.fast_path import FastPathProtocol
+from faas.server.limits import LimitedHttpProtocol
 from faas.server.shutdown import GracefulShutdown
 from faas.settings import Role, Settings
 
@@ -133,14 +133,14 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             await _consume(stack, queue, consumer)
 
         health = HealthChecker(settings.role, pool, listener, consumers, compilers, runtime)
-        protocol: Callable[..., asyncio.Protocol] = ProblemProtocol
+        protocol: Callable[..., asyncio.Protocol] = LimitedHttpProtocol
         if settings.role == "compiler":
             application = create_compiler_application(check_health=health.check, update_metrics=health.update_gauges)
         else:
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
             stack.push_async_callback(_drain, executions, shutdown)
-            protocol = partial(ExecuteProtocol, executions=executions)
+            protocol = partial(FastPathProtocol, executions=executions)
             application = create_application(
                 functions_service=Functions(pool, settings.languages),
                 executions_service=executions,

@@ -19,8 +19,7 @@ from faas.api.responses import Answer
 from faas.executions.model import Execution
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
-from faas.server.limits import ProblemProtocol
-from faas.server.uvicorn_internals import STATUS_LINE
+from faas.server.limits import LimitedHttpProtocol, encode_response
 
 # A path that needs no decoding. What else may name a function is for the application to judge.
 _TARGET = re.compile(rb"/functions/([A-Za-z0-9._-]+)/execute")
@@ -47,8 +46,8 @@ class Exchange:
         self.message_event = _NOBODY_WAITS
 
 
-class ExecuteProtocol(ProblemProtocol):
-    """ProblemProtocol that serves `POST /functions/{id}/execute` itself where it can."""
+class FastPathProtocol(LimitedHttpProtocol):
+    """LimitedHttpProtocol that serves `POST /functions/{id}/execute` itself where it can."""
 
     cycle: Any  # uvicorn's, or an Exchange
     scope: Any  # uvicorn's type of it and litestar's say the same in other words
@@ -57,11 +56,11 @@ class ExecuteProtocol(ProblemProtocol):
         super().__init__(*arguments, **keywords)
         self._executions = executions
 
-    def _serve(self) -> None:
+    def _dispatch(self) -> None:
         """Take the request, or leave it to the application."""
         exchange = self._exchange()
         if exchange is None:
-            super()._serve()
+            super()._dispatch()
         else:
             self.cycle = exchange
 
@@ -138,11 +137,10 @@ class ExecuteProtocol(ProblemProtocol):
         exchange.response_complete = True
         if exchange.disconnected or self.transport.is_closing():
             return
-        head = [*self.server_state.default_headers, *answer.head, (b"x-request-id", exchange.request_id)]
+        headers = [*self.server_state.default_headers, (b"x-request-id", exchange.request_id)]
         if not exchange.keep_alive:
-            head.append((b"connection", b"close"))
-        lines = b"".join([b"%b: %b\r\n" % header for header in head])
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[answer.status], lines, answer.body))
+            headers.append((b"connection", b"close"))
+        self.transport.write(encode_response(answer, *headers))
         if not exchange.keep_alive:
             self.transport.close()
         self.on_response_complete()

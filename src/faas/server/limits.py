@@ -1,161 +1,209 @@
-"""uvicorn's HTTP protocol with limits on what a client may do before there is a request, and our shape for refusals."""
+"""Limits on what a client may do to a connection: the size of headers, the time of a request, the time between two."""
 
 import asyncio
 from collections.abc import Sized
-from http import HTTPStatus
 
-import msgspec
 from uuid_utils import uuid7
 
-from faas.api.schemas import Problem
-from faas.server.uvicorn_internals import FlowControl, HttpToolsProtocol
+from faas.api import problems
+from faas.api.problems import ProblemKind
+from faas.api.responses import Answer
+from faas.server.uvicorn_internals import STATUS_LINE, FlowControl, HttpToolsProtocol
 
-HEAD_LIMIT = 64 << 10  # bytes of request line and headers; of trailers too, which are then left unread
-REQUEST_TIMEOUT = 30.0  # seconds from the first byte of a request to its last; 6 MiB pass at 200 kB/s
-_LINGER = 1.0  # seconds in which a client that was refused may stop sending and read why
-_LENGTH_DIGITS = 20  # of a Content-Length; Python refuses to read thousands of them
-_INVALID = "invalid-request"
+HEADER_LIMIT_BYTES = 64 << 10  # of request line and headers; of trailers too, which are not used
+READ_TIMEOUT_SECONDS = 30.0  # from the first byte of a request to its last; 6 MiB pass at 200 kB/s
+_CLOSE_DELAY_SECONDS = 1.0  # in which a rejected client may stop sending and read the answer
+_CONTENT_LENGTH_DIGITS = 20  # Python refuses to convert thousands of digits
 
 
-class _Flow(FlowControl):
-    """uvicorn's, but it reads on only when no request waits for its turn on this connection.
+def encode_response(answer: Answer, *headers: tuple[bytes, bytes]) -> bytes:
+    """Return the bytes of an HTTP/1.1 response: `answer` with `headers` besides its own."""
+    lines = b"".join([b"%b: %b\r\n" % header for header in (*answer.head, *headers)])
+    return b"%b%b\r\n%b" % (STATUS_LINE[answer.status], lines, answer.body)
 
-    uvicorn's own reads on with each request that it begins: a client that pipelines small ones fills the memory.
+
+class HeaderLimit:
+    """Counts the bytes of a header section (request line and headers, or trailers) while it arrives.
+
+    The parser does not tell at which byte of a chunk of data a section begins, so that the size is known within bounds
+    only: the chunks after the first belong to the section as a whole, of the first chunk at most all bytes do.
     """
 
-    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._in_section = True
+        self._chunk_bytes = 0  # size of the chunk that is parsed
+        self._first_chunk_bytes = 0  # size of the chunk in which the section begins
+        self._later_chunks_bytes = 0
+
+    @property
+    def in_section(self) -> bool:
+        """Whether the next byte may belong to a header section."""
+        return self._in_section
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the section is too large even if nothing of its first chunk belongs to it."""
+        return self._in_section and self._later_chunks_bytes > self._limit_bytes
+
+    @property
+    def may_be_exceeded(self) -> bool:
+        """Whether the section is too large if all of its first chunk belongs to it."""
+        return self._first_chunk_bytes + self._later_chunks_bytes > self._limit_bytes
+
+    def add_chunk(self, size: int) -> None:
+        """Count a chunk of `size` bytes, before it is parsed."""
+        self._chunk_bytes = size
+        if self._in_section:
+            self._later_chunks_bytes += size
+
+    def start_section(self) -> None:
+        """Begin to count a section; it begins somewhere in the current chunk."""
+        self._in_section = True
+        self._first_chunk_bytes, self._later_chunks_bytes = self._chunk_bytes, 0
+
+    def end_section(self) -> None:
+        """Stop counting: what follows is a body."""
+        self._in_section = False
+
+
+class _BackpressureFlow(FlowControl):
+    """uvicorn's flow control that does not read on while pipelined requests wait on the connection.
+
+    uvicorn resumes reading with each request that it starts: a client that pipelines small requests fills the memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, pipeline: Sized) -> None:
         super().__init__(transport)
-        self._waiting = waiting
+        self._pipeline = pipeline
 
     def resume_reading(self) -> None:
-        """Read on, unless what was read is still to be served."""
-        if not self._waiting:
+        """Resume reading unless a pipelined request waits."""
+        if not self._pipeline:
             super().resume_reading()
 
 
-class ProblemProtocol(HttpToolsProtocol):
-    """Refuses with a problem document what is no HTTP, has too long a head, or takes too long to arrive."""
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """HTTP/1.1 protocol with a header-size limit, a read timeout and a keep-alive timeout.
 
-    _in_fields = True  # in a head, or where the trailers of a chunked body would be
-    _fields_bytes = 0  # of the data that came after those in which these fields began
-    _began_in = 0  # bytes of those
-    _received = 0  # bytes of the data that are looked at
-    _begun = False  # by the data that are looked at: a request that is here with its first bytes needs no timer
-    _arriving: asyncio.TimerHandle | None = None
-    _refused = False
+    A client that breaks a limit or sends invalid HTTP gets an RFC 9457 problem, and the connection is closed.
+    """
+
+    _request_started = False  # in the chunk that is parsed; a request that is complete in it needs no timer
+    _read_timeout: asyncio.TimerHandle | None = None
+    _rejected = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection that says nothing is closed after a while."""
+        """Start the read timeout: a connection without a first request is closed as well."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.pipeline)
-        self._expect_request()
+        self.flow = _BackpressureFlow(transport, self.pipeline)
+        self._header_limit = HeaderLimit(HEADER_LIMIT_BYTES)
+        self._start_read_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more is expected."""
-        self._expect_nothing()
+        """Cancel the timers."""
+        self._cancel_read_timeout()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count while a head or trailers arrive, and see that one timer runs unless an answer is awaited."""
-        if self._refused:
+        """Parse `data`, enforce the header limit, and keep one timer running unless an answer is due."""
+        if self._rejected:
             return
-        self._received = len(data)
-        if self._in_fields:
-            self._fields_bytes += len(data)
+        self._header_limit.add_chunk(len(data))
         super().data_received(data)
-        if self._begun:
-            self._begun = False
-            self._expect_request()
-        elif self._arriving is None:
-            self._stay_idle()
-        if self._in_fields and self._fields_bytes > HEAD_LIMIT:
-            self._refuse_fields()
+        if self._request_started:
+            self._request_started = False
+            self._start_read_timeout()
+        elif self._read_timeout is None:
+            self._start_keep_alive_timeout()
+        if self._header_limit.is_exceeded:
+            self._reject_headers()
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Start to count the headers of a request."""
         super().on_message_begin()
-        self._unset_keepalive_if_required()  # the one before may have been answered among the same data
-        self._in_fields, self._fields_bytes, self._began_in = True, 0, self._received
-        self._begun = True
+        self._unset_keepalive_if_required()  # set if the request before was answered while this chunk is parsed
+        self._header_limit.start_section()
+        self._request_started = True
 
     def on_headers_complete(self) -> None:
-        """Its head is here; the application judges the size of its body."""
-        if self._began_in + self._fields_bytes > HEAD_LIMIT:  # then it is worth adding up
+        """Enforce the header limit, then dispatch the request. The application limits the size of the body."""
+        if self._header_limit.may_be_exceeded:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > HEAD_LIMIT:
-                self._refuse_fields()
-                raise ValueError("headers too large")  # the parser goes no further
-        self._in_fields = False
-        self._serve()
-        self.headers = []  # trailers would become headers of a request that has been judged by its own
+            if size > HEADER_LIMIT_BYTES:
+                self._reject_headers()
+                raise ValueError("headers too large")  # stops the parser
+        self._header_limit.end_section()
+        self._dispatch()
+        self.headers = []  # the parser would add trailers to the headers of a request that is already dispatched
 
     def on_chunk_header(self) -> None:
-        """A chunk begins. If it is the last one, trailers may follow."""
-        self._in_fields, self._fields_bytes = True, 0
+        """Start to count trailers: they follow if this chunk of the body is the last one."""
+        self._header_limit.start_section()
 
     def on_body(self, body: bytes) -> None:
-        """It was not the last one."""
-        self._in_fields = False
+        """Store a part of the body, which therefore is not in trailers."""
+        self._header_limit.end_section()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of it is here."""
-        self._begun = False
-        self._expect_nothing()
-        self._in_fields, self._fields_bytes = True, 0
+        """Stop the read timeout: the request is complete."""
+        self._request_started = False
+        self._cancel_read_timeout()
+        self._header_limit.start_section()
         super().on_message_complete()
 
-    def _serve(self) -> None:
-        """Hand the request to the application."""
-        if any(name == b"content-length" and len(value) > _LENGTH_DIGITS for name, value in self.headers):
+    def _dispatch(self) -> None:
+        """Pass the request to the ASGI application."""
+        if any(name == b"content-length" and len(value) > _CONTENT_LENGTH_DIGITS for name, value in self.headers):
             raise ValueError("Content-Length has too many digits")
         super().on_headers_complete()
         if self.expect_100_continue or self.parser.should_upgrade():
-            # A client that is refused may leave its body out, and what follows an upgrade is not read as HTTP.
+            # A client that gets a final status instead of 100 may leave out the body, and what follows a request to
+            # upgrade is not parsed as HTTP: the connection cannot be used for another request.
             self.cycle.keep_alive = False
 
     def _unsupported_upgrade_warning(self) -> None:
-        """The client is answered as if it had not asked; there is nothing to install."""
+        """Log nothing: the request is answered as HTTP/1.1; uvicorn's advice to install a library does not apply."""
 
     def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn with what is wrong."""
-        self._refuse(HTTPStatus.BAD_REQUEST, _INVALID, f"not a valid HTTP request: {msg.removesuffix('.')}")
+        """Reject what the parser does not accept; called by uvicorn."""
+        self._reject(problems.INVALID_REQUEST, f"not a valid HTTP request: {msg.removesuffix('.')}")
 
-    def _expect_request(self) -> None:
-        self._expect_nothing()
-        self._arriving = self.loop.call_later(REQUEST_TIMEOUT, self._too_slow)
+    def _start_read_timeout(self) -> None:
+        self._cancel_read_timeout()
+        self._read_timeout = self.loop.call_later(READ_TIMEOUT_SECONDS, self._on_read_timeout)
 
-    def _expect_nothing(self) -> None:
-        if self._arriving:
-            self._arriving.cancel()
-            self._arriving = None
+    def _cancel_read_timeout(self) -> None:
+        if self._read_timeout:
+            self._read_timeout.cancel()
+            self._read_timeout = None
 
-    def _stay_idle(self) -> None:
-        """Keep the connection for a while when nothing on it is awaited: any data ended uvicorn's own timer."""
-        answered = self.cycle is not None and self.cycle.response_complete and not self.pipeline
-        if answered and not self._refused and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+    def _start_keep_alive_timeout(self) -> None:
+        """Start uvicorn's keep-alive timeout again if the connection is idle: any data, an empty line too, ends it."""
+        idle = self.cycle is not None and self.cycle.response_complete and not self.pipeline
+        if idle and not self._rejected and self.timeout_keep_alive_task is None and not self.transport.is_closing():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def _too_slow(self) -> None:
-        earlier = self.pipeline or (self._in_fields and self.cycle is not None and not self.cycle.response_complete)
-        if self.flow.read_paused or earlier:
-            self._expect_request()  # it waits for us, or an answer that is on its way would be lost with it
+    def _on_read_timeout(self) -> None:
+        answer_due = self._header_limit.in_section and self.cycle is not None and not self.cycle.response_complete
+        if self.flow.read_paused or self.pipeline or answer_due:
+            # The server is the one that does not read, or a rejection would discard the answer to an earlier request.
+            self._start_read_timeout()
         else:
-            detail = f"the request did not arrive within {REQUEST_TIMEOUT:g} s"
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail)
+            self._reject(problems.REQUEST_TIMEOUT, f"the request did not arrive within {READ_TIMEOUT_SECONDS:g} s")
 
-    def _refuse_fields(self) -> None:
-        detail = f"request line and headers: more than {HEAD_LIMIT} bytes"
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", detail)
+    def _reject_headers(self) -> None:
+        self._reject(problems.HEADERS_TOO_LARGE, f"request line and headers: more than {HEADER_LIMIT_BYTES} bytes")
 
-    def _refuse(self, status: HTTPStatus, kind: str, detail: str) -> None:
-        """Answer and hang up. A request that the application has begun on sees a client that went away."""
-        if self._refused or self.transport.is_closing():
+    def _reject(self, kind: ProblemKind, detail: str) -> None:
+        """Answer with a problem and close the connection. The application sees requests in flight as disconnected."""
+        if self._rejected or self.transport.is_closing():
             return
-        self._refused = True
-        self._expect_nothing()
+        self._rejected = True
+        self._cancel_read_timeout()
         self._unset_keepalive_if_required()
         for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -163,22 +211,9 @@ class ProblemProtocol(HttpToolsProtocol):
                 cycle.message_event.set()
         self.pipeline.clear()
         request_id = str(uuid7())
-        problem = Problem(
-            type=f"urn:faas:problem:{kind}",
-            title="The request is not valid" if kind == _INVALID else status.phrase,
-            status=status,
-            detail=detail,
-            instance="",
-            request_id=request_id,
-        )
-        body = msgspec.json.encode(problem)
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-            "content-type: application/problem+json\r\n"
-            f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        # To close now, with data unread, would reset the connection, and the client might never see the answer.
+        answer = problems.answer_problem(kind, detail, request_id=request_id)
+        self.transport.write(encode_response(answer, (b"x-request-id", request_id.encode()), (b"connection", b"close")))
+        # Closing now, with received data unread, would reset the connection before the client has read the answer.
         self.transport.write_eof()
         self.flow.resume_reading()
-        self.loop.call_later(_LINGER, self.transport.close)
+        self.loop.call_later(_CLOSE_DELAY_SECONDS, self.transport.close)

@@ -39,7 +39,7 @@ async def test_a_long_body_in_chunks_is_no_trailer(connection: Connection) -> No
 
 
 async def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(port: Port) -> None:
-    long = HEALTH + b"x-long: " + b"x" * limits.HEAD_LIMIT + b"\r\n\r\n"
+    long = HEALTH + b"x-long: " + b"x" * limits.HEADER_LIMIT_BYTES + b"\r\n\r\n"
     for size in (len(long), 1000):
         connection = await port.connect()
         for start in range(0, len(long), size):
@@ -105,7 +105,7 @@ async def test_a_request_that_waits_for_another_is_not_called_slow(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server reads on when it has answered: till then it is not the client who lets it wait."""
-    monkeypatch.setattr(limits, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(limits, "READ_TIMEOUT_SECONDS", 0.3)
     last = execute("echo", '{"last":true}')
     connection.send(execute("loop") + execute() + last[:-5])
     await asyncio.sleep(0.1)
