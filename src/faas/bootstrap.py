@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from faas.api.application import create_application, create_compiler_application
+from faas.api.invocation import InvocationHandler
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
 from faas.compile.languages.wasm import WasmCompiler
@@ -140,10 +141,12 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
             stack.push_async_callback(_drain, executions, shutdown)
-            protocol = partial(FastPathProtocol, executions=executions)
+            invocations = InvocationHandler(executions)
+            protocol = partial(FastPathProtocol, invocations=invocations)
             application = create_application(
                 functions_service=Functions(pool, settings.languages),
                 executions_service=executions,
+                invocations=invocations,
                 check_health=health.check,
                 update_metrics=health.update_gauges,
                 input_limit=settings.input_limit,

@@ -11,7 +11,7 @@ BROAD = {"Exception", "BaseException"}
 # File → the reason of each handler in it, in the order of their lines. Handlers that clean up and raise the same
 # exception again need no reason.
 ALLOWED = {
-    "api/middleware/execute.py": ["a request: problems.py logs and answers what it does not know"],
+    "api/invocation.py": ["a request: problems.py logs and answers what it does not know"] * 2,
     "bootstrap.py": ["shutdown: the failure of the task was logged when it happened"],
     "compute_module/cli/pipeline.py": ["the command: prints no exception unredacted"],
     "compute_module/mock_foundry/app.py": ["a request to the mock Foundry: logged, answered with 500"],
@@ -29,7 +29,6 @@ ALLOWED = {
         "a host function: no exception may pass through wasmtime's C frames; raised after the call"
     ],
     "sandbox/pool.py": ["killing a worker process that did not start: the error of its start is raised"],
-    "server/fast_path.py": ["a request: problems.py logs and answers what it does not know"] * 2,
 }
 
 

@@ -9,8 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from faas.api import problems
+from faas.api.invocation import InvocationHandler
 from faas.api.middleware import execute
-from faas.api.middleware.execute import Execute
+from faas.api.middleware.execute import ExecuteMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
 from faas.api.middleware.request_id import RequestIdMiddleware
 from faas.api.route_table import RouteTable, routes_of
@@ -43,6 +44,7 @@ def create_application(
     *,
     functions_service: Functions,
     executions_service: ExecutionService,
+    invocations: InvocationHandler,
     check_health: system.HealthCheck,
     update_metrics: system.MetricsUpdate,
     input_limit: int,
@@ -55,7 +57,7 @@ def create_application(
         "update_metrics": update_metrics,
     }
     body_limit = input_limit + _ENVELOPE_BYTES
-    application = Execute(_create_litestar(HANDLERS, services, body_limit), executions_service, body_limit)
+    application = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
     routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
     return RequestIdMiddleware(MethodsMiddleware(application, routes))
 

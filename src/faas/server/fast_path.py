@@ -1,9 +1,9 @@
-"""The short way of an execution: from the HTTP parser to the platform and back, without ASGI in between.
+"""Fast path for executions: serves the request directly from the HTTP parser, bypassing ASGI.
 
-uvicorn makes a task, a scope and an event for each request, and checks and writes its answer in two messages. A request
-that is nothing out of the ordinary (POST, HTTP/1.1, kept alive, a small body of known length, no other one before it
-under way) is taken out here once its head is parsed, and its answer is one write. Any other goes on to the application,
-where api/execute.py answers it to the same effect.
+For each request uvicorn makes a task, a scope and an event, and checks and writes the answer in two messages. The fast
+path takes an ordinary request (POST, HTTP/1.1, keep-alive, a small body of known length, no earlier request in flight
+on the connection) once its headers are parsed, and writes the answer at once. All other requests go to the application,
+where api/middleware/execute.py gives the same answers.
 """
 
 import asyncio
@@ -12,22 +12,19 @@ import re
 from functools import partial
 from typing import Any
 
-from faas.api import bodies, problems
-from faas.api.middleware.execute import answer_of
+from faas.api.bodies import SMALL_BODY_BYTES
+from faas.api.invocation import InvocationHandler
 from faas.api.middleware.request_id import bind_request_id, choose_request_id
 from faas.api.responses import Answer
-from faas.executions.model import Execution
-from faas.executions.service import ExecutionService
-from faas.function_ref import FunctionRef
 from faas.server.limits import LimitedHttpProtocol, encode_response
 
-# A path that needs no decoding. What else may name a function is for the application to judge.
+# Paths that need no decoding; the application handles the others.
 _TARGET = re.compile(rb"/functions/([A-Za-z0-9._-]+)/execute")
-_NOBODY_WAITS = asyncio.Event()
+_UNUSED_EVENT = asyncio.Event()  # uvicorn sets it on disconnect; nothing awaits it here
 
 
 class Exchange:
-    """One request and its answer. It stands where uvicorn has its `cycle`, and has what uvicorn looks for in one."""
+    """A request on the fast path and its answer. Has the attributes that uvicorn uses of its RequestResponseCycle."""
 
     __slots__ = (
         "body", "content_type", "disconnected", "keep_alive", "message_event", "more_body", "reference", "request_id",
@@ -43,36 +40,37 @@ class Exchange:
         self.keep_alive = True
         self.disconnected = False
         self.response_complete = False
-        self.message_event = _NOBODY_WAITS
+        self.message_event = _UNUSED_EVENT
 
 
 class FastPathProtocol(LimitedHttpProtocol):
-    """LimitedHttpProtocol that serves `POST /functions/{id}/execute` itself where it can."""
+    """LimitedHttpProtocol that serves ordinary `POST /functions/{id}/execute` requests itself."""
 
-    cycle: Any  # uvicorn's, or an Exchange
-    scope: Any  # uvicorn's type of it and litestar's say the same in other words
+    cycle: Any  # uvicorn's RequestResponseCycle, or an Exchange
+    scope: Any  # uvicorn and litestar declare the same ASGI scope as different types
 
-    def __init__(self, *arguments: Any, executions: ExecutionService, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, invocations: InvocationHandler, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self._executions = executions
+        self._invocations = invocations
 
     def _dispatch(self) -> None:
-        """Take the request, or leave it to the application."""
-        exchange = self._exchange()
+        """Take the request, or pass it to the application."""
+        exchange = self._accept()
         if exchange is None:
             super()._dispatch()
         else:
             self.cycle = exchange
 
     def on_message_complete(self) -> None:
-        """The request is here as a whole."""
-        # An earlier one stays in `cycle` where uvicorn leaves a request to somebody else.
+        """Invoke the function: the request is complete."""
+        # If uvicorn dispatches nothing (a WebSocket handshake), `cycle` is still that of the request before.
         exchange = self.cycle if isinstance(self.cycle, Exchange) and self.cycle.more_body else None
         super().on_message_complete()
         if exchange is not None:
-            contextvars.Context().run(self._begin, exchange)
+            contextvars.Context().run(self._invoke, exchange)
 
-    def _exchange(self) -> Exchange | None:
+    def _accept(self) -> Exchange | None:
+        """Return the exchange for the request whose headers are parsed, None if it is not for the fast path."""
         parser = self.parser
         if (
             parser.get_method() != b"POST"
@@ -82,54 +80,49 @@ class FastPathProtocol(LimitedHttpProtocol):
             or parser.should_upgrade()
             or self.expect_100_continue
             or (self.cycle is not None and not self.cycle.response_complete)
-            or self.flow.write_paused  # its client does not read: the application's answers wait for that
+            or self.flow.write_paused  # the client does not read; the application's answers wait for it
         ):
             return None
-        content_type, given_id, length = b"", b"", None
+        content_type, client_id, length = b"", b"", None
         for name, value in self.headers:
             if name == b"content-type":
                 content_type = value
             elif name == b"content-length":
                 length = int(value)
             elif name == b"x-request-id":
-                given_id = given_id or value
+                client_id = client_id or value
             elif name == b"transfer-encoding":
                 return None
-        if length is None or length > bodies.SMALL:
+        if length is None or length > SMALL_BODY_BYTES:
             return None
-        return Exchange(target[1], content_type, choose_request_id(given_id))
+        return Exchange(target[1], content_type, choose_request_id(client_id))
 
-    def _begin(self, exchange: Exchange) -> None:
-        """Start the execution; runs in a context of its own, as each of uvicorn's requests does."""
-        bind_request_id(self.scope, exchange.request_id)
-        self.scope["method"] = "POST"
-        self.scope["path"] = self.url.decode()
-        try:
-            function_ref = FunctionRef.parse(exchange.reference.decode())
-            document = bodies.small_execution_input(bytes(exchange.body), exchange.content_type.decode("latin-1"))
-            task = self._executions.submit(function_ref, document)
-        except Exception as error:  # noqa: BLE001 - the table of errors knows, and logs what it does not know
-            self._send(exchange, problems.answer_error(self.scope, error))
+    def _invoke(self, exchange: Exchange) -> None:
+        """Start the execution. Runs in a context of its own, which holds the request id for the logs."""
+        scope = self.scope
+        bind_request_id(scope, exchange.request_id)
+        scope["method"] = "POST"
+        scope["path"] = self.url.decode()
+        answer = self._invocations.answer(
+            scope, exchange.reference.decode(), exchange.content_type.decode("latin-1"), bytes(exchange.body)
+        )
+        if answer.done():  # rejected: answered at once, so that a pipelined request can take the fast path too
+            self._send(exchange, answer.result())
         else:
-            task.add_done_callback(partial(self._ended, exchange, self.scope))
+            answer.add_done_callback(partial(self._on_answer, exchange))
 
-    def _ended(self, exchange: Exchange, scope: Any, task: "asyncio.Task[Execution]") -> None:
-        try:
-            answer = answer_of(task.result())
-        except Exception as error:  # noqa: BLE001 - as above
-            answer = problems.answer_error(scope, error)
-        except asyncio.CancelledError:  # the process ends, whatever runs
+    def _on_answer(self, exchange: Exchange, answer: "asyncio.Future[Answer]") -> None:
+        if answer.cancelled():  # the process ends
             self.transport.close()
-            return
-        if self.flow.write_paused and not exchange.disconnected:
-            waiting = self.loop.create_task(self._send_late(exchange, answer))
-            waiting.add_done_callback(self.tasks.discard)
-            self.tasks.add(waiting)
+        elif self.flow.write_paused and not exchange.disconnected:
+            sending = self.loop.create_task(self._send_when_writable(exchange, answer.result()))
+            sending.add_done_callback(self.tasks.discard)
+            self.tasks.add(sending)
         else:
-            self._send(exchange, answer)
+            self._send(exchange, answer.result())
 
-    async def _send_late(self, exchange: Exchange, answer: Answer) -> None:
-        """Answer a client that has yet to read what it was sent before."""
+    async def _send_when_writable(self, exchange: Exchange, answer: Answer) -> None:
+        """Wait until the client has read earlier answers, then send this one."""
         await self.flow.drain()
         self._send(exchange, answer)
 

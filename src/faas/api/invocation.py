@@ -1,0 +1,66 @@
+"""The handler of `POST /functions/{id}/execute`, shared by the ASGI middleware and the fast path of server/."""
+
+import asyncio
+from functools import partial
+
+import msgspec
+from litestar.types import HTTPScope
+
+from faas.api import bodies, problems
+from faas.api.mappers import execution_response
+from faas.api.responses import Answer
+from faas.executions.model import Execution
+from faas.executions.service import ExecutionService
+from faas.function_ref import FunctionRef
+
+_encode = msgspec.json.Encoder().encode
+
+
+class InvocationHandler:
+    """Turns an execute request into its answer: checks it, executes the function, maps the execution or the error."""
+
+    def __init__(self, executions: ExecutionService) -> None:
+        self._executions = executions
+        self._large: set[asyncio.Task[Execution]] = set()  # the event loop itself holds tasks weakly
+
+    def answer(self, scope: HTTPScope, reference: str, content_type: str, body: bytes) -> "asyncio.Future[Answer]":
+        """Invoke the function with this id or name and return the answer, which is done if the request is rejected.
+
+        The future never has an exception. Cancelling it does not cancel the execution: a client disconnect must not
+        cancel an execution that has started. The future is cancelled if the execution is, when the process ends.
+        """
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        try:
+            execution = self._submit(reference, content_type, body)
+        except Exception as error:  # noqa: BLE001 - problems.answer_error maps every error and logs unexpected ones
+            answered.set_result(problems.answer_error(scope, error))
+        else:
+            execution.add_done_callback(partial(_set_answer, answered, scope))
+        return answered
+
+    def _submit(self, reference: str, content_type: str, body: bytes) -> "asyncio.Task[Execution]":
+        function_ref = FunctionRef.parse(reference)
+        if len(body) <= bodies.SMALL_BODY_BYTES:
+            input_json = bodies.decode_small_execution_input(body, content_type)
+            return self._executions.submit(function_ref, input_json)
+
+        async def decode_and_execute() -> Execution:
+            input_json = await bodies.decode_execution_input(body, content_type)
+            return await self._executions.execute(function_ref, input_json)
+
+        task = asyncio.create_task(decode_and_execute())
+        self._large.add(task)
+        task.add_done_callback(self._large.discard)
+        return task
+
+
+def _set_answer(answered: "asyncio.Future[Answer]", scope: HTTPScope, execution: "asyncio.Task[Execution]") -> None:
+    if execution.cancelled():
+        answered.cancel()
+        return
+    try:
+        answer = Answer(200, _encode(execution_response(execution.result())))
+    except Exception as error:  # noqa: BLE001 - as above
+        answer = problems.answer_error(scope, error)
+    if not answered.done():
+        answered.set_result(answer)
