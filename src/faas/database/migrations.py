@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from faas.database.pool import TRANSIENT, Connection, reason
-from faas.database.queries import SQL
+from faas.database.queries import sql_folder
 from faas.errors import ConfigurationError
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 def files() -> list[Path]:
     """The migrations in order. Their numbers start at 1 and have no gaps."""
-    return sorted((SQL / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return sorted((sql_folder() / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
 async def ensure_database(url: str, name: str) -> None:

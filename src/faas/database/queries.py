@@ -7,8 +7,6 @@ from typing import Any, cast
 import aiosql
 from aiosql.adapters.asyncpg import AsyncPGAdapter
 
-SQL = Path(__file__).parent.parent / "sql"
-
 
 class _Adapter(AsyncPGAdapter):
     """aiosql's, for connections only: its own asks each time, by `dir`, whether it was given a pool."""
@@ -35,6 +33,13 @@ class _Adapter(AsyncPGAdapter):
         return ordered
 
 
+def sql_folder() -> Path:
+    """Return the folder with migrations/ and queries/: inside the package in a wheel, beside src in a checkout."""
+    package = Path(__file__).parents[1]
+    packaged = package / "sql"
+    return packaged if packaged.is_dir() else package.parents[1] / "sql"
+
+
 def load(room: str) -> Any:
     """The statements of sql/queries/<room>.sql as awaitable methods that take a connection and named parameters."""
-    return aiosql.from_path(SQL / "queries" / f"{room}.sql", cast("Any", _Adapter), mandatory_parameters=True)
+    return aiosql.from_path(sql_folder() / "queries" / f"{room}.sql", cast("Any", _Adapter), mandatory_parameters=True)
