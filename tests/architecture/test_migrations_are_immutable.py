@@ -1,0 +1,21 @@
+"""Applied migrations never change: databases compare their hashes at every start, and restores compare them too."""
+
+import hashlib
+
+import pytest
+
+from faas.database.migrations import files
+
+# A released migration is added here, and its line is never edited.
+RELEASED_SHA256 = {
+    "0001_functions": "0c5f2345d736128405a11479076eec61ef6a4cb28d5ec24ec9f2d466369fb61a",
+    "0002_executions": "e9d7248be109eaddec7d7e82d920b4d0ef35b3472b0ea40af4f9f35b52cd6340",
+    "0003_queues": "6f49451613cf549d38d7f452750416b45509997967b37e51454ac307aceab1ab",
+    "0004_failed_executions": "56ce8cb2c8087f7150434d410654de68285d78b5f9272a07bfae2802570d01e2",
+}
+
+
+@pytest.mark.parametrize("name", RELEASED_SHA256)
+def test_migration_released_content_is_unchanged(name: str) -> None:
+    (file,) = (file for file in files() if file.stem == name)
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == RELEASED_SHA256[name]
