@@ -1,4 +1,4 @@
-"""Clients that say exactly what they are told to, over a real port."""
+"""Clients that send exactly the given bytes, over a real port."""
 
 import asyncio
 import contextlib
@@ -10,20 +10,20 @@ Head = dict[str, str]
 
 
 class Port:
-    """A server in this process, and the paths of the requests that its application was asked to answer."""
+    """The port of a server in this process, and the paths of the requests that reached its ASGI application."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.asked: list[str] = []
+        self.application_paths: list[str] = []
 
     async def connect(self) -> "Connection":
-        own = small_socket()
+        own = small_buffer_socket()
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self.number))
         return Connection(*await asyncio.open_connection(sock=own))
 
 
-def small_socket() -> socket.socket:
-    """A socket that holds little, so that it is felt when nobody reads."""
+def small_buffer_socket() -> socket.socket:
+    """Return a socket with small buffers, so that backpressure takes effect soon."""
     made = socket.socket()
     made.setblocking(False)
     for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -32,7 +32,7 @@ def small_socket() -> socket.socket:
 
 
 class Connection:
-    """A client that says exactly what it is told to."""
+    """A client connection that sends exactly the given bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -42,7 +42,7 @@ class Connection:
         self.writer.write(data)
 
     async def answer(self) -> tuple[int, Head, Any]:
-        """The next answer: its status, its headers and its JSON."""
+        """Read the next answer: its status, its headers and its JSON."""
         lines = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 20)).decode().splitlines()
         head = dict(line.split(": ", 1) for line in lines[1:] if line)
         body = await self.reader.readexactly(int(head.get("content-length", 0)))
@@ -62,6 +62,6 @@ def request(target: str, body: bytes, *headers: str, version: str = "1.1") -> by
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def execute(name: str = "echo", document: str = "{}", *headers: str, version: str = "1.1") -> bytes:
-    body = f'{{"input":{document}}}'.encode()
+def execute(name: str = "echo", execution_input: str = "{}", *headers: str, version: str = "1.1") -> bytes:
+    body = f'{{"input":{execution_input}}}'.encode()
     return request(f"/functions/{name}/execute", body, "content-type: application/json", *headers, version=version)

@@ -12,7 +12,7 @@ from faas.bootstrap import open_service
 from faas.server.server import HttpServer
 from faas.server.shutdown import GracefulShutdown
 from faas.settings import Settings
-from tests.helpers.connections import Connection, Port, small_socket
+from tests.helpers.connections import Connection, Port, small_buffer_socket
 from tests.helpers.support import LOOP_WAT, Platform, core_wat
 
 KEEP_ALIVE_SECONDS, TIME_LIMIT_SECONDS = 1, 1.5
@@ -35,10 +35,10 @@ async def port(port_settings: Settings) -> AsyncIterator[Port]:
     async with open_service(port_settings, shutdown) as service:
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
-            found.asked.append(scope["path"])
+            found.application_paths.append(scope["path"])
             await service.application(scope, receive, send)
 
-        listening = small_socket()
+        listening = small_buffer_socket()
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # a client that connects before the server accepts waits
         found = Port(listening.getsockname()[1])
@@ -50,7 +50,7 @@ async def port(port_settings: Settings) -> AsyncIterator[Port]:
             await platform.deploy("loop", LOOP_WAT)
             await platform.register("broken", "(module", "wat")
             await platform.settled("broken")
-        found.asked.clear()
+        found.application_paths.clear()
         yield found
         shutdown.request()
         await serving

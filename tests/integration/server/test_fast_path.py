@@ -1,4 +1,4 @@
-"""Executions over a real port, by the short way and by the application's: whichever it is, a client sees the same."""
+"""The fast path over a real port: which requests take it, and that the answers are those of the ASGI application."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ CASES = {
     "an empty body": ("echo", b"", JSON),
     "a parameter of the type": ("echo", b"{}", "Content-Type: application/json; charset=utf-8"),
     "a time limit": ("loop", b"{}", JSON),
-    "an unknown name": ("nobody", b"{}", JSON),
+    "an unknown name": ("unknown", b"{}", JSON),
     "an unknown id": ("01a20126-334c-7585-856e-53c0296ce7fd", b"{}", JSON),
     "no name at all": ("1st", b"{}", JSON),
     "a function that is not READY": ("broken", b"{}", JSON),
@@ -31,33 +31,33 @@ CASES = {
 }
 
 
-def without_chance(answered: tuple[int, Head, Any]) -> tuple[int, Head, Any]:
-    """The answer without what differs from one to the next."""
-    status, head, document = answered
+def without_ids_and_times(answered: tuple[int, Head, Any]) -> tuple[int, Head, Any]:
+    """Return the answer without what differs between two equal requests."""
+    status, head, body = answered
     ids = {"id", "requestId", "createdAt", "startedAt", "completedAt", "durationMs"}
-    kept = {name: value for name, value in document.items() if name not in ids}
+    kept = {name: value for name, value in body.items() if name not in ids}
     headers = {name: value for name, value in head.items() if name not in {"date", "x-request-id", "content-length"}}
     assert re.fullmatch("[0-9a-f-]{36}", head["x-request-id"])
-    assert document.get("requestId", head["x-request-id"]) == head["x-request-id"]
+    assert body.get("requestId", head["x-request-id"]) == head["x-request-id"]
     return status, headers, kept
 
 
-async def test_both_ways_answer_the_same(port: Port, connection: Connection) -> None:
+async def test_fast_path_answers_as_the_application(port: Port, connection: Connection) -> None:
     for case, (name, body, *headers) in CASES.items():
-        port.asked.clear()
+        port.application_paths.clear()
         connection.send(request(f"/functions/{name}/execute", body, *headers))
-        short = await connection.answer()
-        assert port.asked == [], case
+        fast = await connection.answer()
+        assert port.application_paths == [], case
         connection.send(request(f"/functions/{name}/execute?", body, *headers))
-        long = await connection.answer()
-        assert port.asked == [f"/functions/{name}/execute"], case
-        assert without_chance(short) == without_chance(long), case
+        asgi = await connection.answer()
+        assert port.application_paths == [f"/functions/{name}/execute"], case
+        assert without_ids_and_times(fast) == without_ids_and_times(asgi), case
 
 
-async def test_what_is_out_of_the_ordinary_is_the_applications(port: Port) -> None:
+async def test_fast_path_leaves_other_requests_to_the_application(port: Port) -> None:
     large = '{"a":"' + "x" * 70_000 + '"}'
     for sent, version in (
-        (execute(document=large), "1.1"),
+        (execute(execution_input=large), "1.1"),
         (execute(version="1.0"), "1.0"),
         (execute("echo", "{}", "connection: close"), "1.1"),
         (execute("%65cho"), "1.1"),
@@ -68,80 +68,82 @@ async def test_what_is_out_of_the_ordinary_is_the_applications(port: Port) -> No
             "1.1",
         ),
     ):
-        port.asked.clear()
+        port.application_paths.clear()
         connection = await port.connect()
         connection.send(sent)
         assert (await connection.answer())[0] == 200
-        assert len(port.asked) == 1, sent[:80]
+        assert len(port.application_paths) == 1, sent[:80]
         if version == "1.0" or b"connection: close" in sent:
             assert await connection.closed()
         await connection.close()
 
 
-async def test_a_client_that_waits_for_leave_gets_it(port: Port, connection: Connection) -> None:
+async def test_expect_100_continue_is_answered_by_the_application(port: Port, connection: Connection) -> None:
     connection.send(execute("echo", "{}", "expect: 100-continue"))
     assert await asyncio.wait_for(connection.reader.readuntil(b"\r\n\r\n"), 20) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (await connection.answer())[0] == 200
-    assert len(port.asked) == 1
+    assert len(port.application_paths) == 1
 
 
-async def test_the_clients_request_id_is_kept(port: Port, connection: Connection) -> None:
+async def test_fast_path_keeps_a_valid_request_id(port: Port, connection: Connection) -> None:
     for given, kept in (("mine-1", True), ("no; id", False)):
         connection.send(execute("echo", "{}", f"x-request-id: {given}"))
         _, head, _ = await connection.answer()
         assert (head["x-request-id"] == given) is kept
-    assert not port.asked
+    assert not port.application_paths
 
 
-async def test_requests_sent_together_are_answered_in_their_order(port: Port, connection: Connection) -> None:
+async def test_pipelined_requests_are_answered_in_order(port: Port, connection: Connection) -> None:
     health = b"GET /health HTTP/1.1\r\nhost: faas\r\n\r\n"
     connection.send(execute("loop") + health + execute("echo", '{"n":1}') + execute("echo", '{"n":2}') + health)
     answers = [(await connection.answer())[2] for _ in range(5)]
     assert [answer.get("output", answer["status"]) for answer in answers] == [None, "UP", {"n": 1}, {"n": 2}, "UP"]
     assert answers[0]["errorMessage"].startswith("time limit")
-    # The connection is as good as new.
+    # The connection serves another request.
     connection.send(execute("echo", '{"n":3}'))
     assert (await connection.answer())[2]["output"] == {"n": 3}
-    assert port.asked.count("/functions/echo/execute") == 2
+    assert port.application_paths.count("/functions/echo/execute") == 2
 
 
-async def test_a_request_that_arrives_byte_by_byte(port: Port, connection: Connection) -> None:
+async def test_fast_path_takes_a_request_that_arrives_byte_by_byte(port: Port, connection: Connection) -> None:
     for _ in range(2):
         for byte in execute("echo", '{"slow":true}'):
             connection.send(bytes([byte]))
             await connection.writer.drain()
             await asyncio.sleep(0)
         assert (await connection.answer())[2]["output"] == {"slow": True}
-    assert not port.asked
+    assert not port.application_paths
 
 
-async def test_a_request_outlives_the_patience_with_an_idle_connection(connection: Connection) -> None:
-    """Also when the one before it was refused in the same breath."""
+async def test_keep_alive_timeout_does_not_end_a_request_in_flight(connection: Connection) -> None:
+    """A rejected request in the same chunk has started the timeout."""
     connection.send(execute("echo", "[]") + execute("loop"))
     assert (await connection.answer())[0] == 400
     assert (await connection.answer())[2]["errorMessage"].startswith("time limit")
 
 
-async def test_a_websocket_is_not_the_request_before_it(port: Port, connection: Connection, pool: Any) -> None:
+async def test_websocket_handshake_does_not_repeat_the_request_before_it(
+    port: Port, connection: Connection, pool: Any
+) -> None:
     connection.send(execute())
     await connection.answer()
     connection.send(b"GET /socket HTTP/1.1\r\nhost: faas\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
     assert (await connection.answer())[0] == 404
-    assert port.asked == ["/socket"]
+    assert port.application_paths == ["/socket"]
     assert await pool.fetchval("SELECT count(*) FROM executions") == 1
 
 
-async def assert_held_back(connection: Connection, write: Coroutine[Any, Any, None], count: int) -> None:
-    """`write`, of `count` numbered requests, comes to a halt while nobody reads; then every answer is there."""
+async def assert_backpressure(connection: Connection, write: Coroutine[Any, Any, None], count: int) -> None:
+    """Assert that `write`, of `count` numbered requests, blocks while no answer is read, and that no answer is lost."""
     writing = asyncio.create_task(write)
     done, _ = await asyncio.wait([writing], timeout=3)
-    assert not done, "everything was taken from a client that reads nothing"
+    assert not done, "the server read every request of a client that reads no answers"
     ids = [(await connection.answer())[1]["x-request-id"] for _ in range(count)]
     assert ids == [str(number) for number in range(count)]
     await writing
 
 
-async def test_refusals_do_not_pile_up_for_a_client_that_does_not_read(connection: Connection) -> None:
+async def test_backpressure_on_rejected_requests(connection: Connection) -> None:
     count = 10_000  # 1.5 MB of requests, 3.5 MB of answers
 
     async def write() -> None:
@@ -149,32 +151,30 @@ async def test_refusals_do_not_pile_up_for_a_client_that_does_not_read(connectio
             connection.send(execute("echo", "[]", f"x-request-id: {number}"))
             await connection.writer.drain()
 
-    await assert_held_back(connection, write(), count)
+    await assert_backpressure(connection, write(), count)
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-async def test_a_client_that_does_not_read_is_not_read_from_either(
-    connection: Connection, pool: Any, *, at_once: bool
-) -> None:
-    """Its answers do not pile up here; when it reads again it has all of them."""
-    document = '{"a":"' + "x" * 60_000 + '"}'
+@pytest.mark.parametrize("pipelined", [True, False])
+async def test_backpressure_on_executions(connection: Connection, pool: Any, *, pipelined: bool) -> None:
+    """The server buffers few answers; a client that reads again gets all of them."""
+    execution_input = '{"a":"' + "x" * 60_000 + '"}'
     count = 40  # 2.4 MB, of which the sockets hold a tenth
 
     async def write() -> None:
         for number in range(count):
-            connection.send(execute("echo", document, f"x-request-id: {number}"))
+            connection.send(execute("echo", execution_input, f"x-request-id: {number}"))
             await connection.writer.drain()
             while (
-                not at_once
+                not pipelined
                 and await pool.fetchval("SELECT count(*) FROM executions WHERE status <> 'RUNNING'") <= number
             ):
                 await asyncio.sleep(0.01)
 
-    await assert_held_back(connection, write(), count)
+    await assert_backpressure(connection, write(), count)
 
 
 @pytest.mark.usefixtures("port")
-async def test_a_client_that_hangs_up_leaves_a_record(connection: Connection, pool: Any) -> None:
+async def test_execution_of_a_disconnected_client_is_recorded(connection: Connection, pool: Any) -> None:
     connection.send(execute("loop"))
 
     async def statuses() -> list[str]:

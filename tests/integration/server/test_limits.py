@@ -1,4 +1,4 @@
-"""What a client may do to a connection, over a real port: what is no ordinary request ends, and in good order."""
+"""Header limit, read timeout and keep-alive timeout over a real port."""
 
 import asyncio
 
@@ -14,8 +14,8 @@ CHUNKED = (
 HEALTH = b"GET /health HTTP/1.1\r\nhost: faas\r\n"
 
 
-@pytest.mark.parametrize("trailer", [b"a: b\r\n", b"x"], ids=["many", "one without end"])
-async def test_trailers_are_no_way_to_fill_the_memory(connection: Connection, trailer: bytes) -> None:
+@pytest.mark.parametrize("trailer", [b"a: b\r\n", b"x"], ids=["many", "one that does not end"])
+async def test_header_limit_applies_to_trailers(connection: Connection, trailer: bytes) -> None:
     connection.send(CHUNKED)
     for _ in range(40):
         connection.send(trailer * (8192 // len(trailer)))
@@ -25,20 +25,20 @@ async def test_trailers_are_no_way_to_fill_the_memory(connection: Connection, tr
     assert await connection.closed()
 
 
-async def test_trailers_are_no_headers(connection: Connection) -> None:
+async def test_trailers_are_not_added_to_the_headers(connection: Connection) -> None:
     connection.send(CHUNKED + b"X-Request-Id: trailing\r\nExpect: 100-continue\r\n\r\n" + execute())
     status, head, _ = await connection.answer()
     assert (status, head["x-request-id"] == "trailing") == (200, False)
     assert (await connection.answer())[0] == 200
 
 
-async def test_a_long_body_in_chunks_is_no_trailer(connection: Connection) -> None:
+async def test_header_limit_does_not_count_a_chunked_body(connection: Connection) -> None:
     body = b'{"input":{"a":"' + b"x" * 300_000 + b'"}}'
     connection.send(CHUNKED.replace(b"2\r\n{}\r\n0\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)))
     assert (await connection.answer())[0] == 200
 
 
-async def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(port: Port) -> None:
+async def test_header_limit_rejects_long_headers_in_one_chunk_and_in_many(port: Port) -> None:
     long = HEALTH + b"x-long: " + b"x" * limits.HEADER_LIMIT_BYTES + b"\r\n\r\n"
     for size in (len(long), 1000):
         connection = await port.connect()
@@ -48,29 +48,29 @@ async def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(port:
         assert (await connection.answer())[0] == 431
         assert await connection.closed()
         await connection.close()
-    assert port.asked == []
+    assert port.application_paths == []
 
 
-async def test_many_small_heads_at_once_are_none_too_long(connection: Connection) -> None:
+async def test_header_limit_counts_pipelined_requests_separately(connection: Connection) -> None:
     connection.send((HEALTH + b"x-long: " + b"x" * 8000 + b"\r\n\r\n") * 12)
     assert [(await connection.answer())[0] for _ in range(12)] == [200] * 12
 
 
-async def test_empty_lines_do_not_keep_a_connection(connection: Connection) -> None:
+async def test_keep_alive_timeout_is_not_extended_by_empty_lines(connection: Connection) -> None:
     connection.send(execute())
     await connection.answer()
     connection.send(b"\r\n")
     assert await connection.closed()
 
 
-async def test_an_early_refusal_does_not_keep_a_connection_whose_body_still_comes(connection: Connection) -> None:
+async def test_keep_alive_timeout_follows_a_body_that_arrives_after_its_answer(connection: Connection) -> None:
     connection.send(HEALTH.replace(b"GET", b"POST") + b"content-length: 100\r\n\r\n")
     assert (await connection.answer())[0] == 405
     connection.send(b"x" * 100)
     assert await connection.closed()
 
 
-async def test_a_client_that_is_refused_leave_need_not_send_its_body(connection: Connection) -> None:
+async def test_expect_100_continue_rejected_closes_the_connection(connection: Connection) -> None:
     announced = execute().replace(b"content-length: 12", b"content-length: 100000000\r\nexpect: 100-continue")
     connection.send(announced.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
     status, head, _ = await connection.answer()
@@ -78,7 +78,7 @@ async def test_a_client_that_is_refused_leave_need_not_send_its_body(connection:
     assert await connection.closed()
 
 
-async def test_what_follows_a_request_for_another_protocol_is_not_awaited(connection: Connection) -> None:
+async def test_upgrade_request_closes_the_connection(connection: Connection) -> None:
     connection.send(HEALTH + b"connection: upgrade\r\nupgrade: h2c\r\n\r\n" + execute())
     status, head, _ = await connection.answer()
     assert (status, head["connection"]) == (200, "close")
@@ -86,7 +86,7 @@ async def test_what_follows_a_request_for_another_protocol_is_not_awaited(connec
 
 
 @pytest.mark.parametrize("target", ["/functions/echo/execute", "/functions/echo/execute?", "/functions"])
-async def test_a_length_of_a_thousand_digits_is_refused(connection: Connection, target: str) -> None:
+async def test_content_length_with_a_thousand_digits_is_rejected(connection: Connection, target: str) -> None:
     given = f"POST {target} HTTP/1.1\r\nhost: faas\r\ncontent-type: application/json\r\n"
     connection.send(f"{given}content-length: {'0' * 5000}2\r\n\r\n{{}}".encode())
     assert (await connection.answer())[0] == 400
@@ -94,17 +94,17 @@ async def test_a_length_of_a_thousand_digits_is_refused(connection: Connection, 
 
 
 @pytest.mark.parametrize("query", ["", "?"])
-async def test_of_two_request_ids_the_first_is_taken(connection: Connection, query: str) -> None:
+async def test_request_id_is_the_first_of_two(connection: Connection, query: str) -> None:
     connection.send(
         execute("echo", "{}", "x-request-id: one", "x-request-id: two").replace(b" HTTP", f"{query} HTTP".encode())
     )
     assert (await connection.answer())[1]["x-request-id"] == "one"
 
 
-async def test_a_request_that_waits_for_another_is_not_called_slow(
+async def test_read_timeout_does_not_count_time_in_which_the_server_does_not_read(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server reads on when it has answered: till then it is not the client who lets it wait."""
+    """The server stops reading until it has answered the earlier requests."""
     monkeypatch.setattr(limits, "READ_TIMEOUT_SECONDS", 0.3)
     last = execute("echo", '{"last":true}')
     connection.send(execute("loop") + execute() + last[:-5])
