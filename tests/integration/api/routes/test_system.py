@@ -4,7 +4,6 @@ from pathlib import Path
 
 import httpx
 import msgspec
-import pytest
 from openapi_spec_validator import validate
 
 from faas.api.application import HANDLERS
@@ -16,7 +15,7 @@ from faas.settings import Settings
 from tests.helpers.support import Platform, core_wat, eventually
 
 
-async def test_health_says_up_with_its_parts(platform: Platform) -> None:
+async def test_health_is_up_with_every_component(platform: Platform) -> None:
     response = await platform.http.get("/health")
     health = response.json()
     assert response.status_code == 200
@@ -27,8 +26,8 @@ async def test_health_says_up_with_its_parts(platform: Platform) -> None:
     assert health["toolchains"]["wasm"] in {"UP", "WARMING"}
 
 
-async def test_health_says_that_modules_cannot_be_translated(settings: Settings) -> None:
-    """Nothing would become READY, and nothing that is not in memory would run."""
+async def test_health_is_down_if_modules_cannot_be_precompiled(settings: Settings) -> None:
+    """No function would become READY, and only cached modules would run."""
     starved = msgspec.structs.replace(settings, compile_memory=1 << 20)
     async with open_service(starved) as service:
         transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
@@ -39,7 +38,7 @@ async def test_health_says_that_modules_cannot_be_translated(settings: Settings)
     assert response.json()["database"] == "UP"
 
 
-async def test_metrics_are_prometheus_text(platform: Platform) -> None:
+async def test_metrics_are_in_prometheus_text_format(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
     await platform.execute("echo")
     response = await platform.http.get("/metrics")
@@ -48,14 +47,14 @@ async def test_metrics_are_prometheus_text(platform: Platform) -> None:
     assert 'faas_queue_messages{queue="compilation_jobs"} 0.0' in response.text
 
 
-async def test_the_description_is_openapi_3_1(platform: Platform) -> None:
+async def test_openapi_description_is_valid_openapi_3_1(platform: Platform) -> None:
     for path in ("/schema", "/schema/openapi.json"):
         described = (await platform.http.get(path)).json()
         assert described["openapi"] == "3.1.0"
         validate(described)
 
 
-def test_every_route_is_described_and_every_description_has_its_route() -> None:
+def test_openapi_description_has_exactly_the_routes() -> None:
     def shape(path: str) -> str:
         return path.replace("{reference:str}", "{id}").replace("{execution_id:str}", "{id}")
 
@@ -76,7 +75,7 @@ def test_every_route_is_described_and_every_description_has_its_route() -> None:
     assert routed == described
 
 
-async def test_the_page_needs_nothing_from_elsewhere(platform: Platform) -> None:
+async def test_api_page_loads_nothing_from_other_servers(platform: Platform) -> None:
     response = await platform.http.get("/schema", headers={"Accept": "text/html"})
     assert response.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in response.headers["content-security-policy"]
@@ -87,30 +86,3 @@ async def test_the_page_needs_nothing_from_elsewhere(platform: Platform) -> None
         assert asset.content
     assert (await platform.http.get("/schema/package.json")).status_code == 404
     assert Path(PAGES / "package.json").exists()
-
-
-@pytest.mark.parametrize("path", ["/functions", "/functions/echo", "/functions/echo/executions", "/health", "/schema"])
-async def test_head_is_answered_as_get(platform: Platform, path: str) -> None:
-    """The HTTP server leaves the body out: tests/e2e/test_serving.py."""
-    await platform.deploy("echo", core_wat())
-    got, head = await platform.http.get(path), await platform.http.head(path)
-    assert head.status_code == 200
-    assert head.headers["content-type"] == got.headers["content-type"]
-    assert head.headers["content-length"] == str(len(got.content))
-
-
-@pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        ("/functions", "GET, HEAD, OPTIONS, POST"),
-        ("/functions/echo", "DELETE, GET, HEAD, OPTIONS, PUT"),
-        ("/functions/echo/execute", "OPTIONS, POST"),
-        ("/health", "GET, HEAD, OPTIONS"),
-    ],
-)
-async def test_options_names_what_a_path_allows(platform: Platform, path: str, allowed: str) -> None:
-    answer = await platform.http.options(path)
-    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, allowed, b"")
-    refused = await platform.http.request("PATCH", path)
-    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
-    assert (await platform.http.options("/nothing")).status_code == 404

@@ -1,4 +1,4 @@
-"""More than it may run is refused at once, and what it cannot record is said."""
+"""Invocations that are rejected, abandoned by their client or not recorded."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     )
 
 
-async def test_more_than_may_be_in_flight_get_429_at_once(platform: Platform) -> None:
+async def test_load_shedding_answers_429_immediately(platform: Platform) -> None:
     await platform.deploy("loop", LOOP_WAT)
     await platform.deploy("echo", core_wat())
     running = [asyncio.create_task(platform.execute("loop")) for _ in range(3)]
@@ -41,24 +41,25 @@ async def test_more_than_may_be_in_flight_get_429_at_once(platform: Platform) ->
         assert response.json()["title"] == "Too many executions in flight"
     await asyncio.gather(*running)
     assert (await platform.execute("echo"))["status"] == "COMPLETED"
-    # What was refused is not on record.
+    # Rejected invocations are not recorded.
     assert len((await platform.http.get("/functions/echo/executions")).json()) == 1
 
 
-async def test_a_caller_that_goes_away_leaves_a_record_that_ends(platform: Platform) -> None:
-    await platform.deploy("loop", LOOP_WAT)
-    gone = asyncio.create_task(platform.execute("loop"))
+@pytest.mark.parametrize("input_bytes", [10, 100_000], ids=["small", "large"])
+async def test_invocation_of_a_disconnected_client_is_recorded(platform: Platform, input_bytes: int) -> None:
+    await platform.deploy("loop", core_wat("(loop (br 0)) unreachable", memory="4 2000"))
+    disconnected = asyncio.create_task(platform.execute("loop", {"a": "x" * input_bytes}))
 
     async def statuses() -> list[str]:
         return [row["status"] for row in await platform.pool.fetch("SELECT status FROM executions")]
 
     await eventually(statuses, lambda found: found == ["RUNNING"])
-    gone.cancel()
+    disconnected.cancel()
     assert await eventually(statuses, lambda found: found == ["FAILED"]) == ["FAILED"]
 
 
-async def test_without_a_database_nothing_is_said_to_be_done(platform: Platform) -> None:
-    """The tables are locked away for longer than a statement may wait: 503, and afterwards all goes on."""
+async def test_invocation_without_a_database_is_answered_503(platform: Platform) -> None:
+    """The table is locked until the connection is terminated; later invocations succeed."""
     await platform.deploy("echo", core_wat())
     name = await platform.pool.fetchval("SELECT current_database()")
     async with platform.pool.acquire() as connection, connection.transaction():
@@ -66,7 +67,9 @@ async def test_without_a_database_nothing_is_said_to_be_done(platform: Platform)
         waiting = asyncio.create_task(platform.http.post("/functions/echo/execute", json={"input": {"n": 1}}))
 
         async def blocked() -> object:
-            await connection.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
+            await connection.execute(
+                "SELECT pg_stat_clear_snapshot()"
+            )  # a transaction would see its first snapshot again
             return await connection.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock' "
                 "AND query LIKE '%INSERT INTO executions%'",

@@ -1,4 +1,4 @@
-"""Every refusal is a problem document with a request id; no request gets a 500."""
+"""Problems: every rejected request gets one with a request id; no request gets a 500."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
         ("GET", "/functions?limit=-1", 400),
     ],
 )
-async def test_refusals_are_problem_documents(platform: Platform, method: str, path: str, status: int) -> None:
+async def test_problem_answers_every_rejected_request(platform: Platform, method: str, path: str, status: int) -> None:
     response = await platform.http.request(method, path)
     problem = response.json()
     assert response.status_code == status
@@ -36,7 +36,7 @@ async def test_refusals_are_problem_documents(platform: Platform, method: str, p
     assert problem["instance"] == path.partition("?")[0].replace("%2f", "/")
 
 
-async def test_a_wrong_method_says_which_are_allowed(platform: Platform) -> None:
+async def test_problem_method_not_allowed_has_the_allowed_methods(platform: Platform) -> None:
     response = await platform.http.put("/functions")
     assert response.status_code == 405
     assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
@@ -45,26 +45,18 @@ async def test_a_wrong_method_says_which_are_allowed(platform: Platform) -> None
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
 )
-async def test_a_wrong_content_type_is_400_and_named(platform: Platform, content_type: str | None) -> None:
+async def test_problem_wrong_content_type_is_400_and_named(platform: Platform, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     response = await platform.http.post("/functions", content=b"{}", headers=headers)
     assert response.status_code == 400
     assert response.json()["detail"].startswith("Content-Type: ")
 
 
-async def test_the_content_type_may_have_a_charset(platform: Platform) -> None:
+async def test_content_type_may_have_a_charset(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
     headers = {"Content-Type": "Application/JSON; charset=UTF-8"}
     response = await platform.http.post("/functions/echo/execute", content=b'{"input":{}}', headers=headers)
     assert response.status_code == 200
-
-
-async def test_a_request_id_is_kept_and_a_bad_one_replaced(platform: Platform) -> None:
-    kept = await platform.http.get("/health", headers={"X-Request-Id": "my-request:1"})
-    assert kept.headers["x-request-id"] == "my-request:1"
-    for bad in ("x" * 129, "a b", "<script>"):
-        replaced = await platform.http.get("/health", headers={"X-Request-Id": bad})
-        assert len(replaced.headers["x-request-id"]) == 36
 
 
 @pytest.mark.parametrize(
@@ -82,7 +74,7 @@ async def test_a_request_id_is_kept_and_a_bad_one_replaced(platform: Platform) -
         b"",
     ],
 )
-async def test_hostile_bodies_are_400(platform: Platform, body: bytes) -> None:
+async def test_problem_invalid_body_is_400(platform: Platform, body: bytes) -> None:
     for method, path in (("POST", "/functions"), ("PUT", "/functions/a")):
         response = await platform.http.request(method, path, content=body, headers=JSON)
         assert response.status_code == 400, response.text
@@ -90,14 +82,14 @@ async def test_hostile_bodies_are_400(platform: Platform, body: bytes) -> None:
 
 @hypothesis_settings(max_examples=60)
 @given(body=st.binary(max_size=400), path=st.sampled_from(["/functions", "/functions/echo/execute"]))
-async def test_no_body_gets_a_500(platform: Platform, body: bytes, path: str) -> None:
+async def test_problem_is_never_a_500_for_any_body(platform: Platform, body: bytes, path: str) -> None:
     response = await platform.http.post(path, content=body, headers=JSON)
     assert response.status_code < 500
 
 
 @hypothesis_settings(max_examples=60)
 @given(reference=st.text(min_size=1, max_size=80))
-async def test_no_reference_gets_a_500(platform: Platform, reference: str) -> None:
+async def test_problem_is_never_a_500_for_any_reference(platform: Platform, reference: str) -> None:
     from urllib.parse import quote
 
     response = await platform.http.get(f"/functions/{quote(reference, safe='', errors='replace')}")

@@ -1,4 +1,4 @@
-"""The execution routes: what is passed on, what is recorded, and which failures are whose."""
+"""Routes of executions: what is passed to the function, what is recorded, and which errors are answered how."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
@@ -13,23 +13,23 @@ FIELDS = {
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_an_execution_is_answered_and_recorded_exactly(platform: Platform) -> None:
+async def test_execute_answers_and_records_the_exact_json(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
-    document = '{"z": 1.0e400, "a": "\\u0000 é", "n": 12345678901234567890123, "z": 2}'
+    execution_input = '{"z": 1.0e400, "a": "\\u0000 é", "n": 12345678901234567890123, "z": 2}'
     response = await platform.http.post(
-        "/functions/echo/execute", content=f'{{ "input" :  {document} }}'.encode(), headers=JSON
+        "/functions/echo/execute", content=f'{{ "input" :  {execution_input} }}'.encode(), headers=JSON
     )
     assert response.status_code == 200
-    assert f'"output":{document},' in response.text
+    assert f'"output":{execution_input},' in response.text
     execution_id = response.text.split('"')[3]
     record = await platform.http.get(f"/executions/{execution_id}")
-    assert f'"input":{document},' in record.text
-    assert f'"output":{document},' in record.text
+    assert f'"input":{execution_input},' in record.text
+    assert f'"output":{execution_input},' in record.text
     listed = await platform.http.get("/functions/echo/executions")
-    assert f'"output":{document},' in listed.text
+    assert f'"output":{execution_input},' in listed.text
 
 
-async def test_the_answer_has_the_fields_of_the_contract(platform: Platform) -> None:
+async def test_execute_answers_the_fields_of_the_contract(platform: Platform) -> None:
     function = await platform.deploy("echo", core_wat())
     execution = await platform.execute("echo", {"a": 1})
     assert set(execution) == FIELDS
@@ -47,7 +47,7 @@ async def test_the_answer_has_the_fields_of_the_contract(platform: Platform) -> 
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"input": null}', b'{"input":{}}', b' { "input" : { } } '])
-async def test_no_input_is_an_empty_object(platform: Platform, body: bytes) -> None:
+async def test_execute_without_input_passes_an_empty_object(platform: Platform, body: bytes) -> None:
     await platform.deploy("echo", core_wat())
     response = await platform.http.post("/functions/echo/execute", content=body, headers=JSON)
     assert (response.status_code, response.json()["output"]) == (200, {})
@@ -70,7 +70,7 @@ async def test_no_input_is_an_empty_object(platform: Platform, body: bytes) -> N
         (b'{"input": ' + b"[" * 100_000, "body: nested deeper than 500 levels"),
     ],
 )
-async def test_a_bad_body_is_400_and_runs_nothing(platform: Platform, body: bytes, detail: str) -> None:
+async def test_execute_invalid_body_is_400_and_records_nothing(platform: Platform, body: bytes, detail: str) -> None:
     await platform.deploy("echo", core_wat())
     response = await platform.http.post("/functions/echo/execute", content=body, headers=JSON)
     assert response.status_code == 400
@@ -78,7 +78,7 @@ async def test_a_bad_body_is_400_and_runs_nothing(platform: Platform, body: byte
     assert (await platform.http.get("/functions/echo/executions")).json() == []
 
 
-async def test_an_input_over_its_limit_is_413(platform: Platform) -> None:
+async def test_execute_input_over_the_limit_is_413(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
     for size in ((6 << 20) + 1, 7 << 20):
         content = b'{"input":{"a":"' + b"x" * size + b'"}}'
@@ -88,16 +88,18 @@ async def test_an_input_over_its_limit_is_413(platform: Platform) -> None:
     assert (await platform.http.get("/functions/echo/executions")).json() == []
 
 
-async def test_an_input_just_within_its_limit_passes(platform: Platform) -> None:
+async def test_execute_input_just_within_the_limit_is_accepted(platform: Platform) -> None:
     await platform.deploy("size", returning_wat("1"))
-    document = b'{"a":"' + b"x" * ((6 << 20) - 8) + b'"}'
-    response = await platform.http.post("/functions/size/execute", content=b'{"input":' + document + b"}", headers=JSON)
-    # The module's memory does not hold it: the function's fault, not the request's.
+    execution_input = b'{"a":"' + b"x" * ((6 << 20) - 8) + b'"}'
+    response = await platform.http.post(
+        "/functions/size/execute", content=b'{"input":' + execution_input + b"}", headers=JSON
+    )
+    # The module's memory cannot hold it: a failure of the function, not of the request.
     assert response.status_code == 200
     assert response.json()["status"] == "FAILED"
 
 
-async def test_what_the_function_does_wrong_is_a_200_that_failed(platform: Platform) -> None:
+async def test_execute_failure_of_the_function_is_200_failed(platform: Platform) -> None:
     await platform.deploy("broken", core_wat("unreachable"))
     execution = await platform.execute("broken")
     assert (execution["status"], execution["output"]) == ("FAILED", None)
@@ -106,8 +108,8 @@ async def test_what_the_function_does_wrong_is_a_200_that_failed(platform: Platf
     assert (record["status"], record["errorMessage"]) == ("FAILED", execution["errorMessage"])
 
 
-async def test_a_function_that_is_not_ready_is_400_with_why(platform: Platform) -> None:
-    await platform.register("waiting", "export", "assemblyscript")  # nobody here compiles this language
+async def test_execute_function_that_is_not_ready_is_400_with_the_reason(platform: Platform) -> None:
+    await platform.register("waiting", "export", "assemblyscript")  # no process compiles this language
     response = await platform.http.post("/functions/waiting/execute", json={})
     detail = response.json()["detail"]
     assert response.status_code == 400
@@ -120,7 +122,7 @@ async def test_a_function_that_is_not_ready_is_400_with_why(platform: Platform) 
     assert "function.wat:1" in response.json()["detail"]
 
 
-async def test_unknown_functions_and_executions_are_404_and_bad_ids_400(platform: Platform) -> None:
+async def test_unknown_references_are_404_and_invalid_ones_400(platform: Platform) -> None:
     assert (await platform.http.post("/functions/unknown/execute", json={})).status_code == 404
     assert (await platform.http.get("/functions/unknown/executions")).status_code == 404
     assert (await platform.http.get(f"/executions/{uuid4()}")).status_code == 404
@@ -137,7 +139,7 @@ async def test_unknown_functions_and_executions_are_404_and_bad_ids_400(platform
         assert response.json()["detail"].startswith("id: ")
 
 
-async def test_executions_are_listed_newest_first_with_links_and_filter(platform: Platform) -> None:
+async def test_list_executions_paginates_newest_first_with_filter(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
     ids = [(await platform.execute("echo", {"n": number}))["id"] for number in range(5)]
     following: str | None = "/functions/echo/executions?limit=2"
@@ -152,7 +154,7 @@ async def test_executions_are_listed_newest_first_with_links_and_filter(platform
     assert (await platform.http.get("/functions/echo/executions?status=FAILED")).json() == []
 
 
-async def test_a_list_of_large_outputs_comes_in_smaller_pages(platform: Platform) -> None:
+async def test_list_executions_limits_the_bytes_of_a_page(platform: Platform) -> None:
     size = 3 << 20
     await platform.deploy("large", core_wat(f"(i64.const {(2048 << 32) | 1})", extra='(data (i32.const 2048) "1")'))
     for _ in range(5):
@@ -171,7 +173,7 @@ async def test_a_list_of_large_outputs_comes_in_smaller_pages(platform: Platform
     assert "next" in response.links
 
 
-async def test_running_is_visible_while_the_guest_runs(platform: Platform) -> None:
+async def test_list_executions_has_running_ones(platform: Platform) -> None:
     import asyncio
 
     await platform.deploy("loop", LOOP_WAT)
@@ -187,7 +189,7 @@ async def test_running_is_visible_while_the_guest_runs(platform: Platform) -> No
     assert await rows() == ["FAILED"]
 
 
-async def test_outcomes_are_durable_before_they_are_answered(platform: Platform) -> None:
+async def test_execute_outcome_is_durable_before_the_answer(platform: Platform) -> None:
     assert await platform.pool.fetchval("SHOW fsync") == "on"
     assert await platform.pool.fetchval("SHOW synchronous_commit") == "on"
     assert await platform.pool.fetchval("SHOW full_page_writes") == "on"
@@ -197,7 +199,7 @@ async def test_outcomes_are_durable_before_they_are_answered(platform: Platform)
     assert recorded == "COMPLETED"
 
 
-async def test_a_tight_loop_does_not_slow_other_requests(platform: Platform) -> None:
+async def test_execute_tight_loops_do_not_block_other_requests(platform: Platform) -> None:
     import asyncio
 
     await platform.deploy("loop", LOOP_WAT)
@@ -208,10 +210,10 @@ async def test_a_tight_loop_does_not_slow_other_requests(platform: Platform) -> 
         await platform.execute("echo")
         beside += 1
     assert {loop.result()["errorMessage"] for loop in loops} == {"time limit of 1s exceeded"}
-    assert beside >= 10  # a loop that held up the others would have let through none
+    assert beside >= 10  # a loop that blocked the others would let none through
 
 
-async def test_executing_takes_post_alone_and_says_so(platform: Platform) -> None:
+async def test_execute_accepts_only_post(platform: Platform) -> None:
     response = await platform.http.get("/functions/echo/execute")
     assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
     assert response.json()["type"] == "urn:faas:problem:method-not-allowed"
@@ -220,7 +222,7 @@ async def test_executing_takes_post_alone_and_says_so(platform: Platform) -> Non
     assert "content-length" not in response.headers
 
 
-async def test_a_body_that_does_not_say_its_length_is_413_all_the_same(platform: Platform) -> None:
+async def test_execute_body_of_unknown_length_over_the_limit_is_413(platform: Platform) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(1000):
             yield b" " * (1 << 16)

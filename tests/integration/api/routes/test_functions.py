@@ -1,4 +1,4 @@
-"""The function routes: answers, headers, errors that name the field."""
+"""Routes of functions: responses, headers, errors that name the field."""
 
 import base64
 from typing import Any
@@ -13,7 +13,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-async def test_register_answers_201_with_location_and_a_pending_function(platform: Platform) -> None:
+async def test_create_function_answers_201_with_location_and_a_pending_function(platform: Platform) -> None:
     body = {"name": "echo", "language": "wat", "source": core_wat(), "description": "gives back"}
     response = await platform.http.post("/functions", json=body)
     function = response.json()
@@ -26,14 +26,14 @@ async def test_register_answers_201_with_location_and_a_pending_function(platfor
     assert (await platform.http.get(response.headers["location"])).json()["name"] == "echo"
 
 
-async def test_a_name_is_taken_once(platform: Platform) -> None:
+async def test_create_function_with_a_taken_name_is_409(platform: Platform) -> None:
     await platform.register("echo", core_wat())
     response = await platform.http.post("/functions", json={"name": "echo", "language": "wat", "source": "x"})
     assert response.status_code == 409
     assert "'echo'" in response.json()["detail"]
 
 
-async def test_names_and_ids_address_a_function(platform: Platform) -> None:
+async def test_get_function_by_name_and_by_id(platform: Platform) -> None:
     function = await platform.register("some.Name-1_x", core_wat())
     for reference in (function["id"], function["id"].upper(), "some.Name-1_x"):
         assert (await platform.http.get(f"/functions/{reference}")).json()["id"] == function["id"]
@@ -61,7 +61,9 @@ BAD_DRAFTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "detail"), BAD_DRAFTS)
-async def test_a_bad_field_is_400_and_named(platform: Platform, change: dict[str, Any], detail: str) -> None:
+async def test_create_and_update_function_invalid_field_is_400_and_named(
+    platform: Platform, change: dict[str, Any], detail: str
+) -> None:
     body = {"name": "echo", "language": "wat", "source": core_wat(), **change}
     await platform.register("other", core_wat())
     for response in (
@@ -73,14 +75,14 @@ async def test_a_bad_field_is_400_and_named(platform: Platform, change: dict[str
 
 
 @pytest.mark.parametrize("missing", ["name", "language", "source"])
-async def test_a_missing_field_is_400_and_named(platform: Platform, missing: str) -> None:
+async def test_create_function_missing_field_is_400_and_named(platform: Platform, missing: str) -> None:
     body = {"name": "echo", "language": "wat", "source": core_wat()}
     del body[missing]
     response = await platform.http.post("/functions", json=body)
     assert (response.status_code, response.json()["detail"]) == (400, f"{missing}: is required")
 
 
-async def test_sources_have_a_limit(platform: Platform) -> None:
+async def test_create_function_source_over_the_limit_is_413(platform: Platform) -> None:
     body = {"name": "big", "language": "wat", "source": ";" * ((1 << 20) + 1)}
     response = await platform.http.post("/functions", json=body)
     assert response.status_code == 413
@@ -91,7 +93,7 @@ async def test_sources_have_a_limit(platform: Platform) -> None:
     assert (await platform.http.post("/functions", json=body)).status_code == 413
 
 
-async def test_lists_page_newest_first_with_links(platform: Platform) -> None:
+async def test_list_functions_paginates_newest_first(platform: Platform) -> None:
     names = [f"f{number}" for number in range(5)]
     for name in names:
         await platform.register(name, core_wat())
@@ -107,7 +109,7 @@ async def test_lists_page_newest_first_with_links(platform: Platform) -> None:
     assert (seen, pages) == (names[::-1], 3)
 
 
-async def test_lists_filter_and_keep_their_filter_across_pages(platform: Platform) -> None:
+async def test_list_functions_keeps_filters_across_pages(platform: Platform) -> None:
     for number in range(3):
         await platform.deploy(f"good{number}", core_wat())
     await platform.register("bad", "(module")
@@ -132,13 +134,13 @@ async def test_lists_filter_and_keep_their_filter_across_pages(platform: Platfor
         ("state=READY", "state: is not a parameter of this list"),
     ],
 )
-async def test_a_bad_query_is_400_and_named(platform: Platform, query: str, detail: str) -> None:
+async def test_list_functions_invalid_query_is_400_and_named(platform: Platform, query: str, detail: str) -> None:
     response = await platform.http.get(f"/functions?{query}")
     assert response.status_code == 400
     assert detail in response.json()["detail"]
 
 
-async def test_put_with_another_source_starts_a_new_revision(platform: Platform) -> None:
+async def test_update_function_with_another_source_starts_a_new_revision(platform: Platform) -> None:
     before = await platform.deploy("echo", core_wat())
     body = {"name": "echo", "language": "wat", "source": core_wat("(i64.const 0)")}
     response = await platform.http.put("/functions/echo", json=body)
@@ -148,7 +150,7 @@ async def test_put_with_another_source_starts_a_new_revision(platform: Platform)
     assert (after["status"], after["id"]) == ("READY", before["id"])
 
 
-async def test_put_with_the_same_source_keeps_the_status(platform: Platform) -> None:
+async def test_update_function_with_the_same_source_keeps_the_status(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
     body = {"name": "echo2", "language": "wat", "source": core_wat(), "description": "renamed"}
     response = await platform.http.put("/functions/echo", json=body)
@@ -159,7 +161,7 @@ async def test_put_with_the_same_source_keeps_the_status(platform: Platform) -> 
     assert (await platform.execute("echo2", {"a": 1}))["output"] == {"a": 1}
 
 
-async def test_put_to_a_taken_name_is_409_and_changes_nothing(platform: Platform) -> None:
+async def test_update_function_to_a_taken_name_is_409_and_changes_nothing(platform: Platform) -> None:
     await platform.deploy("one", core_wat())
     await platform.deploy("two", core_wat())
     body = {"name": "one", "language": "wat", "source": "(module)"}
@@ -167,7 +169,7 @@ async def test_put_to_a_taken_name_is_409_and_changes_nothing(platform: Platform
     assert (await platform.http.get("/functions/two")).json()["revision"] == 1
 
 
-async def test_delete_takes_the_executions_along(platform: Platform) -> None:
+async def test_delete_function_deletes_its_executions(platform: Platform) -> None:
     await platform.deploy("echo", core_wat())
     execution = await platform.execute("echo")
     response = await platform.http.delete("/functions/echo")
@@ -177,12 +179,12 @@ async def test_delete_takes_the_executions_along(platform: Platform) -> None:
     assert (await platform.http.delete("/functions/echo")).status_code == 404
 
 
-async def test_a_module_in_base64_is_a_function(platform: Platform) -> None:
+async def test_create_function_from_a_module_in_base64(platform: Platform) -> None:
     await platform.deploy("module", base64.b64encode(wat(core_wat())).decode(), "wasm")
     assert (await platform.execute("module", {"a": 1}))["output"] == {"a": 1}
 
 
-async def test_wat_diagnostics_have_line_and_column(platform: Platform) -> None:
+async def test_get_function_compile_error_has_line_and_column(platform: Platform) -> None:
     await platform.register("bad", '(module\n  (func (export "handle") (i32.cost 0)))')
     function = await platform.settled("bad")
     assert function["status"] == "FAILED"
