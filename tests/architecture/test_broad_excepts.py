@@ -12,7 +12,7 @@ BROAD = {"Exception", "BaseException"}
 # exception again need no reason.
 ALLOWED = {
     "api/invocation.py": ["a request: problems.py logs and answers what it does not know"] * 2,
-    "bootstrap.py": ["shutdown: the failure of the task was logged when it happened"],
+    "bootstrap/background_tasks.py": ["shutdown: the failure of the task was logged when it happened"],
     "compute_module/cli/pipeline.py": ["the command: prints no exception unredacted"],
     "compute_module/mock_foundry/app.py": ["a request to the mock Foundry: logged, answered with 500"],
     "compute_module/pipeline/local.py": ["a reader thread: raised again where its rows are consumed"],

@@ -12,8 +12,8 @@ import yaml
 
 from faas import settings
 from faas.cli import _COMMANDS
-from faas.units import parse_duration
 from faas.settings import Settings
+from faas.units import parse_duration
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"

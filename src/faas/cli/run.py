@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from faas import json_documents, logs, settings
-from faas.bootstrap import open_local
+from faas.bootstrap import open_local_runtime
 from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
 from faas.compile.outcome import Rejected
 from faas.errors import ConfigurationError
@@ -70,7 +70,7 @@ async def _run(
     chosen: Settings, language: str, source: str, document: bytes, repeat: int | None
 ) -> tuple[Outcome, list[float]]:
     """The last call's outcome, and the seconds that each took. A source that does not compile has made no call."""
-    async with open_local(chosen) as local:
+    async with open_local_runtime(chosen) as local:
         compiled = await local.compilers[language].compile(source)
         if isinstance(compiled, Rejected):
             return Outcome(error=compiled.diagnostics), []

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from faas.database.pool import Pool
-from faas.database.queries import SQL
+from faas.database.queries import sql_folder
 from faas.executions import queries
 from faas.executions.model import ExecutionRecord
 
@@ -25,7 +25,7 @@ WITHOUT_ROWS = {"send_heartbeat", "deregister_process"}
 def statements() -> dict[str, str]:
     """The statements by name, with positional parameters."""
     parts = re.split(
-        r"^-- name: (\w+)\((.*)\).*$", (SQL / "queries" / "executions.sql").read_text(), flags=re.MULTILINE
+        r"^-- name: (\w+)\((.*)\).*$", (sql_folder() / "queries" / "executions.sql").read_text(), flags=re.MULTILINE
     )
     found = {}
     for name, parameters, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):

@@ -13,3 +13,9 @@ class Compiler(Protocol):
 
     def state(self) -> str:
         """`UP`, `WARMING` while it gets ready, or `DOWN: why`."""
+
+    async def keep_warm(self) -> None:
+        """Keep the compiler's own worker processes started, until cancelled. Returns when there are none."""
+
+    async def close(self) -> None:
+        """Kill the compiler's own worker processes."""

@@ -55,6 +55,7 @@ class AssemblyScriptCompiler:
     """
 
     def __init__(self, *, workers: int, timeout: float, memory: int, output_limit: int) -> None:
+        self._workers = workers
         self._timeout = timeout
         self._memory = memory
         self._output_limit = output_limit
@@ -90,6 +91,10 @@ class AssemblyScriptCompiler:
     def state(self) -> str:
         """See Compiler."""
         return self.pool.state
+
+    async def keep_warm(self) -> None:
+        """Keep all worker processes started, until cancelled; see Compiler."""
+        await self.pool.keep_ready(self._workers)
 
     def _spawn(self) -> WorkerProcess:
         sandbox = node_sandbox([str(TOOLCHAIN / "worker.mjs")], memory=self._memory)

@@ -21,3 +21,9 @@ class WasmCompiler:
     def state(self) -> str:
         """See Compiler; it is the runtime's, which translates the module."""
         return self._runtime.state
+
+    async def keep_warm(self) -> None:
+        """Return at once: the worker processes are the runtime's; see Compiler."""
+
+    async def close(self) -> None:
+        """Do nothing: the worker processes are the runtime's; see Compiler."""

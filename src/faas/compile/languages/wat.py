@@ -23,6 +23,12 @@ class WatCompiler:
         """See Compiler; it is the runtime's."""
         return self._runtime.state
 
+    async def keep_warm(self) -> None:
+        """Return at once: the worker processes are the runtime's; see Compiler."""
+
+    async def close(self) -> None:
+        """Do nothing: the worker processes are the runtime's; see Compiler."""
+
 
 def _cut(line: str) -> str:
     return line if len(line) <= _LINE_LIMIT else f"{line[:_LINE_LIMIT]}…"

@@ -1,0 +1,82 @@
+"""The runtime and the compilers of a process, as its settings ask for them."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from faas.compile.languages import Compiler
+from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
+from faas.compile.languages.wasm import WasmCompiler
+from faas.compile.languages.wat import WatCompiler
+from faas.languages import Language
+from faas.runtime import Artifacts, Limits, Runtime
+from faas.settings import Settings
+
+
+class LocalRuntime(msgspec.Struct, frozen=True):
+    """The compilers and the runtime of a process without a database and a port."""
+
+    compilers: Mapping[str, Compiler]
+    runtime: Runtime
+
+
+@asynccontextmanager
+async def open_local_runtime(settings: Settings) -> AsyncIterator[LocalRuntime]:
+    """Open the runtime and all compilers. Their worker processes start with the first request."""
+    async with AsyncExitStack() as stack:
+        runtime = await open_runtime(stack, settings, cache=None)
+        yield LocalRuntime(open_compilers(stack, settings, runtime, get_args(Language)), runtime)
+
+
+async def open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Path | None) -> Runtime:
+    """Open the runtime, with `cache` as the folder of precompiled modules, until `stack` closes."""
+    limits = Limits(
+        time=settings.time_limit,
+        memory=settings.memory_limit,
+        stack=settings.stack_limit,
+        input=settings.input_limit,
+        output=settings.output_limit,
+        logs=settings.log_limit,
+    )
+    artifacts = Artifacts(
+        stack=settings.stack_limit,
+        timeout=settings.compile_timeout,
+        memory=settings.compile_memory,
+        workers=settings.compile_workers,
+        cache=cache,
+    )
+    return await stack.enter_async_context(
+        Runtime(limits, artifacts, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+    )
+
+
+def open_compilers(
+    stack: AsyncExitStack, settings: Settings, runtime: Runtime, languages: Iterable[Language]
+) -> dict[str, Compiler]:
+    """Open the compilers of `languages` until `stack` closes.
+
+    Raises ConfigurationError when a part of a compiler is not installed.
+    """
+    factories: dict[Language, Callable[[], Compiler]] = {
+        "assemblyscript": partial(_assemblyscript_compiler, settings),
+        "wat": partial(WatCompiler, runtime),
+        "wasm": partial(WasmCompiler, runtime),
+    }
+    compilers: dict[str, Compiler] = {language: factories[language]() for language in languages}
+    for compiler in compilers.values():
+        stack.push_async_callback(compiler.close)
+    return compilers
+
+
+def _assemblyscript_compiler(settings: Settings) -> AssemblyScriptCompiler:
+    find_node()  # Raises at start instead of in the first compilation.
+    return AssemblyScriptCompiler(
+        workers=settings.compile_workers,
+        timeout=settings.compile_timeout,
+        memory=settings.compile_memory,
+        output_limit=settings.compile_output_limit,
+    )

@@ -1,0 +1,47 @@
+"""The database of a process: the embedded Postgres or the one of `--database-url`, migrated."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import asyncpg
+
+from faas.database.migrations import ensure_database, migrate
+from faas.database.pool import CANNOT_CONNECT, TRANSIENT, explain, reason
+from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from faas.errors import ConfigurationError
+from faas.settings import Settings
+
+_CONNECT_TIMEOUT_SECONDS = 10
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[tuple[str, list[str]]]:
+    """Start the embedded Postgres, if it is used, and migrate the database.
+
+    Yields the URL of the database and the names of the applied migrations. Raises ConfigurationError.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.database_url:
+            url = settings.database_url
+            backup_hint = "faas backup FILE --database-url URL"
+        else:
+            backup_hint = f"faas backup FILE --data-dir {settings.data_dir}"
+            postgres = EmbeddedPostgres(settings.data_dir)
+            await postgres.start()
+            stack.push_async_callback(postgres.stop)
+            url = postgres.url
+            await ensure_database(url, DATABASE)
+        yield url, await _migrate(url, backup_hint)
+
+
+async def _migrate(url: str, backup_hint: str) -> list[str]:
+    try:
+        connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_SECONDS)
+    except CANNOT_CONNECT as error:
+        raise ConfigurationError(explain(error)) from None
+    try:
+        return await migrate(connection, way_back=backup_hint)
+    except (*TRANSIENT, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot migrate the database: {reason(error)}") from None
+    finally:
+        await connection.close()

@@ -1,0 +1,169 @@
+"""The service of a process: its application and everything behind it.
+
+A process opens these connection pools; `--database-pool` is the size of the first. The listener holds one connection
+more, outside the pools.
+
+| pool | connections | roles |
+|---|---|---|
+| requests and consumers | 16 | all, api, compiler |
+| heartbeat | 1 | all, api, compiler |
+| starts of executions | 1 | all, api |
+| ends of executions | 2 | all, api |
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import msgspec
+import structlog
+from litestar.types import ASGIApp
+from uuid_utils.compat import uuid7
+
+from faas.api.application import create_application, create_compiler_application
+from faas.api.invocation import InvocationHandler
+from faas.bootstrap.background_tasks import run_consumer, run_in_background
+from faas.bootstrap.compilers import open_compilers, open_runtime
+from faas.bootstrap.database import open_database
+from faas.compile.languages import Compiler
+from faas.compile.worker import CompilationJobs
+from faas.database.pool import Pool, open_pool
+from faas.errors import ConfigurationError, DatabaseUnavailable
+from faas.executions.liveness import HeartbeatMonitor
+from faas.executions.recorder import ExecutionRecorder, open_recorder
+from faas.executions.retry import RetryBuffer
+from faas.executions.service import ExecutionService
+from faas.functions.compile_results import CompilationResults
+from faas.functions.service import Functions
+from faas.health import HealthChecker
+from faas.queue import messages
+from faas.queue.consumer import Consumer
+from faas.queue.listener import Listener
+from faas.runtime import Runtime
+from faas.server.fast_path import FastPathProtocol
+from faas.server.limits import LimitedHttpProtocol
+from faas.server.shutdown import GracefulShutdown
+from faas.settings import Role, Settings
+
+log = structlog.get_logger()
+
+# The queues that a process of each role consumes. Heartbeat, health and metrics belong to every role.
+_QUEUES_BY_ROLE: dict[Role, list[str]] = {
+    "all": [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS],
+    "api": [messages.COMPILATION_RESULTS],
+    "compiler": [messages.COMPILATION_JOBS],
+}
+_RESULT_CONCURRENCY = 4  # compilation results applied at the same time
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A running service: the ASGI application and the HTTP protocol to serve it with, the runtime, which a shutdown
+    may interrupt, and the URL of the database."""
+
+    application: ASGIApp
+    protocol: Callable[..., asyncio.Protocol]
+    runtime: Runtime
+    database_url: str
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, shutdown: GracefulShutdown | None = None) -> AsyncIterator[Service]:
+    """Open a service, and stop its components in reverse order at the end. Raises ConfigurationError.
+
+    Executions in flight are drained until the deadline of `shutdown`.
+    """
+    shutdown = shutdown or GracefulShutdown(settings.shutdown_grace)
+    if settings.role == "compiler" and not settings.database_url:
+        raise ConfigurationError("the role compiler needs --database-url: the Postgres that the other processes use")
+    async with AsyncExitStack() as stack:
+        url, _ = await stack.enter_async_context(open_database(settings))
+        pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
+        runtime = await open_runtime(stack, settings, cache=settings.data_dir / "artifacts")
+        stack.callback(shutdown.finish)
+        await run_in_background(stack, runtime.processes.keep_ready(), "precompiler-keep-warm")
+        process_id = uuid7()
+        # The heartbeat has its own connection: a busy pool must not make this process look dead to its peers.
+        heartbeat_monitor = HeartbeatMonitor(await stack.enter_async_context(open_pool(url, 1)), process_id)
+        await heartbeat_monitor.heartbeat()
+        stack.push_async_callback(_deregister, heartbeat_monitor)
+        await run_in_background(stack, heartbeat_monitor.run(), "heartbeat")
+        listener = Listener(url, _QUEUES_BY_ROLE[settings.role])
+        await run_in_background(stack, listener.run(), "listener")
+        consumers: dict[str, Consumer] = {}
+        if messages.COMPILATION_RESULTS in _QUEUES_BY_ROLE[settings.role]:
+            consumers[messages.COMPILATION_RESULTS] = _results_consumer(settings, pool, runtime, listener)
+        compilers: dict[str, Compiler] = {}
+        if messages.COMPILATION_JOBS in _QUEUES_BY_ROLE[settings.role]:
+            compilers = open_compilers(stack, settings, runtime, settings.languages)
+            for language, compiler in compilers.items():
+                await run_in_background(stack, compiler.keep_warm(), f"compiler-keep-warm:{language}")
+            consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
+        for queue, consumer in consumers.items():
+            await run_consumer(stack, queue, consumer)
+
+        health = HealthChecker(settings.role, pool, listener, consumers, compilers, runtime)
+        protocol: Callable[..., asyncio.Protocol] = LimitedHttpProtocol
+        if settings.role == "compiler":
+            application = create_compiler_application(check_health=health.check, update_metrics=health.update_gauges)
+        else:
+            recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
+            executions = await _open_executions(stack, settings, pool, runtime, recorder)
+            stack.push_async_callback(_drain, executions, shutdown)
+            invocations = InvocationHandler(executions)
+            protocol = partial(FastPathProtocol, invocations=invocations)
+            application = create_application(
+                functions_service=Functions(pool, settings.languages),
+                executions_service=executions,
+                invocations=invocations,
+                check_health=health.check,
+                update_metrics=health.update_gauges,
+                input_limit=settings.input_limit,
+            )
+        yield Service(application, protocol, runtime, url)
+
+
+async def _open_executions(
+    stack: AsyncExitStack, settings: Settings, pool: Pool, runtime: Runtime, recorder: ExecutionRecorder
+) -> ExecutionService:
+    retry_buffer = RetryBuffer(recorder)
+    stack.push_async_callback(retry_buffer.flush)
+    await run_in_background(stack, retry_buffer.run(), "retry-buffer")
+    return ExecutionService(pool, runtime, recorder, retry_buffer, settings.max_in_flight)
+
+
+async def _drain(executions: ExecutionService, shutdown: GracefulShutdown) -> None:
+    await executions.drain(shutdown.remaining_seconds())
+
+
+def _results_consumer(settings: Settings, pool: Pool, runtime: Runtime, listener: Listener) -> Consumer:
+    return Consumer(
+        pool,
+        messages.COMPILATION_RESULTS,
+        CompilationResults(pool, runtime),
+        listener.event(messages.COMPILATION_RESULTS),
+        concurrency=_RESULT_CONCURRENCY,
+        visibility_timeout=settings.visibility_timeout,
+        poll_interval=settings.poll_interval,
+    )
+
+
+def _jobs_consumer(
+    settings: Settings, pool: Pool, runtime: Runtime, listener: Listener, compilers: dict[str, Compiler]
+) -> Consumer:
+    return Consumer(
+        pool,
+        messages.COMPILATION_JOBS,
+        CompilationJobs(pool, runtime, compilers, settings.compile_output_limit),
+        listener.event(messages.COMPILATION_JOBS),
+        concurrency=settings.compile_workers,
+        visibility_timeout=settings.visibility_timeout,
+        poll_interval=settings.poll_interval,
+    )
+
+
+async def _deregister(heartbeat_monitor: HeartbeatMonitor) -> None:
+    try:
+        await heartbeat_monitor.deregister()
+    except DatabaseUnavailable as error:
+        log.warning("heartbeat.deregister_failed", error=str(error))
