@@ -27,7 +27,7 @@ from faas.database.postgres.server import EmbeddedPostgres
 from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
-from faas.runtime import Artifacts, Limits, Runtime
+from faas.runtime import Limits, Precompiler, Runtime
 from faas.settings import Settings
 from tests.helpers.support import Platform, free_port, replaced_database
 
@@ -190,8 +190,8 @@ async def patient_runtime() -> AsyncIterator[Runtime]:
 
 def _runtime(*, time: float) -> Runtime:
     limits = Limits(time=time, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
-    artifacts = Artifacts(stack=limits.stack, timeout=60, memory=2 << 30, workers=2)
-    return Runtime(limits, artifacts, threads=16, cached_modules=64)
+    precompiler = Precompiler(stack=limits.stack, timeout=60, memory=2 << 30, workers=2)
+    return Runtime(limits, precompiler, threads=16, cached_modules=64)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class HealthChecker(msgspec.Struct, frozen=True):
         }
         toolchains = {language: compiler.state() for language, compiler in self.compilers.items()}
         if not toolchains:  # Without compilers, modules are still precompiled: of results, and before first executions.
-            toolchains = {"compiler": "OFF", "wasm": self.runtime.state}
+            toolchains = {"compiler": "OFF", "wasm": self.runtime.precompiler_state}
         required = [database, *consumers.values(), *toolchains.values()]
         status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in required) else "UP"
         consumers["listener"] = "UP" if self.listener.connected else "DOWN: falling back to polling"

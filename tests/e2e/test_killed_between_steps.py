@@ -167,7 +167,7 @@ async def test_killed_while_executing(database_url: str) -> None:
         killed = await start_server(*settings(database_url))
         async with client_of(killed, database_url) as platform:
             if function == "echo":
-                await freeze_compilers(killed, "precompiler.py")  # it waits for the native code
+                await freeze_compilers(killed, "precompile/worker.py")  # it waits for the native code
             executing = asyncio.create_task(platform.execute(function, {"stop": name}))
             await eventually(partial(begun, platform, name))
             killed.process.send_signal(signal.SIGKILL)

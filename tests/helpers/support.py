@@ -19,7 +19,7 @@ ECHO_TS = "export function handle(input: string): string { return input; }"
 
 
 def core_wat(body: str = "", *, memory: str = "1 2000", extra: str = "", alloc: str = "(i32.const 1024)") -> str:
-    """A module by the core convention whose `handle` is `body`; by default it returns its input."""
+    """Return a module of the core convention in the text format. `handle` is `body`; by default it returns its input."""
     body = body or (
         "(i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))"
     )
@@ -31,13 +31,13 @@ def core_wat(body: str = "", *, memory: str = "1 2000", extra: str = "", alloc: 
 
 
 def returning_wat(text: str) -> str:
-    """A core module that returns `text` (ASCII) whatever it is given."""
+    """Return a core module in the text format that outputs `text` (ASCII) for every input."""
     escaped = "".join(f"\\{byte:02x}" for byte in text.encode())
     return core_wat(f"(i64.const {(2048 << 32) | len(text)})", extra=f'(data (i32.const 2048) "{escaped}")')
 
 
 def wat(text: str) -> bytes:
-    """Assembled."""
+    """Assemble a module in the text format."""
     return bytes(wasmtime.wat2wasm(text))
 
 

@@ -13,7 +13,7 @@ from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_n
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.languages import Language
-from faas.runtime import Artifacts, Limits, Runtime
+from faas.runtime import Limits, Precompiler, Runtime
 from faas.settings import Settings
 
 
@@ -42,7 +42,7 @@ async def open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Path
         output=settings.output_limit,
         logs=settings.log_limit,
     )
-    artifacts = Artifacts(
+    precompiler = Precompiler(
         stack=settings.stack_limit,
         timeout=settings.compile_timeout,
         memory=settings.compile_memory,
@@ -50,7 +50,7 @@ async def open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Path
         cache=cache,
     )
     return await stack.enter_async_context(
-        Runtime(limits, artifacts, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+        Runtime(limits, precompiler, threads=settings.max_in_flight, cached_modules=settings.module_cache)
     )
 
 

@@ -1,8 +1,8 @@
-"""The wasm runtime: one engine, a cache of compiled modules, a fresh sandboxed instance for every call."""
+"""The WebAssembly runtime: one engine, a cache of precompiled modules, and a fresh instance for every execution."""
 
 from faas.runtime.limits import Limits
 from faas.runtime.outcome import Outcome
-from faas.runtime.precompile.client import Artifacts
+from faas.runtime.precompile.client import Precompiler
 from faas.runtime.runtime import Runtime
 
-__all__ = ["Artifacts", "Limits", "Outcome", "Runtime"]
+__all__ = ["Limits", "Outcome", "Precompiler", "Runtime"]

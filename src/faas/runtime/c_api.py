@@ -1,12 +1,13 @@
-"""wasmtime's C API for the one path that every execution takes; everything else goes through the `wasmtime` package.
+"""wasmtime's C API for the path of every execution. Everything else goes through the Python package `wasmtime`.
 
-The package's own call path (ctypes, a Python object for each export and value) costs several times what the guest
-does. cffi calls the same library, of which there is one copy in the process: what the package has made, an engine or a
-linked module, is handed over as an address. The declarations are those of wasmtime's `extern.h`, `instance.h`,
-`store.h` and `val.h` (https://docs.wasmtime.dev/c-api/); `check_layouts` holds them to the package's.
+The package's own call path (ctypes, with a Python object for each export and value) costs several times what the guest
+does. cffi calls the same shared library, which the process has loaded once, so objects that the package has made, such
+as an engine or a linked module, are passed as addresses. The declarations are those of wasmtime's `extern.h`,
+`instance.h`, `store.h` and `val.h` (https://docs.wasmtime.dev/c-api/); `check_layouts` compares them with the package's
+when this module is imported.
 
-The engine allocates from a pool: the address space of every instance that can be in flight is reserved once, and a
-slot's memory is cleared instead of unmapped.
+The engine uses the pooling allocator: the address space of every instance that can be in flight is reserved once, and
+the memory of a slot is cleared instead of unmapped.
 """
 
 import ctypes
@@ -34,7 +35,7 @@ typedef struct {
 } wasmtime_extern_t;
 typedef union { int32_t i32; uint64_t u64; uint8_t v128[16]; } wasmtime_val_raw_t;
 
-// All that one call needs in memory, made at once. Its parts are handed on as `char *` to where they lie.
+// All the memory of one call in one allocation. Its parts are passed as `char *` to their offsets.
 typedef struct {
     wasmtime_instance_t instance;
     void *trap;
@@ -48,7 +49,7 @@ void wasmtime_store_delete(void *store);
 void wasmtime_store_limiter(
     void *store, int64_t memory_size, int64_t table_elements, int64_t instances, int64_t tables, int64_t memories);
 void wasmtime_context_set_epoch_deadline(void *context, uint64_t ticks);
-void *wasmtime_instance_pre_instantiate(void *ready, void *context, char *instance, char *trap);
+void *wasmtime_instance_pre_instantiate(void *instance_pre, void *context, char *instance, char *trap);
 bool wasmtime_instance_export_get(
     void *context, char *instance, const char *name, size_t length, char *item);
 void *wasmtime_func_call_unchecked(
@@ -58,42 +59,43 @@ size_t wasmtime_memory_data_size(void *context, char *memory);
 """)
 lib: Any = ffi.dlopen(_ffi.dll._name)
 
-_TABLES = 16  # of one instance; the store's limiter says the same
-_TABLE_ELEMENTS = 100_000
-_INSTANCE_SIZE = 16 << 20  # bytes of an instance's own record: a module with 100,000 functions and exports fits
-_KEPT = 64 << 10  # bytes of a slot that are cleared by writing zeros: cheaper than giving the pages back to the kernel
-_GIVEN_BACK_TOGETHER = 4  # slots: pages given back slot by slot interrupt the other processors each time
+MAX_TABLES = 16  # of one instance
+MAX_TABLE_ELEMENTS = 100_000
+MAX_INSTANCE_BYTES = 16 << 20  # of wasmtime's own record of an instance: enough for 100,000 functions and exports
+POOL_SLOT_KEEP_BYTES = 64 << 10  # cleared by writing zeros, which is cheaper than returning the pages to the kernel
+DECOMMIT_BATCH_SLOTS = 4  # returning the pages of each slot on its own interrupts the other processors each time
 
 
-class Unusable(Exception):
-    """The module cannot be instantiated, or the guest trapped: `cause` is the package's own exception."""
+class CallFailed(Exception):
+    """Raised when a module cannot be instantiated or a guest traps. `cause` is the package's own exception."""
 
     def __init__(self, cause: wasmtime.Trap | wasmtime.WasmtimeError) -> None:
         super().__init__()
         self.cause = cause
 
 
-def pooled(config: wasmtime.Config, *, instances: int, memory: int) -> wasmtime.Config:
-    """`config` with a pool for so many `instances` at once, each with up to `memory` bytes of linear memory.
+def with_pooling_allocator(config: wasmtime.Config, *, instances: int, memory: int) -> wasmtime.Config:
+    """Add a pool for `instances` at once, each with up to `memory` bytes of linear memory, to `config` and return it.
 
-    Without a pool where address space is limited (`ulimit -v`): the engine could not be made. Calls are then slower.
+    Where address space is limited (`ulimit -v`), `config` is returned without a pool, because no engine could be made
+    with it. Executions are slower then.
     """
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-        log.warning("runtime.no_pool", reason="the address space of this process is limited")
+        log.warning("instance_pool.disabled", reason="the address space of this process is limited")
         return config
     pool = _bindings.wasmtime_pooling_allocation_config_new()
     try:
         for name, value in {
             "total_core_instances": instances,
             "total_memories": instances,
-            "total_tables": instances * _TABLES,
-            "max_tables_per_module": _TABLES,
-            "table_elements": _TABLE_ELEMENTS,
+            "total_tables": instances * MAX_TABLES,
+            "max_tables_per_module": MAX_TABLES,
+            "table_elements": MAX_TABLE_ELEMENTS,
             "max_memory_size": memory,
-            "max_core_instance_size": _INSTANCE_SIZE,
-            "linear_memory_keep_resident": _KEPT,
-            "table_keep_resident": _KEPT,
-            "decommit_batch_size": _GIVEN_BACK_TOGETHER,
+            "max_core_instance_size": MAX_INSTANCE_BYTES,
+            "linear_memory_keep_resident": POOL_SLOT_KEEP_BYTES,
+            "table_keep_resident": POOL_SLOT_KEEP_BYTES,
+            "decommit_batch_size": DECOMMIT_BATCH_SLOTS,
         }.items():
             getattr(_bindings, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
         _bindings.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
@@ -102,24 +104,24 @@ def pooled(config: wasmtime.Config, *, instances: int, memory: int) -> wasmtime.
     return config
 
 
-def address(pointer: Any) -> Any:
-    """A ctypes pointer of the package as a `void *` here. It does not keep what it points to alive."""
+def address_of(pointer: Any) -> Any:
+    """Convert a ctypes pointer of the package to a `void *` of cffi. It does not keep the object alive."""
     return ffi.cast("void *", ctypes.cast(pointer, ctypes.c_void_p).value or 0)
 
 
 def new_store(engine: Any, memory: int) -> Any:
-    """A store whose guest has one instance, and one memory of up to `memory` bytes. The caller deletes it."""
+    """Make a store for one instance with one memory of up to `memory` bytes. The caller must delete it."""
     store = lib.wasmtime_store_new(engine, ffi.NULL, ffi.NULL)
-    lib.wasmtime_store_limiter(store, memory, _TABLE_ELEMENTS, 1, _TABLES, 1)
+    lib.wasmtime_store_limiter(store, memory, MAX_TABLE_ELEMENTS, 1, MAX_TABLES, 1)
     return store
 
 
-def fail(error: Any, trap: Any) -> NoReturn:
-    """Raise Unusable for what a call gave: an error, or else a trap. Either is then the exception's to free."""
+def raise_failure(error: Any, trap: Any) -> NoReturn:
+    """Raise CallFailed for the error or the trap that a call returned. The exception owns and frees it."""
     if error:
         raised = wasmtime.WasmtimeError._from_ptr(_pointer(error, _ffi.wasmtime_error_t))
-        raise Unusable(raised)
-    raise Unusable(wasmtime.Trap._from_ptr(_pointer(trap, _ffi.wasm_trap_t)))
+        raise CallFailed(raised)
+    raise CallFailed(wasmtime.Trap._from_ptr(_pointer(trap, _ffi.wasm_trap_t)))
 
 
 def _pointer(pointer: Any, kind: Any) -> Any:
@@ -127,7 +129,10 @@ def _pointer(pointer: Any, kind: Any) -> Any:
 
 
 def check_layouts() -> None:
-    """Raise TypeError when the package's structures are not those declared above: then it is a version to refuse."""
+    """Raise TypeError when the package's structures differ in size from those declared above.
+
+    Another version of the package may have changed them; it must be refused, because it would corrupt memory.
+    """
     for name in ("instance", "func", "memory", "table", "global", "extern", "val_raw"):
         ours = ffi.sizeof(f"wasmtime_{name}_t")
         theirs = ctypes.sizeof(getattr(_bindings, f"wasmtime_{name}"))

@@ -1,7 +1,7 @@
-"""What host functions know of the call they serve: found by thread, because one thread runs one call at a time.
+"""The context of host functions: the execution that they serve. Found by thread, as a thread runs one guest at a time.
 
-Host functions must not raise. wasmtime-py hands their exceptions on through one variable of the process, so with
-several threads an exception surfaces in another call, or nowhere. `guarded` records instead.
+Host functions must not raise. wasmtime-py passes their exceptions on through one variable of the process, so with
+several threads an exception surfaces in another call or is lost. `guarded` records it in the context instead.
 """
 
 import threading
@@ -9,76 +9,80 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_here = threading.local()
+_thread = threading.local()
 
-# Host calls of one execution: these many as fast as they come, then with a pause (seconds) each, then with a long one.
-_FREE_CALLS, _PAUSE = 2_000, 0.0005
-_MANY_CALLS, _LONG_PAUSE = 10_000, 0.005
+# Host functions hold the GIL, which the event loop and the other guests need too. So a guest that calls them very often
+# is throttled: after the first number of calls each call sleeps for a short time, after the second for a longer one.
+_UNTHROTTLED_CALLS, _THROTTLE_SECONDS = 2_000, 0.0005
+_MANY_CALLS, _LONG_THROTTLE_SECONDS = 10_000, 0.005
 
 
-class Session:
-    """One call: what the guest printed, why it aborted, and what broke in the host meanwhile."""
+class HostContext:
+    """One execution as host functions see it: its logs, why it aborted, and the error of a host function.
+
+    As a context manager, it is the current context of its thread.
+    """
 
     def __init__(self, log_limit: int) -> None:
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
-        self.log_room = log_limit
+        self.log_space = log_limit  # characters left
         self._lines: list[str] = []
-        self._cut = False
-        self._calls = 0
+        self._truncated = False
+        self._host_calls = 0
         self._started = time.perf_counter()
 
-    def __enter__(self) -> "Session":
-        _here.session = self
+    def __enter__(self) -> "HostContext":
+        _thread.context = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        _here.session = None
+        _thread.context = None
 
-    def pace(self) -> None:
-        """Slow a guest down that does nothing but call us: host functions hold the GIL, which the others need too."""
-        self._calls += 1
-        if self._calls > _FREE_CALLS:
-            time.sleep(_PAUSE if self._calls < _MANY_CALLS else _LONG_PAUSE)
+    def throttle(self) -> None:
+        """Count a call of a host function, and sleep when there were very many."""
+        self._host_calls += 1
+        if self._host_calls > _UNTHROTTLED_CALLS:
+            time.sleep(_THROTTLE_SECONDS if self._host_calls < _MANY_CALLS else _LONG_THROTTLE_SECONDS)
 
     @property
     def logs(self) -> str | None:
-        """Everything printed, a line each, without NUL; None when nothing was."""
-        lines = [*self._lines, "… cut: the log limit is reached"] if self._cut else self._lines
+        """The printed lines without NUL characters, or None when nothing was printed."""
+        lines = [*self._lines, "… cut: the log limit is reached"] if self._truncated else self._lines
         return "\n".join(lines).replace("\0", "\\u0000") or None
 
     def log(self, level: str, text: str) -> None:
-        """Keep a line, as far as there is room."""
+        """Keep a line, or its beginning when the log limit is reached."""
         line = text if level == "log" else f"{level}: {text}"
-        if len(line) >= self.log_room:  # each line costs one more, its end: blank ones fill the room too
-            line, self._cut = line[: self.log_room], True
-        if self.log_room:
+        if len(line) >= self.log_space:  # the end of a line counts too, so that empty lines are limited as well
+            line, self._truncated = line[: self.log_space], True
+        if self.log_space:
             self._lines.append(line)
-        self.log_room = max(0, self.log_room - len(line) - 1)
+        self.log_space = max(0, self.log_space - len(line) - 1)
 
-    def time_label(self, label: str) -> None:
-        """console.time and its like: the time since the call began."""
+    def log_elapsed(self, label: str) -> None:
+        """Print the time since the execution began, for console.time and its relatives."""
         self.log("time", f"{label}: {self.elapsed_ms():.3f} ms")
 
     def elapsed_ms(self) -> float:
-        """Milliseconds since the call began."""
+        """Return the milliseconds since the execution began."""
         return (time.perf_counter() - self._started) * 1000
 
 
-def current() -> Session:
-    """The call that this thread runs."""
-    session: Session = _here.session
-    return session
+def current() -> HostContext:
+    """Return the context of the execution that this thread runs."""
+    context: HostContext = _thread.context
+    return context
 
 
-def guarded(host: Callable[..., Any], default: float | None) -> Callable[..., Any]:
-    """`host`, made safe to call from wasm: what it raises is recorded, and `default` is returned."""
+def guarded(function: Callable[..., Any], default: float | None) -> Callable[..., Any]:
+    """Wrap a host function so that it never raises: its exception is recorded, and `default` is returned."""
 
     def call(caller: Any, *arguments: Any) -> Any:
         try:
-            current().pace()
-            return host(caller, *arguments)
-        except BaseException as error:  # noqa: BLE001 - nothing may travel through wasmtime-py (see above)
+            current().throttle()
+            return function(caller, *arguments)
+        except BaseException as error:  # noqa: BLE001 - no exception may pass through wasmtime-py (see above)
             current().host_error = error
             return default
 

@@ -1,10 +1,10 @@
-"""What one call may use."""
+"""The limits of one guest."""
 
 import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one call: `time` in seconds, the others in bytes."""
+    """What one execution may use: `time` in seconds, everything else in bytes."""
 
     time: float
     memory: int

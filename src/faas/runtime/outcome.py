@@ -1,12 +1,12 @@
-"""What became of one call."""
+"""The result of one guest."""
 
 import msgspec
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Either `output`, a JSON document as the guest wrote it, or `error`, which tells the author what to do.
+    """Either `output`, a JSON document exactly as the guest wrote it, or `error`, a message for the function's author.
 
-    `logs` is what the guest printed. The three are as they should be recorded: text without NUL.
+    `logs` is what the guest printed. All three are ready to be recorded: their text has no NUL characters.
     """
 
     output: bytes | None = None
@@ -15,4 +15,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuestFault(Exception):
-    """The guest broke its calling convention; the message says how."""
+    """Raised when a guest violates its calling convention. The message is for the function's author."""

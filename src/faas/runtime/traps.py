@@ -1,4 +1,4 @@
-"""What a trap means, in words that tell the function's author what to do."""
+"""Messages for the function's author about traps and failed instantiations."""
 
 import wasmtime
 
@@ -15,56 +15,58 @@ _CODES: dict[wasmtime.TrapCode | None, str] = {
     wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer division by zero",
     wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "a number that does not fit was converted to an integer",
 }
-_FRAMES_SHOWN = 5
-_NAME_SHOWN = 200  # characters; a module may name a function with megabytes
+_MAX_FRAMES_SHOWN = 5
+_MAX_NAME_SHOWN = 200  # characters; a hostile module may have names of megabytes
 
 
-def explain(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memory_size: int) -> str:
-    """One message for `error`. `memory_size` is the guest's memory in bytes when it ended."""
+def describe_failure(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memory_size: int) -> str:
+    """Return the message for `error`. `memory_size` is the size of the guest's memory in bytes when it ended."""
     if not isinstance(error, wasmtime.Trap):
-        return _explain_instantiation(str(error), limits)
+        return _describe_instantiation(str(error), limits)
     code = error.trap_code
     if code == wasmtime.TrapCode.INTERRUPT:
         return f"time limit of {format_duration(limits.time)} exceeded"
     if code == wasmtime.TrapCode.STACK_OVERFLOW:
-        return f"stack limit of {format_size(limits.stack)} exceeded{_where(error)}"
+        return f"stack limit of {format_size(limits.stack)} exceeded{_call_path(error)}"
     if code == wasmtime.TrapCode.UNREACHABLE and _ran_out_of_memory(error, limits, memory_size):
-        return f"memory limit of {format_size(limits.memory)} exceeded{_where(error)}"
+        return f"memory limit of {format_size(limits.memory)} exceeded{_call_path(error)}"
     if code == wasmtime.TrapCode.UNREACHABLE and _innermost(error).startswith("~lib/json-as/assembly/deserialize/"):
-        return f"trap: JSON.parse met a document that does not fit the type it was given{_where(error)}"
-    return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_where(error)}"
+        return f"trap: JSON.parse met a document that does not fit the type it was given{_call_path(error)}"
+    return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_call_path(error)}"
 
 
 def is_interrupt(error: wasmtime.Trap | wasmtime.WasmtimeError) -> bool:
-    """Whether the guest's deadline ended it."""
+    """Return True if the guest was ended by its deadline."""
     return isinstance(error, wasmtime.Trap) and error.trap_code == wasmtime.TrapCode.INTERRUPT
 
 
 def _ran_out_of_memory(trap: wasmtime.Trap, limits: Limits, memory_size: int) -> bool:
-    """A refused memory.grow does not trap; the guest's runtime does, with `unreachable`, when it cannot allocate.
+    """Return True if the guest trapped because it could not allocate memory.
 
-    Told by the trap's place, AssemblyScript's allocator, or by a memory that could not double any more.
+    A refused memory.grow does not trap by itself: the guest's own runtime then executes `unreachable`. It is recognized
+    by the function that trapped, AssemblyScript's allocator, or by a memory that could not be doubled any more.
     """
     return _innermost(trap).startswith("~lib/rt/") or memory_size * 2 > limits.memory
 
 
 def _innermost(trap: wasmtime.Trap) -> str:
-    """The name of the function that trapped; empty where the module keeps no names."""
+    """Return the name of the function that trapped, empty where the module has no names."""
     frames = trap.frames
     return (frames[0].func_name or "") if frames else ""
 
 
-def _explain_instantiation(message: str, limits: Limits) -> str:
+def _describe_instantiation(message: str, limits: Limits) -> str:
     first = message.strip().splitlines()[-1].strip()
     if "memory" in message and ("minimum byte size" in message or "memory limits" in message):
         return f"memory limit of {format_size(limits.memory)} exceeded: the module asks for more to begin with"
     return f"the module cannot be started: {first}"
 
 
-def _where(trap: wasmtime.Trap) -> str:
+def _call_path(trap: wasmtime.Trap) -> str:
+    """Return " in f, called by g" for the innermost functions of the trap, or an empty string."""
     names: list[str] = []
     for frame in trap.frames:
-        name = (frame.func_name or f"function {frame.func_index}").removeprefix("export:")[:_NAME_SHOWN]
-        if not names or names[-1] != name:  # a recursion is one line
+        name = (frame.func_name or f"function {frame.func_index}").removeprefix("export:")[:_MAX_NAME_SHOWN]
+        if not names or names[-1] != name:  # a recursion is shown once
             names.append(name)
-    return f" in {', called by '.join(names[:_FRAMES_SHOWN])}" if names else ""
+    return f" in {', called by '.join(names[:_MAX_FRAMES_SHOWN])}" if names else ""

@@ -92,8 +92,8 @@ FAILING = {
         "abort: input is short in function.ts(2,1)",
     ),
     "index": ("return [input][input.length];", "abort: Index out of range in ~lib/array.ts("),
-    "null": ("return changetype<string>(0);", "handle returned null, which is no string"),
-    "no string": ("return changetype<string>([1, 2]);", "handle returned something that is no string"),
+    "null": ("return changetype<string>(0);", "handle returned null, which is not a string"),
+    "no string": ("return changetype<string>([1, 2]);", "handle returned a value that is not a string"),
     "no JSON": (
         'return "hello";',
         "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: hello",

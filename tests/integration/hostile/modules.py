@@ -1,8 +1,8 @@
 """Modules that try to take more than they may, to reach what is not theirs, or to hold others up."""
 
+from tests.helpers.guests import assemblyscript_module as module
 from tests.helpers.support import core_wat, returning_wat
 from tests.integration.hostile.outcomes import Hostile, completes, fails, refused
-from tests.unit.runtime.test_assemblyscript_abi import module
 
 _ECHO = "(i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))"
 _ZERO = "(i64.const 0)"
@@ -295,14 +295,14 @@ LIES = {
         )
     ),
     "AssemblyScript: a string at the end of memory": fails(
-        module("(i32.const 131072)"), "handle returned something that is no string"
+        module("(i32.const 131072)"), "handle returned a value that is not a string"
     ),
-    "AssemblyScript: a string behind the memory": fails(module("(i32.const 131081)"), "which is no string"),
+    "AssemblyScript: a string behind the memory": fails(module("(i32.const 131081)"), "which is not a string"),
     "AssemblyScript: an odd length": fails(
         module(
             "(i32.store (i32.const 1016) (i32.const 2)) (i32.store (i32.const 1020) (i32.const 3)) (i32.const 1024)"
         ),
-        "handle returned something that is no string",
+        "handle returned a value that is not a string",
     ),
     "AssemblyScript: a length of 4 GiB": fails(
         module(
@@ -314,10 +314,10 @@ LIES = {
         module(
             "(i32.store (i32.const 1016) (i32.const 2)) (i32.store (i32.const 1020) (i32.const 262144)) (i32.const 1024)"
         ),
-        "handle returned something that is no string",
+        "handle returned a value that is not a string",
     ),
     "AssemblyScript: handle returns its own header": fails(
-        module("(i32.const 8)"), "handle returned something that is no string"
+        module("(i32.const 8)"), "handle returned a value that is not a string"
     ),
 }
 
@@ -446,5 +446,5 @@ SLOW = refused(
     + "$a " * 140_000
     + "end " * 48_001
     + "))",
-    "translating the module exceeded the time limit of 1s",
+    "native compilation exceeded the time limit of 1s",
 )

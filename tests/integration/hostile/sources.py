@@ -115,7 +115,7 @@ SOURCES: dict[str, Hostile] = {
     "a pointer out of nowhere": fails(
         handle("store<i32>(0xfffffff0, 1); return input;"), "trap: memory access out of bounds"
     ),
-    "a string out of nowhere": fails(handle("return changetype<string>(0x7ffffff0);"), "which is no string"),
+    "a string out of nowhere": fails(handle("return changetype<string>(0x7ffffff0);"), "which is not a string"),
     "a string with a length that lies": fails(
         handle("store<i32>(changetype<usize>(input) - 4, 0x7ffffffe); return input;"),
         "output limit of 1 MiB exceeded",

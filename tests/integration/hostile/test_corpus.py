@@ -13,7 +13,7 @@ from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import Compiled, Rejected
-from faas.runtime import Artifacts, Limits, Outcome, Runtime
+from faas.runtime import Limits, Outcome, Precompiler, Runtime
 from faas.sandbox import WorkerPool
 from tests.helpers.server import processes_of
 from tests.helpers.support import core_wat, wat
@@ -63,7 +63,7 @@ def confined() -> set[int]:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if b"worker.mjs" in command or b"precompiler.py" in command:
+        if b"worker.mjs" in command or b"precompile/worker.py" in command:
             found.add(pid)
     return found
 
@@ -78,11 +78,11 @@ async def nothing_is_left(runtime: Runtime, compiler: AssemblyScriptCompiler) ->
     """After the last of them the process is as it was: it answers, and keeps neither memory nor processes."""
     assert await run(runtime, ECHO) == Outcome(output=b"{}")
     others, before = confined(), resident()
-    pools: list[WorkerPool] = [compiler.pool, runtime._artifacts.pool]
+    pools: list[WorkerPool] = [compiler.pool, runtime.precompiler_pool]
     own = {process.pid for pool in pools for process in pool.processes}
     yield
     assert await run(runtime, ECHO, b'{"still": "here"}') == Outcome(output=b'{"still": "here"}')
-    assert runtime._running == 0
+    assert runtime.epoch_ticker.active_guests == 0
     assert resident() - before < GROWTH
     now = {process.pid for pool in pools for process in pool.processes}
     assert confined() - (others - own) <= now
@@ -107,13 +107,13 @@ async def test_a_source_ends_as_it_must(runtime: Runtime, compiler: AssemblyScri
 
 
 async def test_what_takes_too_long_to_compile_is_ended() -> None:
-    """The assembler and the translation to native code have a time limit too, and do not work in this process."""
+    """The assembler and the precompiler have a time limit too, and do not work in this process."""
     limits = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
-    artifacts = Artifacts(stack=limits.stack, timeout=1, memory=2 << 30, workers=2)
-    async with Runtime(limits, artifacts, threads=2, cached_modules=8) as runtime:
+    precompiler = Precompiler(stack=limits.stack, timeout=1, memory=2 << 30, workers=2)
+    async with Runtime(limits, precompiler, threads=2, cached_modules=8) as runtime:
         check(SLOW, *await fate_of(SLOW, WatCompiler(runtime), runtime))
-        assert await runtime.check(many_branches(40_000)) == "translating the module exceeded the time limit of 1s"
-        pids = {process.pid for process in artifacts.pool.processes}
+        assert await runtime.check(many_branches(40_000)) == "native compilation exceeded the time limit of 1s"
+        pids = {process.pid for process in precompiler.pool.processes}
     assert confined().isdisjoint(pids)
 
 

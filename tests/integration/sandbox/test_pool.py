@@ -2,42 +2,42 @@
 
 import asyncio
 
-from faas.runtime import Artifacts
+from faas.runtime import Precompiler
 from tests.helpers.support import core_wat, eventually
 
 
 async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:
-    artifacts = Artifacts(stack=256 << 10, timeout=60, memory=1 << 20, workers=2)
-    keeping = asyncio.create_task(artifacts.pool.keep_ready(next_try=0.05))
+    precompiler = Precompiler(stack=256 << 10, timeout=60, memory=1 << 20, workers=2)
+    keeping = asyncio.create_task(precompiler.pool.keep_ready(next_try=0.05))
 
     async def state() -> str:
-        return artifacts.pool.state
+        return precompiler.pool.state
 
-    await eventually(state, lambda found: found.startswith("DOWN: translating the module did not start"))
-    artifacts._memory = 2 << 30
+    await eventually(state, lambda found: found.startswith("DOWN: native compilation did not start"))
+    precompiler._memory = 2 << 30
     assert await eventually(state, lambda found: found == "UP") == "UP"
     keeping.cancel()
-    assert isinstance(await artifacts.assemble(core_wat()), bytes)
-    await artifacts.pool.close()
+    assert isinstance(await precompiler.assemble(core_wat()), bytes)
+    await precompiler.pool.close()
 
 
 async def test_the_first_request_shares_the_processors_with_no_other_start() -> None:
-    artifacts = Artifacts(stack=256 << 10, timeout=60, memory=2 << 30, workers=2)
+    precompiler = Precompiler(stack=256 << 10, timeout=60, memory=2 << 30, workers=2)
 
     async def state() -> str:
-        return artifacts.pool.state
+        return precompiler.pool.state
 
-    keeping = asyncio.create_task(artifacts.pool.keep_ready(2, next_try=3600))
+    keeping = asyncio.create_task(precompiler.pool.keep_ready(2, next_try=3600))
     assert await eventually(state, lambda found: found == "UP") == "UP"
-    assert isinstance(await artifacts.assemble(core_wat()), bytes)
-    assert len(artifacts.pool.processes) == 1
+    assert isinstance(await precompiler.assemble(core_wat()), bytes)
+    assert len(precompiler.pool.processes) == 1
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
-    keeping = asyncio.create_task(artifacts.pool.keep_ready(2, next_try=0.01))
+    keeping = asyncio.create_task(precompiler.pool.keep_ready(2, next_try=0.01))
 
     async def count() -> int:
-        return len(artifacts.pool.processes)
+        return len(precompiler.pool.processes)
 
     assert await eventually(count, lambda found: found == 2) == 2
     keeping.cancel()
-    await artifacts.pool.close()
+    await precompiler.pool.close()

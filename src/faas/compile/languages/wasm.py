@@ -19,8 +19,8 @@ class WasmCompiler:
             return Rejected(f"the source is not base64: {error}")
 
     def state(self) -> str:
-        """See Compiler; it is the runtime's, which translates the module."""
-        return self._runtime.state
+        """See Compiler; the state of the runtime's precompiler."""
+        return self._runtime.precompiler_state
 
     async def keep_warm(self) -> None:
         """Return at once: the worker processes are the runtime's; see Compiler."""

@@ -21,7 +21,7 @@ class WatCompiler:
 
     def state(self) -> str:
         """See Compiler; it is the runtime's."""
-        return self._runtime.state
+        return self._runtime.precompiler_state
 
     async def keep_warm(self) -> None:
         """Return at once: the worker processes are the runtime's; see Compiler."""

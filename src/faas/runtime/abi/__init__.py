@@ -1,49 +1,58 @@
-"""The calling conventions. What a module exports decides which one it is called by."""
+"""The calling conventions. A module's exports decide by which of them it is called."""
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import wasmtime
 
 from faas.runtime.abi import assemblyscript, core
-from faas.runtime.abi.convention import ABI
+from faas.runtime.abi.convention import CallingConvention
 
-INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called first, if it is there
-CONVENTIONS: Sequence[ABI] = (assemblyscript.CONVENTION, core.CONVENTION)
-_FAULTS_SHOWN, _FAULT_SHOWN = 5, 1000  # so many, of so many characters
-
-
-def choose(module: wasmtime.Module) -> tuple[ABI | None, str]:
-    """The convention that `module` follows, or None and what it lacks of the one that it comes closest to."""
-    exports = {export.name: describe(export.type) for export in module.exports}
-    for abi in CONVENTIONS:
-        if not (faults := abi.missing(exports)):
-            faults = _misfit(exports) + abi.refused_imports(module)
-            return (None, _told(faults)) if faults else (abi, "")
-    nearest = next((abi for abi in CONVENTIONS if abi.marker in exports), None)
-    if nearest is None:
-        both = " or ".join(f"{abi.name} ({', '.join(abi.exports)})" for abi in CONVENTIONS)
-        return None, f"the module follows no known calling convention: {both}"
-    return None, f"the module does not follow the {nearest.name} convention: {_told(nearest.missing(exports))}"
+INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called before the function when a module exports it
+CONVENTIONS: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION)
+_MAX_FAULTS_SHOWN, _MAX_FAULT_SHOWN = 5, 1000  # faults, characters of each: a hostile module has 100,000 long ones
 
 
-def _misfit(exports: Mapping[str, str]) -> list[str]:
-    kind = exports.get(INITIALIZE, INITIALIZE_TYPE)
-    is_function = kind.startswith("(")
-    return [f"export {INITIALIZE} is {kind}, needed is {INITIALIZE_TYPE}"] * (is_function and kind != INITIALIZE_TYPE)
+class NoConvention(msgspec.Struct, frozen=True):
+    """The module follows no calling convention. `reason` says what it lacks of the most similar one."""
+
+    reason: str
 
 
-def _told(faults: Sequence[str]) -> str:
-    """The first few of them: a module may have 100,000, with names as long."""
-    shown = "; ".join(
-        fault if len(fault) <= _FAULT_SHOWN else f"{fault[:_FAULT_SHOWN]}…" for fault in faults[:_FAULTS_SHOWN]
-    )
-    return f"{shown}; and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else shown
+def detect(module: wasmtime.Module) -> CallingConvention | NoConvention:
+    """Return the calling convention that `module` follows."""
+    exports = {export.name: type_text(export.type) for export in module.exports}
+    for convention in CONVENTIONS:
+        if not convention.missing(exports):
+            faults = _initialize_faults(exports) + convention.refused_imports(module)
+            return NoConvention(_joined(faults)) if faults else convention
+    intended = next((convention for convention in CONVENTIONS if convention.marker in exports), None)
+    if intended is None:
+        known = " or ".join(f"{convention.name} ({', '.join(convention.exports)})" for convention in CONVENTIONS)
+        return NoConvention(f"the module follows no known calling convention: {known}")
+    faults = intended.missing(exports)
+    return NoConvention(f"the module does not follow the {intended.name} convention: {_joined(faults)}")
 
 
-def describe(kind: object) -> str:
-    """An export's or import's type as text: `(i32, i32) -> i64`, `memory`, …"""
-    if isinstance(kind, wasmtime.FuncType):
-        parameters = ", ".join(str(value) for value in kind.params)
-        results = ", ".join(str(value) for value in kind.results)
+def type_text(extern_type: object) -> str:
+    """Return the type of an export or import as text: `(i32, i32) -> i64`, `memory`, …"""
+    if isinstance(extern_type, wasmtime.FuncType):
+        parameters = ", ".join(str(value) for value in extern_type.params)
+        results = ", ".join(str(value) for value in extern_type.results)
         return f"({parameters}) -> {results or '()'}"
-    return type(kind).__name__.removesuffix("Type").lower()
+    return type(extern_type).__name__.removesuffix("Type").lower()
+
+
+def _initialize_faults(exports: Mapping[str, str]) -> list[str]:
+    found = exports.get(INITIALIZE, INITIALIZE_TYPE)
+    if found.startswith("(") and found != INITIALIZE_TYPE:  # only a function is called
+        return [f"export {INITIALIZE} is {found}, needed is {INITIALIZE_TYPE}"]
+    return []
+
+
+def _joined(faults: Sequence[str]) -> str:
+    shown = "; ".join(
+        fault if len(fault) <= _MAX_FAULT_SHOWN else f"{fault[:_MAX_FAULT_SHOWN]}…"
+        for fault in faults[:_MAX_FAULTS_SHOWN]
+    )
+    return f"{shown}; and {len(faults) - _MAX_FAULTS_SHOWN} more" if len(faults) > _MAX_FAULTS_SHOWN else shown

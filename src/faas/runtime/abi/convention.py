@@ -1,4 +1,4 @@
-"""What a calling convention is: the exports it needs, the imports it offers, and how a call is made."""
+"""The form of a calling convention: the exports it needs, the imports it provides, and how a function is called."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,33 +6,34 @@ from typing import Any
 import msgspec
 import wasmtime
 
-from faas.runtime.instance import Guest
+from faas.runtime.instance import Instance
 
 
-class Host(msgspec.Struct, frozen=True):
-    """A function that guests may import from `env`. `call` gets the caller and the arguments, and must never raise."""
+class HostFunction(msgspec.Struct, frozen=True):
+    """A function that guests may import from `env`. `call` gets the caller and the arguments."""
 
     parameters: tuple[str, ...]
     results: tuple[str, ...]
     call: Callable[..., Any]
 
 
-class ABI(msgspec.Struct, frozen=True, kw_only=True):
+class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     """A calling convention.
 
-    exports: every export it needs, with its type: functions, and the memory called `memory`. marker: the export that
-    tells whose module this is meant to be. imports: what `env` offers. invoke: input bytes in, output bytes out; raises
-    GuestFault, or native.Unusable when the guest trapped.
+    exports: every export it needs, with its type: functions, and the memory, called `memory`. marker: the export that
+    shows that a module is meant to follow this convention. imports: the host functions of `env`. invoke: calls the
+    function of an instance with an input and a limit of bytes for its output, and returns the output; raises
+    GuestFault, and c_api.CallFailed when the guest traps.
     """
 
     name: str
     marker: str
     exports: Mapping[str, str]
-    imports: Mapping[str, Host]
-    invoke: Callable[[Guest, bytes, int], bytes]
+    imports: Mapping[str, HostFunction]
+    invoke: Callable[[Instance, bytes, int], bytes]
 
     def missing(self, exports: Mapping[str, str]) -> list[str]:
-        """What `exports` (name → type) lacks of this convention, in words."""
+        """Return a message for each export that this convention needs and `exports` (name → type) lacks."""
         faults = []
         for name, wanted in self.exports.items():
             found = exports.get(name)
@@ -43,21 +44,21 @@ class ABI(msgspec.Struct, frozen=True, kw_only=True):
         return faults
 
     def refused_imports(self, module: wasmtime.Module) -> list[str]:
-        """The imports of `module` that this convention does not offer, in words."""
+        """Return a message for each import of `module` that this convention does not provide."""
         faults = []
         for wanted in module.imports:
             host = self.imports.get(wanted.name or "") if wanted.module == "env" else None
             parameters, results = _signature(wanted.type)
             if host is None:
-                offered = ", ".join(f"env.{name}" for name in self.imports) or "none"
-                faults.append(f"import {wanted.module}.{wanted.name} is not provided; the imports provided: {offered}")
+                provided = ", ".join(f"env.{name}" for name in self.imports) or "none"
+                faults.append(f"import {wanted.module}.{wanted.name} is not provided; the imports provided: {provided}")
             elif (parameters, results) != (host.parameters, host.results):
                 shown = f"({', '.join(host.parameters)}) -> {', '.join(host.results) or '()'}"
                 faults.append(f"import env.{wanted.name} has another type; provided is {shown}")
         return faults
 
 
-def _signature(kind: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if not isinstance(kind, wasmtime.FuncType):
+def _signature(extern_type: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not isinstance(extern_type, wasmtime.FuncType):
         return ("not a function",), ()
-    return tuple(str(value) for value in kind.params), tuple(str(value) for value in kind.results)
+    return tuple(str(value) for value in extern_type.params), tuple(str(value) for value in extern_type.results)

@@ -1,29 +1,29 @@
-"""The core convention, for any toolchain: bytes in a linear memory, no imports.
+"""The core convention, for any toolchain: bytes in a linear memory, and no imports.
 
-`alloc(len: i32) -> i32` gives room for the input; `handle(ptr: i32, len: i32) -> i64` gives `ptr << 32 | len` of the
-output. Both documents are UTF-8.
+`alloc(len: i32) -> i32` allocates memory for the input; `handle(ptr: i32, len: i32) -> i64` returns `ptr << 32 | len`
+of the output. Input and output are JSON, UTF-8.
 """
 
-from faas.runtime.abi.convention import ABI
-from faas.runtime.instance import Guest
+from faas.runtime.abi.convention import CallingConvention
+from faas.runtime.instance import Instance
 from faas.runtime.outcome import GuestFault
 from faas.units import format_size
 
 _U32 = 0xFFFF_FFFF
 
 
-def _invoke(guest: Guest, document: bytes, output_limit: int) -> bytes:
-    start = guest.call("alloc", len(document)) & _U32
-    if not guest.write(start, document):
+def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
+    start = instance.call("alloc", len(input_json)) & _U32
+    if not instance.write(start, input_json):
         raise GuestFault(
-            f"alloc({len(document)}) returned {start}, which leaves no room for {len(document)} bytes in memory: "
+            f"alloc({len(input_json)}) returned {start}, which leaves no room for {len(input_json)} bytes in memory: "
             "it must return the address of that much free memory, growing it where needed"
         )
-    packed = guest.call("handle", start, len(document))
+    packed = instance.call("handle", start, len(input_json))
     start, size = packed >> 32 & _U32, packed & _U32
     if size > output_limit:
         raise GuestFault(f"output limit of {format_size(output_limit)} exceeded: handle returned {size} bytes")
-    output = guest.read(start, size)
+    output = instance.read(start, size)
     if output is None:
         raise GuestFault(
             f"handle returned address {start} and length {size}, which lie outside its memory: "
@@ -32,7 +32,7 @@ def _invoke(guest: Guest, document: bytes, output_limit: int) -> bytes:
     return output
 
 
-CONVENTION = ABI(
+CONVENTION = CallingConvention(
     name="core",
     marker="alloc",
     exports={"memory": "memory", "alloc": "(i32) -> i32", "handle": "(i32, i32) -> i64"},

@@ -1,1 +1,1 @@
-"""WebAssembly to native code, in a confined process; a cache on disk."""
+"""Precompiling modules: WebAssembly to native code in confined worker processes, with a cache on disk."""

@@ -1,8 +1,8 @@
-"""Native code kept on disk, so that a restart need not translate what was translated before.
+"""The cache of native code on disk: after a restart, modules need not be precompiled again.
 
-Whoever can write native code can run it in the server: a file is taken only from a folder and with an owner that are
-this user's alone, for this very engine, and with its digest intact. Everything else is a miss, never an error; a disk
-that is full or read-only costs the cache, not the call.
+Native code from a file runs in the server. So a file counts only if it and its folder belong to this user, no other
+user may write them, it was made for this very engine, and its digest is intact. Everything else is a miss, never an
+error: a full or read-only disk disables the cache, and executions go on.
 """
 
 import hashlib
@@ -18,77 +18,82 @@ import structlog
 
 log = structlog.get_logger()
 
-_LARGEST = 512 << 20  # bytes of all files together; the ones used least recently go first
+MAX_CACHE_BYTES = 512 << 20  # of all files together; the least recently used are deleted first
 _SUFFIX = ".cwasm"
-_DIGEST = hashlib.sha256().digest_size
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-class ArtifactCache:
-    """Files in `folder`, one for each module, which it makes when it is first needed. `engine` is its configuration."""
+class NativeCodeCache:
+    """One file for each module in `folder`, which is made when it is first needed.
 
-    def __init__(self, folder: Path, engine: str, largest: int = _LARGEST) -> None:
+    `engine` is the configuration of the engine that the native code is for.
+    """
+
+    def __init__(self, folder: Path, engine: str, max_bytes: int = MAX_CACHE_BYTES) -> None:
         self._folder = folder
-        self._largest = largest
+        self._max_bytes = max_bytes
         version = f"{metadata.version('wasmtime')} {platform.machine()} {engine}"
         self._engine = hashlib.sha256(version.encode()).hexdigest()[:16]
-        self._usable = True
+        self._enabled = True
 
     def get(self, digest: bytes) -> bytes | None:
-        """The native code of the module with this SHA-256 `digest`, if it is here."""
+        """Return the native code of the module with this SHA-256 `digest`, or None."""
         try:
             self._check_folder()
             descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-                if not _is_ours(os.fstat(descriptor)):
+                if not _only_ours(os.fstat(descriptor)):
                     return None
                 content = file.read()
-                with suppress(OSError):  # a disk that is read-only
+                with suppress(OSError):  # a read-only disk
                     os.utime(descriptor)
         except OSError:
             return None
-        code = content[_DIGEST:]
-        return code if hashlib.sha256(code).digest() == content[:_DIGEST] else None
+        native_code = content[_DIGEST_BYTES:]
+        return native_code if hashlib.sha256(native_code).digest() == content[:_DIGEST_BYTES] else None
 
-    def put(self, digest: bytes, code: bytes) -> None:
-        """Keep `code`. A reader sees all of it or nothing."""
-        if not self._usable:
+    def put(self, digest: bytes, native_code: bytes) -> None:
+        """Keep the native code of a module. A concurrent reader sees the whole file or none."""
+        if not self._enabled:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check_folder()
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
                 try:
-                    file.write(hashlib.sha256(code).digest() + code)
+                    file.write(hashlib.sha256(native_code).digest() + native_code)
                     file.close()
                     Path(file.name).replace(self._path(digest))
                 except BaseException:
                     Path(file.name).unlink(missing_ok=True)
                     raise
-            self._trim()
+            self._evict()
         except OSError as error:
-            self._usable = False  # until the next start
-            log.warning("artifact_cache.off", folder=str(self._folder), error=str(error))
+            self._enabled = False  # until the next start
+            log.warning("native_code_cache.disabled", folder=str(self._folder), error=str(error))
 
     def _path(self, digest: bytes) -> Path:
         return self._folder / f"{digest.hex()}-{self._engine}{_SUFFIX}"
 
     def _check_folder(self) -> None:
-        if not _is_ours(self._folder.lstat()):
-            raise PermissionError(f"{self._folder} can be written by others, or is not this user's")
+        if not _only_ours(self._folder.lstat()):
+            raise PermissionError(f"{self._folder} can be written by other users or belongs to another user")
 
-    def _trim(self) -> None:
+    def _evict(self) -> None:
+        """Delete the least recently used files until the others are within the limit."""
         files = []
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
                 found = path.stat()
                 files.append((found.st_mtime, found.st_size, path))
-        size = sum(file[1] for file in files)
-        for _, bytes_used, path in sorted(files):
-            if size <= self._largest:
+        total = sum(file[1] for file in files)
+        for _, size, path in sorted(files):
+            if total <= self._max_bytes:
                 break
             path.unlink(missing_ok=True)
-            size -= bytes_used
+            total -= size
 
 
-def _is_ours(found: os.stat_result) -> bool:
+def _only_ours(found: os.stat_result) -> bool:
+    """Return True if the file belongs to this user and no other user may write it."""
     return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,9 +1,10 @@
-"""Modules become native code in a confined process: hostile ones cost minutes and gigabytes, and there they end.
+"""The precompiler's worker process: WebAssembly to native code by Cranelift, and the text format to WebAssembly.
 
-The text format becomes modules there too: a source of 1 MiB can keep its parser busy for half a minute.
+Both run in a confined process, because a hostile module costs Cranelift minutes and gigabytes, and a text of 1 MiB can
+keep the parser busy for half a minute.
 
-Run as a program, this file is that process: it imports nothing of faas, only wasmtime. The server imports
-`configuration`, on which both sides must agree to the letter; wasmtime refuses native code of another one.
+As a program, this file is the worker process: it imports only wasmtime and nothing of faas. The server imports
+`engine_config`: the configurations of both sides must be equal, or wasmtime refuses the native code.
 """
 
 import struct
@@ -13,18 +14,19 @@ from typing import BinaryIO
 import wasmtime
 from wasmtime import _bindings
 
-# The first byte of a request, and of an answer.
-MODULE, TEXT = b"M", b"T"
+# The first byte of a request.
+PRECOMPILE, ASSEMBLE = b"M", b"T"
+# The first byte of an answer.
 DONE, REFUSED = b"D", b"R"
 
-_MAGIC = b"\0asm"
+_MODULE_MAGIC = b"\0asm"
 
 
-def configuration(stack: int) -> wasmtime.Config:
-    """The engine's configuration for guests with a call stack of `stack` bytes.
+def engine_config(stack: int) -> wasmtime.Config:
+    """Return the engine's configuration for guests with a call stack of `stack` bytes.
 
-    What no toolchain of ours emits is off: less to attack. One memory and no garbage-collected heap, so that the memory
-    limit is the whole of it.
+    Features that none of our toolchains uses are off, which leaves less to attack. There is one linear memory and no
+    garbage-collected heap, so that the memory limit covers all of a guest's memory.
     """
     config = wasmtime.Config()
     config.epoch_interruption = True
@@ -36,18 +38,18 @@ def configuration(stack: int) -> wasmtime.Config:
     config.wasm_gc = False
     config.wasm_exceptions = False
     config.wasm_component_model = False
-    # An instance's first memory is copied into it. Mapped copy-on-write, each page that is touched is a fault, and each
-    # end gives the pages back: for a function's 20 KiB that costs twice the whole call.
+    # The initial memory is copied into each instance. Mapped copy-on-write instead, every page that a guest touches is
+    # a page fault, and every instance returns its pages: for the 20 KiB of a function that costs twice the whole call.
     _bindings.wasmtime_config_memory_init_cow_set(config.ptr(), False)
     return config
 
 
 def serve(stack: int, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer each frame: a module with its native code, a text with its module, either with why there is none.
+    """Answer each request frame with native code or a module, or with the reason why there is none.
 
-    A first, empty answer says ready.
+    A frame is its length in 4 bytes, big-endian, and its content. An empty first answer says that the worker is ready.
     """
-    engine = wasmtime.Engine(configuration(stack))
+    engine = wasmtime.Engine(engine_config(stack))
     content = b""
     while True:
         answers.write(struct.pack(">I", len(content)) + content)
@@ -58,15 +60,15 @@ def serve(stack: int, requests: BinaryIO, answers: BinaryIO) -> None:
         request = requests.read(*struct.unpack(">I", length))
         kind, source = request[:1], request[1:]
         try:
-            content = DONE + (bytes(wasmtime.wat2wasm(source)) if kind == TEXT else _translate(engine, source))
+            content = DONE + (bytes(wasmtime.wat2wasm(source)) if kind == ASSEMBLE else _precompile(engine, source))
         except wasmtime.WasmtimeError as error:
             content = REFUSED + str(error).encode()
 
 
-def _translate(engine: wasmtime.Engine, module: bytes) -> bytes:
-    if not module.startswith(_MAGIC):  # wasmtime-py would take it for the text format
+def _precompile(engine: wasmtime.Engine, binary: bytes) -> bytes:
+    if not binary.startswith(_MODULE_MAGIC):  # wasmtime-py would accept the text format too
         raise wasmtime.WasmtimeError("it does not begin with the bytes of a module, \\0asm")
-    return bytes(wasmtime.Module(engine, module).serialize())
+    return bytes(wasmtime.Module(engine, binary).serialize())
 
 
 if __name__ == "__main__":

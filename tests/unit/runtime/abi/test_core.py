@@ -1,6 +1,4 @@
-"""The core convention: what a well-made module gives, and what every broken one is told."""
-
-import hashlib
+"""The core convention: the outputs of valid modules, and the error message for each kind of invalid one."""
 
 import pytest
 from hypothesis import given
@@ -8,33 +6,25 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from faas.runtime import Outcome, Runtime
+from tests.helpers.guests import run_module
 from tests.helpers.support import LOOP_WAT, core_wat, returning_wat, wat
 
 
-async def call(runtime: Runtime, module: bytes | str, document: bytes = b"{}") -> Outcome:
-    binary = wat(module) if isinstance(module, str) else module
-
-    async def load() -> bytes:
-        return binary
-
-    return await runtime.run(hashlib.sha256(binary).digest(), load, document)
-
-
-async def test_the_output_is_what_handle_returned(runtime: Runtime) -> None:
+async def test_core_output_is_what_handle_returned(runtime: Runtime) -> None:
     document = b'{"b": 1.0e400, "a": "\\u0000 \xc3\xa9"}'
-    assert await call(runtime, core_wat(), document) == Outcome(output=document)
+    assert await run_module(runtime, core_wat(), document) == Outcome(output=document)
 
 
 @hypothesis_settings(max_examples=30)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=500))
-async def test_any_utf8_passes_both_ways(runtime: Runtime, text: str) -> None:
+async def test_core_passes_any_utf8_both_ways(runtime: Runtime, text: str) -> None:
     import msgspec
 
     document = msgspec.json.encode({"text": text})
-    assert (await call(runtime, core_wat(), document)).output == document
+    assert (await run_module(runtime, core_wat(), document)).output == document
 
 
-FAULTS = {
+VIOLATIONS = {
     "time": (LOOP_WAT, "time limit of 300ms exceeded"),
     "time in the start function": (
         core_wat(extra="(func $s (loop (br 0))) (start $s)"),
@@ -60,8 +50,8 @@ FAULTS = {
         core_wat("(i64.const 0x7fffffff00000010)"),
         "handle returned address 2147483647 and length 16, which lie outside its memory",
     ),
-    "a lying alloc": (core_wat(alloc="(i32.const -1)"), "alloc(2) returned 4294967295, which leaves no room"),
-    "no JSON": (
+    "alloc out of bounds": (core_wat(alloc="(i32.const -1)"), "alloc(2) returned 4294967295, which leaves no room"),
+    "not JSON": (
         returning_wat("hello"),
         "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: hello",
     ),
@@ -78,26 +68,26 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-async def test_what_breaks_a_limit_or_the_convention_is_told(runtime: Runtime, name: str) -> None:
-    module, message = FAULTS[name]
-    outcome = await call(runtime, module)
+@pytest.mark.parametrize("name", VIOLATIONS)
+async def test_core_violation_has_an_error_message(runtime: Runtime, name: str) -> None:
+    module, message = VIOLATIONS[name]
+    outcome = await run_module(runtime, module)
     assert outcome.output is None
     assert outcome.error is not None
     assert message in outcome.error
 
 
-async def test_every_call_gets_a_fresh_instance(runtime: Runtime) -> None:
+async def test_core_every_execution_gets_a_fresh_instance(runtime: Runtime) -> None:
     counter = core_wat(
         "(global.set $n (i32.add (global.get $n) (i32.const 1)))"
         "(i32.store8 (i32.const 2048) (i32.add (i32.const 48) (global.get $n))) (i64.const 0x0000080000000001)",
         extra="(global $n (mut i32) (i32.const 0))",
     )
-    assert [(await call(runtime, counter)).output for _ in range(3)] == [b"1", b"1", b"1"]
+    assert [(await run_module(runtime, counter)).output for _ in range(3)] == [b"1", b"1", b"1"]
 
 
-UNFIT = {
-    "no wasm": (b"\0asm junk", "not a valid WebAssembly module"),
+INVALID_MODULES = {
+    "not WebAssembly": (b"\0asm junk", "not a valid WebAssembly module"),
     "empty": (b"", "not a valid WebAssembly module"),
     "no exports": (wat("(module)"), "follows no known calling convention"),
     "no handle": (
@@ -119,13 +109,13 @@ UNFIT = {
 }
 
 
-@pytest.mark.parametrize("name", UNFIT)
-async def test_a_module_that_cannot_be_called_is_told_what_it_lacks(runtime: Runtime, name: str) -> None:
-    binary, message = UNFIT[name]
+@pytest.mark.parametrize("name", INVALID_MODULES)
+async def test_core_check_says_what_an_invalid_module_lacks(runtime: Runtime, name: str) -> None:
+    binary, message = INVALID_MODULES[name]
     fault = await runtime.check(binary)
     assert fault is not None
     assert message in fault
 
 
-async def test_a_module_that_can_be_called_has_no_fault(runtime: Runtime) -> None:
+async def test_core_check_accepts_a_valid_module(runtime: Runtime) -> None:
     assert await runtime.check(wat(core_wat())) is None

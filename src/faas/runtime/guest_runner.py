@@ -1,0 +1,118 @@
+"""Runs guests: one function call in a fresh instance, and the Outcome of whatever the guest does."""
+
+import time
+from typing import TypeAlias
+
+import msgspec
+import structlog
+import wasmtime
+
+from faas import json_documents
+from faas.runtime import abi, c_api
+from faas.runtime.host_context import HostContext
+from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
+from faas.runtime.instance import Instance
+from faas.runtime.limits import Limits
+from faas.runtime.module_cache import Module
+from faas.runtime.outcome import GuestFault, Outcome
+from faas.runtime.traps import describe_failure, is_interrupt
+
+log = structlog.get_logger()
+
+_INVALID_JSON_SHOWN = 80  # bytes of the output in the error message
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """The guest did not return: `reason` is for the function's author. `interrupted` is True at a deadline."""
+
+    reason: str
+    interrupted: bool = False
+
+
+_CallResult: TypeAlias = bytes | _Failure
+
+
+class GuestRunner:
+    """Calls modules under `limits`; `time_limit_ticks` is their time limit in ticks of the epoch. Thread-safe."""
+
+    def __init__(self, engine: wasmtime.Engine, limits: Limits, time_limit_ticks: int) -> None:
+        self._engine_address = c_api.address_of(engine.ptr())
+        self._limits = limits
+        self._time_limit_ticks = time_limit_ticks
+        self._shutting_down = False
+
+    def interrupt_from_now_on(self) -> None:
+        """Give every guest that starts later no time at all."""
+        self._shutting_down = True
+
+    def run_threaded(self, module: Module, input_json: bytes) -> Outcome:
+        """Run a guest with the whole time limit. For guest threads."""
+        began = time.thread_time()
+        with HostContext(self._limits.logs) as context:
+            result = self._call(module, input_json, self._time_limit_ticks)
+            outcome = self._outcome(result, context)
+        module.inline_policy.record_duration(time.thread_time() - began)
+        return outcome
+
+    def run_inline(self, module: Module, input_json: bytes) -> InlineResult:
+        """Run a guest with INLINE_TICKS as its deadline. For the event loop."""
+        began = time.thread_time()
+        with HostContext(self._limits.logs) as context:
+            result = self._call(module, input_json, INLINE_TICKS)
+            if isinstance(result, _Failure):
+                if result.interrupted and not self._shutting_down:
+                    return module.inline_policy.record_interrupted(time.thread_time() - began)
+            elif len(result) > MAX_INLINE_BYTES:
+                return module.inline_policy.record_large_output()
+            outcome = self._outcome(result, context)
+        module.inline_policy.record_duration(time.thread_time() - began)
+        return outcome
+
+    def _call(self, module: Module, input_json: bytes, ticks: int) -> _CallResult:
+        """Call the module. What goes wrong here is the guest's failure, or is logged as ours."""
+        instance = Instance(self._engine_address, self._limits.memory)
+        try:
+            instance.set_deadline(ticks)
+            # Read after the deadline was set: an interrupt before that is seen here, and one after that advances the
+            # epoch past the deadline.
+            if self._shutting_down:
+                instance.set_deadline(0)
+            instance.instantiate(module.instance_pre, module.exports)
+            if module.initializes:
+                instance.call(abi.INITIALIZE)
+            return module.convention.invoke(instance, input_json, self._limits.output)
+        except GuestFault as fault:
+            return _Failure(str(fault))
+        except c_api.CallFailed as error:
+            reason = describe_failure(error.cause, self._limits, instance.memory_size)
+            return _Failure(reason, is_interrupt(error.cause))
+        except Exception as unexpected:
+            log.exception("guest.unexpected_error")
+            return _Failure(f"the runtime could not make the call: {type(unexpected).__name__}")
+        finally:
+            instance.close()
+
+    def _outcome(self, result: _CallResult, context: HostContext) -> Outcome:
+        if context.host_error:
+            log.error("host_function.failed", error=repr(context.host_error))
+        error = context.aborted or self._error_of(result)
+        if error is not None:
+            return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs)
+        assert isinstance(result, bytes)
+        return Outcome(output=result, logs=context.logs)
+
+    def _error_of(self, result: _CallResult) -> str | None:
+        if isinstance(result, bytes):
+            return _json_error(result)
+        return "interrupted: the server shut down" if result.interrupted and self._shutting_down else result.reason
+
+
+def _json_error(output: bytes) -> str | None:
+    """Return why `output` is not a JSON document, or None if it is one."""
+    try:
+        json_documents.check(output)
+    except json_documents.NotJSON as error:
+        shown = output[:_INVALID_JSON_SHOWN].decode("utf-8", "replace")
+        more = "…" if len(output) > _INVALID_JSON_SHOWN else ""
+        return f"invalid JSON: {error}; the output begins: {shown}{more}"
+    return None

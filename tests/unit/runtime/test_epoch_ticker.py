@@ -1,0 +1,53 @@
+"""The epoch ticker: time limits hold although guests keep the GIL busy or the timer fails; an idle server sleeps."""
+
+import asyncio
+import time
+
+import pytest
+
+from faas.runtime import Runtime, epoch_ticker
+from tests.helpers.guests import assemblyscript_module, run_module, small_runtime
+from tests.helpers.support import LOOP_WAT, core_wat, eventually
+
+
+async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_host(runtime: Runtime) -> None:
+    """Host functions are Python and hold the GIL; the ticker does not need it, and the event loop still gets it."""
+    calling = assemblyscript_module(
+        "(loop (drop (call $now)) (br 0)) unreachable", imports='(import "env" "Date.now" (func $now (result f64)))'
+    )
+    began = time.monotonic()
+    loops = [asyncio.create_task(run_module(runtime, calling)) for _ in range(16)]
+    finished_meanwhile = 0
+    while not all(loop.done() for loop in loops):
+        await asyncio.sleep(0)  # an inline execution does not yield to the event loop
+        assert (await run_module(runtime, core_wat(), b"{}")).output == b"{}"
+        finished_meanwhile += 1
+    assert {loop.result().error for loop in loops} == {"time limit of 300ms exceeded"}
+    assert time.monotonic() - began < 10  # it was 15 s for a limit of 3 s, and unbounded above
+    assert finished_meanwhile >= 3
+
+
+async def test_epoch_ticker_watchdog_keeps_the_time_limit_without_the_timer() -> None:
+    """The C library makes a thread for each tick; where the process may have no more threads, there is no tick."""
+    async with small_runtime() as runtime:
+        await run_module(runtime, core_wat())
+        looping = asyncio.create_task(run_module(runtime, LOOP_WAT))
+        await asyncio.sleep(0.05)
+        runtime.epoch_ticker.pause_timer()
+        assert (await asyncio.wait_for(looping, 30)).error == "time limit of 300ms exceeded"
+
+
+async def test_epoch_ticker_stops_when_idle_and_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epoch_ticker, "IDLE_GRACE_SECONDS", 0.05)
+
+    async with small_runtime() as runtime:
+
+        async def ticking() -> bool:
+            return runtime.epoch_ticker.ticking
+
+        assert not await ticking()
+        for _ in range(2):
+            looping = asyncio.create_task(run_module(runtime, LOOP_WAT))
+            await eventually(ticking)
+            assert (await looping).error == "time limit of 300ms exceeded"
+            await eventually(ticking, lambda found: not found)

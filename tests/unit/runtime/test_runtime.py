@@ -1,0 +1,61 @@
+"""The runtime: guests run beside the event loop and beside each other, and nothing of one reaches another."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from faas.runtime import Limits, Precompiler, Runtime
+from tests.helpers.guests import run_module
+from tests.helpers.support import LOOP_WAT, core_wat
+
+
+async def test_runtime_endless_loops_block_neither_the_event_loop_nor_other_executions(runtime: Runtime) -> None:
+    loops = [asyncio.create_task(run_module(runtime, LOOP_WAT)) for _ in range(4)]
+    await asyncio.sleep(0.05)
+    finished_meanwhile = 0
+    while not any(loop.done() for loop in loops):
+        await asyncio.sleep(0)  # an inline execution does not yield to the event loop
+        assert (await run_module(runtime, core_wat(), b'{"n":1}')).output == b'{"n":1}'
+        finished_meanwhile += 1
+    for outcome in await asyncio.gather(*loops):
+        assert outcome.error == "time limit of 300ms exceeded"
+    assert finished_meanwhile >= 3
+
+
+async def test_runtime_output_never_reaches_another_execution(patient_runtime: Runtime) -> None:
+    async def one(number: int) -> None:
+        input_json = b'{"n":%d}' % number
+        for _ in range(10):
+            assert (await run_module(patient_runtime, core_wat(), input_json)).output == input_json
+
+    await asyncio.gather(*(one(number) for number in range(16)))
+
+
+async def test_runtime_interrupt_ends_every_guest_with_a_reason() -> None:
+    limits = Limits(time=60, memory=1 << 20, stack=256 << 10, input=1000, output=1000, logs=1000)
+    precompiler = Precompiler(stack=limits.stack, timeout=60, memory=2 << 30, workers=2)
+    async with Runtime(limits, precompiler, threads=4, cached_modules=4) as runtime:
+        loops = [asyncio.create_task(run_module(runtime, LOOP_WAT)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        runtime.interrupt()
+        outcomes = await asyncio.gather(*loops)
+        assert {outcome.error for outcome in outcomes} == {"interrupted: the server shut down"}
+        assert time.monotonic() - began < 10  # of their limit of 60
+
+
+async def test_runtime_close_releases_its_address_space() -> None:
+    """Address space is 128 TiB: a hundred runtimes that wait for the garbage collector would use it up."""
+
+    def reserved() -> int:
+        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(fields["VmSize"].split()[0]) >> 20  # GiB
+
+    limits = Limits(time=1, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
+    before = reserved()
+    for _ in range(3):
+        precompiler = Precompiler(stack=limits.stack, timeout=60, memory=2 << 30, workers=1)
+        async with Runtime(limits, precompiler, threads=64, cached_modules=4) as opened:
+            assert (await run_module(opened, core_wat(), b'{"n":1}')).output == b'{"n":1}'
+            assert reserved() > before + 100
+    assert reserved() < before + 100
