@@ -9,7 +9,7 @@ import pytest
 
 from faas.doctor import limits
 from faas.doctor.limits import check_address_space, check_open_files, check_processes, check_stack
-from faas.runtime import runtime
+from faas.runtime import inline_policy
 from faas.settings import Settings
 
 SETTINGS = Settings(max_in_flight=256, database_pool=16, compile_workers=2, stack_limit=1 << 20)
@@ -63,7 +63,7 @@ def test_address_space_that_is_limited_warns() -> None:
 
 
 def test_stack_threshold_is_the_engines() -> None:
-    assert runtime._MAIN_STACK == limits.MAIN_STACK_BYTES
+    assert inline_policy._MAIN_THREAD_STACK_BYTES == limits.MAIN_STACK_BYTES
     assert check_stack(SETTINGS, (2 << 20) - 1).status == "WARN"
     assert check_stack(SETTINGS, 2 << 20).status == "OK"
     assert check_stack(SETTINGS, UNLIMITED).status == "OK"
