@@ -10,10 +10,10 @@ _MIN_SECRET_CHARACTERS = 4  # a shorter secret is not removed by value: it would
 # Each pattern begins at a word boundary or with a fixed text, so that a hostile text takes linear time.
 _AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+")
 # `key=…`, `api_key: …`, `"x-goog-api-key": "…"`, `token=…`. The value may be quoted, truncated, escaped in another JSON
-# text, or percent-encoded.
+# text, or percent-encoded. What this module itself inserts is left as it is, so that redaction is idempotent.
 _NAMED_SECRET = re.compile(
     r"""(?ix) (key|token|secret|password|bearer) (\\?["']?\s*(?:[=:]|%3[ad])\s*)
-        (?!\[redacted\]) (?: \\?"[^"]*"? | \\?'[^']*'? | [^\s"'&,;}\])]+ )"""
+        (?!\[redacted\]|email\#[0-9a-f]{12}\b) (?: \\?"[^"]*"? | \\?'[^']*'? | [^\s"'&,;}\])]+ )"""
 )
 _GOOGLE_API_KEY = re.compile(r"AIza[\w-]{20,}")
 _JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from faas.compute_module.redaction import hash_email, redact, redact_event, redact_message, shorten
@@ -81,6 +81,7 @@ def test_redact_takes_linear_time_on_hostile_text(piece: str) -> None:
 
 
 @given(st.text(max_size=60))
+@example("]@\u200b")  # not a value of a named secret, but an address
 def test_redact_message_is_idempotent(text: str) -> None:
     once = redact_message(f"key={text} {text}")
     assert redact_message(once) == once
