@@ -133,11 +133,16 @@ class FoundryVariables(msgspec.Struct, frozen=True, kw_only=True):
         str, _variable("DEFAULT_CA_PATH", "a PEM file with the only certificates that are trusted", PATH)
     ] = ""
     get_job_uri: Annotated[
-        str, _variable("GET_JOB_URI", "where jobs are fetched; the keep-alive is on when both URIs are set")
+        str,
+        _variable(
+            "GET_JOB_URI",
+            "where jobs are fetched; the keep-alive is on when both URIs are set",
+        ),
     ] = ""
     post_result_uri: Annotated[str, _variable("POST_RESULT_URI", "where results of jobs are posted")] = ""
     module_auth_token: Annotated[
-        str, _variable("MODULE_AUTH_TOKEN", "the token of the keep-alive, or a file that contains it")
+        str,
+        _variable("MODULE_AUTH_TOKEN", "the token of the keep-alive, or a file that contains it"),
     ] = ""
 
 

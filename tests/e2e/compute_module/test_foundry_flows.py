@@ -95,7 +95,7 @@ def test_stream_runs_publish_only_what_is_new_or_failed_before(stream: World) ->
         ("a@x.io", "ok"),
         ("b@x.io", "error"),
     ]
-    assert stream.tally.line().startswith("rows=4 unique=2 cached=0 ok=1 error=2 ")
+    assert stream.progress.summary().startswith("rows=4 unique=2 cached=0 ok=1 error=2 ")
 
     stream.enricher.failing = set()
     stream.emails("b@x.io", "a@x.io", "c@x.io")
@@ -103,8 +103,8 @@ def test_stream_runs_publish_only_what_is_new_or_failed_before(stream: World) ->
     assert stream.enricher.asked == ["b@x.io", "c@x.io"]
 
     assert virtual_time.run(stream.run()) == [*READ_INPUT, RECORDS, RECORDS]
-    assert stream.tally.line().startswith("rows=3 unique=3 cached=3 ok=0 error=0 ")
-    assert stream.tally.written == "nothing"
+    assert stream.progress.summary().startswith("rows=3 unique=3 cached=3 ok=0 error=0 ")
+    assert stream.progress.written == "nothing"
 
 
 def test_a_publish_that_fails_fails_the_run_and_says_how_many_went_before(stream: World) -> None:
@@ -119,7 +119,7 @@ def test_a_publish_that_fails_fails_the_run_and_says_how_many_went_before(stream
     with pytest.raises(FoundryRequestFailed, match=f"publish to {OUT}: 400 errorName=Full"):
         virtual_time.run(stream.run("auto", refuse_the_second, workers=1))
     assert stream.calls == [*READ_INPUT, RECORDS, RECORDS, PUBLISH]
-    assert stream.tally.written == f"1 records to stream {OUT}"
+    assert stream.progress.written == f"1 records to stream {OUT}"
 
 
 def test_records_are_published_one_at_a_time(stream: World) -> None:
@@ -153,7 +153,7 @@ def test_a_stream_on_another_branch_is_escaped_once(tmp_path: Path) -> None:
 def test_first_dataset_run_is_exactly_eight_calls(dataset: World) -> None:
     assert virtual_time.run(dataset.run()) == [*READ_INPUT, RECORDS, *READ_OUTPUT, CREATE, upload(), commit()]
     assert [row["email"] for row in dataset.output()] == ["a@x.io", "b@x.io"]
-    assert dataset.tally.written == (
+    assert dataset.progress.written == (
         "2 rows as enriched.csv in transaction ri.foundry.main.transaction.txn-000001, committed"
     )
 
@@ -199,7 +199,7 @@ def test_dataset_runs_over_several_days(dataset: World) -> None:
         ("", "error", "empty email"),
         ("a@x.io", "ok", ""),
     ]
-    assert dataset.tally.line().startswith("rows=4 unique=2 cached=0 ok=1 error=2 ")
+    assert dataset.progress.summary().startswith("rows=4 unique=2 cached=0 ok=1 error=2 ")
 
     # the error row is tried again, a new row is enriched, one that is gone disappears, order is the input's
     dataset.enricher.failing = set()
@@ -268,7 +268,7 @@ def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, bod
 def test_a_write_that_fails_says_how_far_it_came(dataset: World, path_end: str, written: str) -> None:
     with pytest.raises(FoundryRequestFailed, match="403"):
         virtual_time.run(dataset.run("auto", answering("POST", path_end, httpx.Response(403))))
-    assert dataset.tally.written == written
+    assert dataset.progress.written == written
 
 
 class Losing(httpx.AsyncBaseTransport):
@@ -294,7 +294,7 @@ class Losing(httpx.AsyncBaseTransport):
 def test_a_commit_whose_answer_was_lost_is_a_commit(dataset: World, instead: httpx.Response | None) -> None:
     calls = virtual_time.run(dataset.run("dataset", transport=Losing(dataset, "/commit", instead)))
     assert calls[-2:] == [commit(), commit()]
-    assert dataset.tally.written.endswith(", committed")
+    assert dataset.progress.written.endswith(", committed")
     assert len(dataset.output()) == 2
 
 
@@ -317,7 +317,7 @@ class Dated(Losing):
 def test_a_transaction_whose_creation_was_not_answered_is_ours_all_the_same(dataset: World) -> None:
     calls = virtual_time.run(dataset.run("dataset", transport=Dated(dataset, 0)))
     assert calls[-5:] == [CREATE, CREATE, LIST, upload(), commit()]
-    assert dataset.tally.written.endswith(", committed")
+    assert dataset.progress.written.endswith(", committed")
 
 
 def test_a_transaction_that_was_open_before_an_unanswered_creation_is_the_platform_s(dataset: World) -> None:
@@ -349,7 +349,7 @@ def not_open(status: str | None) -> httpx.Response:
 def test_a_transaction_that_we_did_not_commit_is_not_committed(dataset: World, answers: list[httpx.Response]) -> None:
     with pytest.raises(FoundryRequestFailed, match="400 errorName=TransactionNotOpen"):
         virtual_time.run(dataset.run("dataset", answering("POST", "/commit", *answers)))
-    assert dataset.tally.written.endswith(", not committed")
+    assert dataset.progress.written.endswith(", not committed")
 
 
 def test_fail_fast_creates_no_transaction(dataset: World) -> None:
@@ -358,7 +358,7 @@ def test_fail_fast_creates_no_transaction(dataset: World) -> None:
         virtual_time.run(dataset.run(fail_fast=True, workers=1))
     assert dataset.calls == [*READ_INPUT, RECORDS, *READ_OUTPUT]
     assert dataset.enricher.asked == ["a@x.io"]
-    assert dataset.tally.written == "nothing"
+    assert dataset.progress.written == "nothing"
 
 
 def test_fail_fast_stops_at_a_row_without_an_address(dataset: World) -> None:
@@ -376,7 +376,7 @@ def test_an_open_transaction_is_used_and_left_to_the_platform(dataset: World) ->
     assert virtual_time.run(dataset.run()) == [*READ_INPUT, RECORDS, *READ_OUTPUT, CREATE, LIST, upload()]
     assert list(transaction.files) == ["enriched.csv"]
     assert transaction.closed is None
-    assert dataset.tally.written == (
+    assert dataset.progress.written == (
         f"2 rows as enriched.csv in transaction {transaction.rid}, not committed: the platform opened it and commits it"
     )
 

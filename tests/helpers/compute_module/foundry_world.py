@@ -13,7 +13,7 @@ from faas.compute_module.foundry.environment import DatasetRef, FoundryEnvironme
 from faas.compute_module.foundry.run import FoundryRunSpec, run_foundry
 from faas.compute_module.mock_foundry.app import MockFoundry
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
-from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.pipeline.run_progress import RunProgress
 from faas.compute_module.settings import RunSettings, WriteMode
 
 IN = "ri.foundry.main.dataset.in"
@@ -66,7 +66,7 @@ class World:
             inputs=folder / "inputs", uploads=folder / "uploads", stream_rids=[OUT] if stream else [], token=TOKEN
         )
         self.enricher = FakeEnricher()
-        self.tally = Tally()
+        self.progress = RunProgress()
         self.environment = FoundryEnvironment(
             api="http://foundry.test/api", stream_proxy="http://foundry.test/stream-proxy/api", token=TOKEN, aliases={}
         )
@@ -85,13 +85,13 @@ class World:
         **settings: Any,
     ) -> list[str]:
         """One run; the calls that it made, as `METHOD path`. They are in `self.calls` too when it fails."""
-        self.tally = Tally()
+        self.progress = RunProgress()
         self.enricher.asked.clear()
         self.mock.calls.clear()
         job = FoundryRunSpec(DatasetRef(IN, "master"), DatasetRef(OUT, self.branch), mode, "enriched.csv")
         async with Calls(self.environment, transport or Intercepting(self.mock, intercept)) as calls:
             client = FoundryClient(self.environment, calls)
-            await run_foundry(job, client, self.enricher, RunSettings(**settings), self.tally)
+            await run_foundry(job, client, self.enricher, RunSettings(**settings), self.progress)
         return self.calls
 
     @property

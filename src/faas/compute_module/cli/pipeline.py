@@ -13,8 +13,8 @@ from faas.compute_module.foundry.client import FoundryClient
 from faas.compute_module.foundry.environment import read_environment, read_keep_alive
 from faas.compute_module.foundry.run import FoundryRunSpec, run_foundry
 from faas.compute_module.pipeline.enrichers.factory import create_enricher
-from faas.compute_module.pipeline.local import run_local
-from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.pipeline.local_run import run_local
+from faas.compute_module.pipeline.run_progress import RunProgress
 from faas.compute_module.redaction import redact_message
 from faas.compute_module.settings import (
     FoundryRunSettings,
@@ -47,8 +47,8 @@ def local(source: Path, target: Path, **options: str | None) -> None:
     settings = load_settings(RunSettings, options)
     enricher = create_enricher(settings)
 
-    async def run(tally: Tally) -> None:
-        await run_local(source, target, enricher, settings, tally)
+    async def run(progress: RunProgress) -> None:
+        await run_local(source, target, enricher, settings, progress)
 
     supervise(run, enricher)
 
@@ -74,9 +74,9 @@ def foundry(**options: str | None) -> None:
     keep_alive_settings = read_keep_alive(variables)
     enricher = create_enricher(settings)
 
-    async def run(tally: Tally) -> None:
+    async def run(progress: RunProgress) -> None:
         async with Calls(environment) as calls:
-            await run_foundry(foundry_run, FoundryClient(environment, calls), enricher, settings, tally)
+            await run_foundry(foundry_run, FoundryClient(environment, calls), enricher, settings, progress)
 
     supervise(run, enricher, keep_alive_settings)
 

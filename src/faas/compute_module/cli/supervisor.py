@@ -14,12 +14,12 @@ from faas.compute_module.foundry.environment import KeepAliveSettings
 from faas.compute_module.foundry.keep_alive import keep_alive
 from faas.compute_module.logs import configure_redacted_logs
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
-from faas.compute_module.pipeline.progress import show_progress
-from faas.compute_module.pipeline.tally import Tally
+from faas.compute_module.pipeline.progress_display import show_progress
+from faas.compute_module.pipeline.run_progress import RunProgress
 from faas.compute_module.redaction import redact_message
 from faas.errors import FaasError
 
-Run = Callable[[Tally], Coroutine[Any, Any, None]]
+Run = Callable[[RunProgress], Coroutine[Any, Any, None]]
 
 
 def supervise(run: Run, enricher: Enricher, keep_alive_settings: KeepAliveSettings | None = None) -> None:
@@ -32,21 +32,21 @@ def supervise(run: Run, enricher: Enricher, keep_alive_settings: KeepAliveSettin
 
 
 async def _supervise(run: Run, enricher: Enricher, keep_alive_settings: KeepAliveSettings | None) -> None:
-    tally = Tally()
+    progress = RunProgress()
     async with keep_alive(keep_alive_settings), _closing(enricher):
         with StopSignal() as stop_signal:
             try:
-                async with show_progress(tally, Console(stderr=True), lambda line: click.echo(line, err=True)):
-                    await stop_signal.run(run(tally))
+                async with show_progress(progress, Console(stderr=True), lambda line: click.echo(line, err=True)):
+                    await stop_signal.run(run(progress))
             except RunFailed as failure:
-                raise RunFailed(_exit_message(redact_message(str(failure)), tally)) from None
+                raise RunFailed(_exit_message(redact_message(str(failure)), progress)) from None
             except FaasError:
                 raise
             except Exception as error:  # noqa: BLE001 - the message of an unexpected exception may contain a secret
                 reason = f"{type(error).__name__}: {redact_message(str(error))}"
-                raise RunFailed(_exit_message(reason, tally)) from None
-            click.echo(tally.line())
-            click.echo(f"written: {tally.written}")
+                raise RunFailed(_exit_message(reason, progress)) from None
+            click.echo(progress.summary())
+            click.echo(f"written: {progress.written}")
             if keep_alive_settings is not None:
                 click.echo("staying up to answer jobs; SIGTERM ends it", err=True)
                 await stop_signal.wait()
@@ -60,6 +60,6 @@ async def _closing(enricher: Enricher) -> AsyncIterator[None]:
         await enricher.aclose()
 
 
-def _exit_message(reason: str, tally: Tally) -> str:
-    done = f"{tally.done} of {tally.pending} addresses were done; " if tally.rows else ""
-    return f"{reason} ({done}written: {tally.written})"
+def _exit_message(reason: str, progress: RunProgress) -> str:
+    done = f"{progress.done} of {progress.pending} addresses were done; " if progress.rows else ""
+    return f"{reason} ({done}written: {progress.written})"

@@ -1,4 +1,4 @@
-"""The compute module's core: a table of e-mail addresses in, each address enriched once, rows out.
+"""The core of the compute module: read a table of e-mail addresses, enrich each address once, write rows.
 
-Knows nothing of Foundry and, but for the enrichers that need it, nothing of HTTP.
+Independent of Foundry. Only the enrichers use HTTP.
 """

@@ -1,18 +1,17 @@
-"""What an earlier run found, so that this one need not ask again."""
+"""The incremental cache: rows of an earlier run, whose addresses are not enriched again."""
 
 from collections.abc import Iterable
 
-from faas.compute_module.pipeline.addresses import Addresses
+from faas.compute_module.pipeline.address_index import AddressIndex
 from faas.compute_module.pipeline.rows import Row
 
 
-def reuse_rows(addresses: Addresses, earlier: Iterable[Row], *, keep: bool) -> None:
-    """Mark the addresses that `earlier` rows answer; with `keep` their rows are written again as they are.
+def apply_cached_rows(addresses: AddressIndex, earlier_rows: Iterable[Row], *, copy_rows: bool) -> None:
+    """Mark the addresses that have a row with status ok; with `copy_rows` this run writes the row again unchanged.
 
-    Only rows with status ok count, so among duplicates ok beats not ok; among those the later wins. Rows of addresses
-    that the input no longer has are dropped.
+    Of several such rows of an address the last wins. Rows of addresses that the input does not contain are ignored.
     """
-    for row in earlier:
+    for row in earlier_rows:
         email = row.email.strip()
         if row.is_ok and email in addresses:
-            addresses.reuse(email, row if keep else None)
+            addresses.mark_cached(email, row if copy_rows else None)

@@ -1,4 +1,4 @@
-"""The output row: eleven text columns, in this order, wherever rows are written."""
+"""The output row: eleven text columns, in the same order in every format."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
-    """One row of the output. `sources` and `web_search_queries` are JSON arrays of texts, or empty."""
+    """A row of the output. `sources` and `web_search_queries` are JSON arrays of texts, or empty."""
 
     email: str = ""
     linkedin_url: str = ""
@@ -24,7 +24,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_ok(self) -> bool:
-        """Whether a later run may use this row instead of enriching the address again."""
+        """Whether a later run may reuse this row."""
         return self.status.strip().casefold() == "ok"
 
 
@@ -33,7 +33,7 @@ EMPTY_EMAIL = "empty email"
 
 
 def ok_row(email: str, enrichment: Enrichment, model: str) -> Row:
-    """The row of an address that was enriched."""
+    """Return the row of an address that was enriched."""
     return Row(
         email=email,
         linkedin_url=enrichment.linkedin_url,
@@ -49,7 +49,7 @@ def ok_row(email: str, enrichment: Enrichment, model: str) -> Row:
 
 
 def error_row(email: str, reason: str, model: str) -> Row:
-    """The row of an address that could not be enriched: no enrichment, the reason and the model."""
+    """Return the row of an address that was not enriched: blank enrichment fields, the reason and the model."""
     return Row(email=email, status="error", error=reason, model=model)
 
 

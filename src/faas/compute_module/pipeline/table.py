@@ -11,21 +11,22 @@ from faas.compute_module.errors import InvalidTable
 from faas.compute_module.pipeline.rows import COLUMNS, Row
 from faas.compute_module.redaction import redact_message, shorten
 
-_FIELD_LIMIT = 64 << 20  # characters in one field; csv's own limit of 131072 is too small for audit columns
+_MAX_FIELD_CHARACTERS = 64 << 20  # the csv module's own limit of 131072 is too small for audit columns
+_MAX_SHOWN_HEADER_BYTES = 256
 
 
 def is_json_lines(path: Path) -> bool:
-    """Whether the name says JSON Lines; any other name is CSV."""
+    """Return whether the file extension is one of JSON Lines; any other is CSV."""
     return path.suffix.lower() in {".jsonl", ".ndjson"}
 
 
-def read_csv(path: Path, what: str) -> Iterator[Sequence[str]]:
-    """The lines of a CSV file as fields, the header first. Lines that are wholly empty are left out.
+def read_csv(path: Path, label: str) -> Iterator[Sequence[str]]:
+    """Return the records of a CSV file, the header first, without empty lines.
 
-    UTF-8, with or without a byte order mark; any line ending. Raises InvalidTable, which calls the table `what`, for an
-    empty file, wrong quoting, wrong encoding, and a line that has more or fewer fields than the header.
+    UTF-8, with or without a byte order mark; any line ending. Raises InvalidTable, which names the table `label`, for
+    an empty file, malformed quoting, another encoding, and a record with more or fewer fields than the header.
     """
-    csv.field_size_limit(_FIELD_LIMIT)
+    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     width = 0
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, strict=True)
@@ -36,34 +37,34 @@ def read_csv(path: Path, what: str) -> Iterator[Sequence[str]]:
                 width = width or len(fields)
                 if len(fields) != width:
                     raise InvalidTable(
-                        f"{what}: line {lines.line_num} has {len(fields)} fields where the header has {width}"
+                        f"{label}: line {lines.line_num} has {len(fields)} fields where the header has {width}"
                     )
                 yield fields
         except csv.Error as error:
-            raise InvalidTable(f"{what}: line {lines.line_num} is not CSV: {error}") from None
+            raise InvalidTable(f"{label}: line {lines.line_num} is not CSV: {error}") from None
         except UnicodeDecodeError:
-            raise InvalidTable(f"{what}: not UTF-8 text, after line {lines.line_num}") from None
+            raise InvalidTable(f"{label}: not UTF-8 text, after line {lines.line_num}") from None
     if not width:
-        raise InvalidTable(f"{what}: empty; a header with a column named email is needed")
+        raise InvalidTable(f"{label}: empty; a header with a column named email is needed")
 
 
-def read_emails(path: Path, what: str, *, json_lines: bool = False) -> Iterator[str]:
-    """The trimmed address of each row of a table, "" where it is blank.
+def read_emails(path: Path, label: str, *, json_lines: bool = False) -> Iterator[str]:
+    """Return the trimmed address of each row of a table, "" where it is blank.
 
-    The column is the first whose trimmed, case-folded name is `email`. Raises InvalidTable, naming the columns found,
-    when there is none, and as `read_csv` does.
+    The column is the first whose trimmed, case-folded name is `email`. Raises InvalidTable with the columns found when
+    there is none, and for the same reasons as `read_csv`.
     """
     if json_lines:
-        yield from _read_json_lines_emails(path, what)
+        yield from _read_json_lines_emails(path, label)
         return
-    lines = read_csv(path, what)
+    lines = read_csv(path, label)
     header = next(lines)
-    index = _email_index(header, what)
+    index = _email_index(header, label)
     for fields in lines:
         yield fields[index].strip()
 
 
-def _read_json_lines_emails(path: Path, what: str) -> Iterator[str]:
+def _read_json_lines_emails(path: Path, label: str) -> Iterator[str]:
     empty = True
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -73,50 +74,51 @@ def _read_json_lines_emails(path: Path, what: str) -> Iterator[str]:
             try:
                 record = msgspec.json.decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise InvalidTable(f"{what}: line {number} is not JSON") from None
+                raise InvalidTable(f"{label}: line {number} is not JSON") from None
             if not isinstance(record, dict):
-                raise InvalidTable(f"{what}: line {number} is not a JSON object")
+                raise InvalidTable(f"{label}: line {number} is not a JSON object")
             names = list(record)
             if empty:
-                _email_index(names, what)
+                _email_index(names, label)
                 empty = False
             value = next((record[name] for name in names if name.strip().casefold() == "email"), None)
             if value is not None and not isinstance(value, str):
-                raise InvalidTable(f"{what}: line {number}: the value of email is not text")
+                raise InvalidTable(f"{label}: line {number}: the value of email is not text")
             yield (value or "").strip()
     if empty:
-        raise InvalidTable(f"{what}: empty; lines with an email field are needed")
+        raise InvalidTable(f"{label}: empty; lines with an email field are needed")
 
 
-def _email_index(header: Sequence[str], what: str) -> int:
+def _email_index(header: Sequence[str], label: str) -> int:
     for index, name in enumerate(header):
         if name.strip().casefold() == "email":
             return index
-    found = redact_message(shorten(", ".join(name.strip() or '""' for name in header), 256))
-    raise InvalidTable(f"{what}: no column is named email; the columns are: {found}")
+    columns = ", ".join(name.strip() or '""' for name in header)
+    found = redact_message(shorten(columns, _MAX_SHOWN_HEADER_BYTES))
+    raise InvalidTable(f"{label}: no column is named email; the columns are: {found}")
 
 
-def read_rows(path: Path, what: str) -> Iterator[Row]:
-    """The rows of a table that an earlier run wrote. Raises InvalidTable when one of the eleven columns is missing."""
-    lines = read_csv(path, what)
+def read_rows(path: Path, label: str) -> Iterator[Row]:
+    """Return the rows of the output of an earlier run. Raises InvalidTable when one of the columns is missing."""
+    lines = read_csv(path, label)
     header = [name.strip() for name in next(lines)]
     missing = [column for column in COLUMNS if column not in header]
     if missing:
-        raise InvalidTable(f"{what}: not written by this program: the columns {', '.join(missing)} are missing")
+        raise InvalidTable(f"{label}: not written by this program: the columns {', '.join(missing)} are missing")
     order = [header.index(column) for column in COLUMNS]
     for fields in lines:
         yield Row(*[fields[index] for index in order])
 
 
 class CSVWriter(Protocol):
-    """What the csv module's writers are, which has no public name."""
+    """The interface of the csv module's writers, whose class is not public."""
 
     def writerow(self, row: Iterable[Any], /) -> Any:
-        """Write one line."""
+        """Write one record."""
 
 
-class _LineFeeds:
-    """Ends the lines that the csv module writes with \\n instead of \\r\\n."""
+class _LineFeedFile:
+    """A file that replaces the \\r\\n at the end of each line by \\n."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -126,16 +128,16 @@ class _LineFeeds:
 
 
 def csv_writer(file: TextIO) -> CSVWriter:
-    """Writes lines that end with \\n, quoted only where they must be, which includes a lone \\r.
+    """Return a writer with minimal quoting and \\n line endings.
 
-    Told itself to end lines with \\n, the csv module leaves a lone \\r bare before Python 3.13, which is then read as
-    the end of a line; told \\r\\n, it quotes both.
+    With \\n as its line terminator, the csv module before Python 3.13 does not quote a field with a lone \\r, which
+    readers take for the end of a line. With \\r\\n it quotes both characters, so the terminator is replaced afterwards.
     """
-    return csv.writer(_LineFeeds(file), lineterminator="\r\n")
+    return csv.writer(_LineFeedFile(file), lineterminator="\r\n")
 
 
 def write_rows(path: Path, rows: Iterable[Row], *, json_lines: bool = False) -> int:
-    """Write `rows` to `path`, with a header and `\\n` line endings for CSV; returns how many there were."""
+    """Write `rows` to `path`, as CSV with a header or as JSON Lines, and return their number."""
     count = 0
     if json_lines:
         with path.open("wb") as lines:

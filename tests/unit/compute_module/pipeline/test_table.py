@@ -1,4 +1,4 @@
-"""Reading and writing tables, right ones and wrong ones."""
+"""Reading and writing of tables, valid and invalid ones."""
 
 import csv
 from pathlib import Path
@@ -39,7 +39,7 @@ def emails(tmp_path: Path, content: bytes, *, json_lines: bool = False) -> list[
         (b"email\n", []),
     ],
 )
-def test_reads_the_email_column(tmp_path: Path, content: bytes, expected: list[str]) -> None:
+def test_read_emails_finds_the_email_column(tmp_path: Path, content: bytes, expected: list[str]) -> None:
     assert emails(tmp_path, content) == expected
 
 
@@ -57,7 +57,7 @@ def test_reads_the_email_column(tmp_path: Path, content: bytes, expected: list[s
         (b"<html><body>Sign in a@x.io</body></html>", "in.csv: no column is named email; the columns are: <html>"),
     ],
 )
-def test_wrong_csv_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_read_emails_invalid_csv_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidTable) as caught:
         emails(tmp_path, content)
     assert str(caught.value).startswith(message)
@@ -65,7 +65,7 @@ def test_wrong_csv_is_one_clear_line(tmp_path: Path, content: bytes, message: st
     assert "a@x.io" not in str(caught.value)
 
 
-def test_reads_json_lines(tmp_path: Path) -> None:
+def test_read_emails_reads_json_lines(tmp_path: Path) -> None:
     content = b'\xef\xbb\xbf{"Email": " a@x.io "}\n\n{"email": null}\n{"id": 3}\n'
     assert emails(tmp_path, content, json_lines=True) == ["a@x.io", "", ""]
 
@@ -82,13 +82,13 @@ def test_reads_json_lines(tmp_path: Path) -> None:
         (b'{"email": "\xff"}\n', "in.csv: line 1 is not JSON"),
     ],
 )
-def test_wrong_json_lines_are_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_read_emails_invalid_json_lines_are_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidTable) as caught:
         emails(tmp_path, content, json_lines=True)
     assert str(caught.value) == message
 
 
-def test_output_has_the_columns_of_the_contract_and_minimal_quoting(tmp_path: Path) -> None:
+def test_write_rows_writes_the_columns_with_minimal_quoting(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     assert write_rows(path, [Row(email="a@x.io", company="X, Inc.", status="ok", sources='["u"]')]) == 1
     assert path.read_bytes() == (
@@ -97,7 +97,7 @@ def test_output_has_the_columns_of_the_contract_and_minimal_quoting(tmp_path: Pa
     )
 
 
-def test_json_lines_output_has_the_same_fields(tmp_path: Path) -> None:
+def test_write_rows_json_lines_have_the_same_fields(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     write_rows(path, [Row(email="a@x.io", status="ok")], json_lines=True)
     record = msgspec.json.decode(path.read_bytes())
@@ -106,7 +106,7 @@ def test_json_lines_output_has_the_same_fields(tmp_path: Path) -> None:
     assert record["company"] == ""
 
 
-def test_rows_of_an_earlier_run_are_found_by_column_name(tmp_path: Path) -> None:
+def test_read_rows_finds_columns_by_name(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     reordered = ["extra", *reversed(COLUMNS)]
     path.write_text(",".join(reordered) + "\n" + ",".join(f"<{name}>" for name in reordered) + "\n")
@@ -114,7 +114,7 @@ def test_rows_of_an_earlier_run_are_found_by_column_name(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_an_earlier_table_without_one_of_the_columns_is_refused(tmp_path: Path, column: str) -> None:
+def test_read_rows_missing_column_is_refused(tmp_path: Path, column: str) -> None:
     path = tmp_path / "out.csv"
     path.write_text(",".join(name for name in COLUMNS if name != column) + "\n")
     with pytest.raises(InvalidTable, match=f"the columns {column} are missing"):
@@ -122,7 +122,7 @@ def test_an_earlier_table_without_one_of_the_columns_is_refused(tmp_path: Path, 
 
 
 @given(rows=ROWS)
-def test_what_is_written_as_csv_is_read_back_the_same(tmp_path: Path, rows: list[Row]) -> None:
+def test_write_rows_and_read_rows_are_inverse(tmp_path: Path, rows: list[Row]) -> None:
     path = tmp_path / "round-trip.csv"
     write_rows(path, rows)
     assert list(read_rows(path, "round-trip")) == rows
@@ -133,7 +133,7 @@ def test_what_is_written_as_csv_is_read_back_the_same(tmp_path: Path, rows: list
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_read_emails_any_bytes_are_read_or_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     for json_lines in (False, True):
         message = ""
         try:

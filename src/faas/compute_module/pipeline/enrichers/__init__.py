@@ -1,1 +1,1 @@
-"""What can be asked about an e-mail address, one file per way of asking."""
+"""The enrichers, one file for each."""

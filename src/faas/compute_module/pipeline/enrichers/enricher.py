@@ -1,4 +1,4 @@
-"""The seam: what a run asks of an enricher and what it gets."""
+"""The interface between a run and its enricher."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Enrichment(msgspec.Struct, frozen=True):
-    """What was found about one address; a field that is not known is empty."""
+    """The result for one address; unknown fields are empty."""
 
     linkedin_url: str = ""
     company: str = ""
@@ -18,17 +18,17 @@ class Enrichment(msgspec.Struct, frozen=True):
 
 
 class Enricher(Protocol):
-    """Finds out about one address at a time; several calls run at once."""
+    """Enriches one address at a time; calls run concurrently."""
 
     @property
     def model(self) -> str:
-        """What the `model` column says."""
+        """The value of the column `model`."""
 
     async def enrich(self, email: str) -> Enrichment:
-        """One attempt for a trimmed, non-empty address. The caller limits its time and tries again.
+        """Return the enrichment of a trimmed, non-empty address, in one attempt.
 
-        Raises EnrichmentFailed, whose reason holds no secret.
+        The caller limits the time and retries. Raises EnrichmentFailed, whose reason contains no secret.
         """
 
     async def aclose(self) -> None:
-        """Let go of connections."""
+        """Close connections."""

@@ -1,7 +1,7 @@
-"""Gemini: one call per address, with Google Search and the pages it finds, answered in a fixed JSON shape.
+"""The enricher `gemini`: one Gemini call per address, with Google Search, URL context and structured output.
 
-The SDK is the optional extra `gemini`. It gets an HTTP client of ours: which of its three transports it would choose
-depends on what else is installed, and each raises exceptions of its own.
+The SDK is the optional extra `gemini`. It gets our HTTP client, so that its transport and the exceptions of it do not
+depend on which packages are installed (docs/decisions/0020-http-client-of-the-gemini-sdk.md).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,9 @@ from faas.errors import ConfigurationError
 if TYPE_CHECKING:
     from google.genai import types
 
-API_VERSION = "v1beta"  # the SDK's own choice, v1, refuses the tools
-_REASON_LIMIT = 400
-_SERVER_ERRORS = 500
-_CANCELLED = 499
+API_VERSION = "v1beta"  # v1, the SDK's default, does not accept the tools
+_MAX_REASON_BYTES = 400
+_STATUS_CANCELLED = 499
 
 INSTRUCTIONS = (
     "Identify the person who uses the e-mail address below, with Google Search and the pages it finds. Report the URL "
@@ -29,7 +28,9 @@ INSTRUCTIONS = (
 )
 
 
-class _Answer(msgspec.Struct):
+class _StructuredOutput(msgspec.Struct):
+    """The JSON object that the response schema asks for."""
+
     linkedin_url: str
     company: str
     title: str
@@ -38,7 +39,7 @@ class _Answer(msgspec.Struct):
 
 
 class GeminiEnricher:
-    """Asks `model`. With `capture_audit` the sources and the search queries of an answer are kept."""
+    """Calls `model`; with `capture_audit` a result contains the sources and search queries of the answer."""
 
     def __init__(
         self,
@@ -60,11 +61,11 @@ class GeminiEnricher:
         self._key = key
         self._capture_audit = capture_audit
         self._api_error = errors.APIError
-        # the run limits the time of an attempt and the number at once
+        # No limits here: the run limits the time of an attempt and the number of concurrent ones.
         self._http = httpx.AsyncClient(
             transport=transport, timeout=httpx.Timeout(None), limits=httpx.Limits(max_connections=None)
         )
-        # kept for as long as calls run: the SDK closes its connections when the client is collected
+        # Referenced as long as calls run: the SDK closes its connections when the client is garbage-collected.
         self._client = genai.Client(
             api_key=key,
             enterprise=False,
@@ -75,74 +76,76 @@ class GeminiEnricher:
             response_mime_type="application/json",
             response_schema=types.Schema(
                 type=types.Type.OBJECT,
-                properties={name: types.Schema(type=types.Type.STRING) for name in _Answer.__struct_fields__},
-                required=list(_Answer.__struct_fields__),
+                properties={name: types.Schema(type=types.Type.STRING) for name in _StructuredOutput.__struct_fields__},
+                required=list(_StructuredOutput.__struct_fields__),
             ),
             tools=[types.Tool(google_search=types.GoogleSearch()), types.Tool(url_context=types.UrlContext())],
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
 
     async def enrich(self, email: str) -> Enrichment:
-        """One call. Raises EnrichmentFailed."""
+        """Return the result of one call. Raises EnrichmentFailed."""
         try:
             response = await self._client.aio.models.generate_content(
                 model=self.model, contents=f"{INSTRUCTIONS}\n\n{email}", config=self._config
             )
         except self._api_error as error:
-            raise self._refusal(error) from None
+            raise self._api_failure(error) from None
         except httpx.RequestError as error:
             reason = redact(str(error), self._key) or type(error).__name__
-            raise EnrichmentFailed(f"Gemini cannot be reached: {shorten(reason, _REASON_LIMIT)}", "always") from None
+            raise EnrichmentFailed(
+                f"Gemini cannot be reached: {shorten(reason, _MAX_REASON_BYTES)}", "always"
+            ) from None
         except (ValueError, TypeError, AttributeError, RecursionError):
-            # what the SDK raises, depending on its version, for an answer that it cannot make sense of
+            # Raised by the SDK, depending on its version, for a response that it cannot parse.
             raise EnrichmentFailed("Gemini's answer is not what its API promises") from None
-        return self._enrichment(response)
+        return self._parse_response(response)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
         self._client.close()
 
-    def _refusal(self, error: Any) -> EnrichmentFailed:
+    def _api_failure(self, error: Any) -> EnrichmentFailed:
         code = error.code if isinstance(error.code, int) else 0
         status = error.status if isinstance(error.status, str) else ""
-        said = redact(f"{status}: {error.message or ''}".strip(": "), self._key)
-        failure = f"Gemini answered {code} {shorten(said, _REASON_LIMIT)}".rstrip()
-        if code == _CANCELLED or status == "CANCELLED":
-            return EnrichmentFailed(failure, retry="once")
-        transient = code == httpx.codes.TOO_MANY_REQUESTS or code >= _SERVER_ERRORS
-        return EnrichmentFailed(failure, retry="always" if transient else "never")
+        detail = redact(f"{status}: {error.message or ''}".strip(": "), self._key)
+        reason = f"Gemini answered {code} {shorten(detail, _MAX_REASON_BYTES)}".rstrip()
+        if code == _STATUS_CANCELLED or status == "CANCELLED":
+            return EnrichmentFailed(reason, retry="once")
+        is_transient = code == httpx.codes.TOO_MANY_REQUESTS or code >= httpx.codes.INTERNAL_SERVER_ERROR
+        return EnrichmentFailed(reason, retry="always" if is_transient else "never")
 
-    def _enrichment(self, response: "types.GenerateContentResponse") -> Enrichment:
+    def _parse_response(self, response: "types.GenerateContentResponse") -> Enrichment:
         candidate = response.candidates[0] if response.candidates else None
         parts = (candidate.content.parts if candidate and candidate.content else None) or []
         text = "".join(part.text for part in parts if part.text and not part.thought)
         if not text.strip():
-            raise EnrichmentFailed(f"Gemini gave no answer: {_why_empty(response, candidate)}")
+            raise EnrichmentFailed(f"Gemini gave no answer: {_reason_for_no_text(response, candidate)}")
         try:
-            answer = msgspec.json.decode(text, type=_Answer)
+            output = msgspec.json.decode(text, type=_StructuredOutput)
         except (msgspec.MsgspecError, RecursionError):
             raise EnrichmentFailed("Gemini's answer is not the JSON that was asked for") from None
         sources, queries = _audit(candidate) if self._capture_audit else ((), ())
-        found = {name: value.strip() for name, value in msgspec.structs.asdict(answer).items()}
-        return msgspec.convert({**found, "sources": sources, "web_search_queries": queries}, Enrichment)
+        fields = {name: value.strip() for name, value in msgspec.structs.asdict(output).items()}
+        return msgspec.convert({**fields, "sources": sources, "web_search_queries": queries}, Enrichment)
 
 
-def _why_empty(response: "types.GenerateContentResponse", candidate: "types.Candidate | None") -> str:
+def _reason_for_no_text(response: "types.GenerateContentResponse", candidate: "types.Candidate | None") -> str:
     feedback = response.prompt_feedback
     reason = (feedback and feedback.block_reason) or (candidate and candidate.finish_reason)
     return redact(str(reason.value)) if reason else "it was empty"
 
 
 def _audit(candidate: "types.Candidate | None") -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The addresses an answer rests on, found or retrieved, and the searches made for it."""
+    """Return the URLs of the grounding chunks and of the retrieved pages, and the search queries."""
     grounding = candidate.grounding_metadata if candidate else None
     context = candidate.url_context_metadata if candidate else None
     found = [chunk.web.uri for chunk in (grounding.grounding_chunks if grounding else None) or [] if chunk.web]
     retrieved = [entry.retrieved_url for entry in (context.url_metadata if context else None) or []]
     queries = (grounding.web_search_queries if grounding else None) or []
-    return _once_each([*found, *retrieved]), _once_each(queries)
+    return _unique([*found, *retrieved]), _unique(queries)
 
 
-def _once_each(texts: "list[str | None] | list[str]") -> tuple[str, ...]:
+def _unique(texts: "list[str | None] | list[str]") -> tuple[str, ...]:
     return tuple(dict.fromkeys(stripped for text in texts if text and (stripped := text.strip())))

@@ -1,4 +1,4 @@
-"""Deterministic and offline: what the address itself says. For demos and tests."""
+"""The enricher `static`: a deterministic result from the address itself, offline, for demos and tests."""
 
 import re
 
@@ -8,12 +8,12 @@ _SEPARATORS = re.compile(r"[._\-+\d]+")
 
 
 class StaticEnricher:
-    """Takes the name from the part before the @ and the company from the part after it."""
+    """Derives the name from the local part of an address and the company from its domain."""
 
     model = "static"
 
     async def enrich(self, email: str) -> Enrichment:
-        """Never fails; the same address always gives the same answer."""
+        """Return the same result for the same address. Never fails."""
         local, _, domain = email.partition("@")
         words = [word for word in _SEPARATORS.split(local) if word]
         name = " ".join(word.capitalize() for word in words) or local
@@ -27,4 +27,4 @@ class StaticEnricher:
         )
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""

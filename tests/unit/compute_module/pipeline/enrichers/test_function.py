@@ -1,4 +1,4 @@
-"""The function enricher against a fake of the platform's HTTP API, in virtual time."""
+"""The function enricher against a fake of faas's HTTP API, in virtual time."""
 
 from collections.abc import Callable
 
@@ -7,15 +7,15 @@ import msgspec
 import pytest
 
 from faas.compute_module.errors import EnrichmentFailed
-from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.function import FunctionEnricher
-from faas.compute_module.pipeline.rate import RateLimit
+from faas.compute_module.pipeline.rate_limiter import RateLimiter
+from faas.compute_module.pipeline.retry_policy import RetryPolicy
 from tests.helpers.compute_module import virtual_time
 
 
-class Platform:
-    """Gives the answers in turn, the last one for ever."""
+class FakeServer:
+    """Gives the answers in turn, and the last one to all further requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -40,67 +40,67 @@ def problem(status: int, detail: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json=body, headers={"Content-Type": "application/problem+json", **headers})
 
 
-def enrich(platform: Callable[[httpx.Request], httpx.Response], name: str = "enrich") -> Enrichment:
+def enrich(server: Callable[[httpx.Request], httpx.Response], name: str = "enrich") -> Enrichment:
     async def main() -> Enrichment:
-        enricher = FunctionEnricher("http://faas.test", name, httpx.MockTransport(platform))
+        enricher = FunctionEnricher("http://faas.test", name, httpx.MockTransport(server))
         try:
-            return await Attempts(3, 30, RateLimit(0)).enrich(enricher, "jane@acme.example")
+            return await RetryPolicy(3, 30, RateLimiter(0)).enrich(enricher, "jane@acme.example")
         finally:
             await enricher.aclose()
 
     return virtual_time.run(main())
 
 
-def failure(*answers: httpx.Response | Exception) -> tuple[str, Platform]:
-    platform = Platform(*answers)
+def failure(*answers: httpx.Response | Exception) -> tuple[str, FakeServer]:
+    server = FakeServer(*answers)
     with pytest.raises(EnrichmentFailed) as caught:
-        enrich(platform)
-    return str(caught.value), platform
+        enrich(server)
+    return str(caught.value), server
 
 
-def test_the_function_gets_the_address_and_gives_any_of_the_fields() -> None:
-    platform = Platform(
+def test_function_enricher_sends_the_address_and_takes_any_of_the_fields() -> None:
+    server = FakeServer(
         completed({"company": "Acme", "confidence": 0.9, "title": None, "other": [1], "description": True})
     )
-    assert enrich(platform, "my fn/1") == Enrichment(company="Acme", confidence="0.9", description="true")
-    (request,) = platform.received
+    assert enrich(server, "my fn/1") == Enrichment(company="Acme", confidence="0.9", description="true")
+    (request,) = server.received
     assert request.method == "POST"
     assert request.url.raw_path == b"/functions/my%20fn%2F1/execute"
     assert msgspec.json.decode(request.content) == {"input": {"email": "jane@acme.example"}}
     assert request.headers["Content-Type"] == "application/json"
 
 
-def test_a_failed_execution_is_an_error_for_good() -> None:
+def test_function_enricher_failed_execution_is_not_retried() -> None:
     answer = httpx.Response(200, json={"status": "FAILED", "errorMessage": "abort: no such key=abc in line 3"})
-    message, platform = failure(answer)
+    message, server = failure(answer)
     assert message == "abort: no such key=[redacted] in line 3"
-    assert len(platform.received) == 1
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_saturation_is_waited_out_as_long_as_the_platform_asks(status: int) -> None:
-    platform = Platform(problem(status, "busy", **{"Retry-After": "5"}), completed({"company": "Acme"}))
-    assert enrich(platform).company == "Acme"
-    assert platform.times == [0, 5]
+def test_function_enricher_honours_retry_after(status: int) -> None:
+    server = FakeServer(problem(status, "busy", **{"Retry-After": "5"}), completed({"company": "Acme"}))
+    assert enrich(server).company == "Acme"
+    assert server.times == [0, 5]
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 302])
-def test_other_refusals_are_for_good_and_say_what_the_platform_says(status: int) -> None:
-    message, platform = failure(problem(status, "no function has the name 'enrich'"))
+def test_function_enricher_other_errors_are_not_retried_and_show_the_problem(status: int) -> None:
+    message, server = failure(problem(status, "no function has the name 'enrich'"))
     assert message == f"the platform answered {status}: no function has the name 'enrich'"
-    assert len(platform.received) == 1
+    assert len(server.received) == 1
 
 
-def test_a_problem_without_detail_is_named_by_its_title_or_status() -> None:
+def test_function_enricher_problem_without_detail_shows_title_or_status() -> None:
     assert failure(httpx.Response(400, json={"title": "Bad"}))[0] == "the platform answered 400: Bad"
     assert failure(httpx.Response(404, text="<html>"))[0] == "the platform answered 404: Not Found"
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ReadError(""), httpx.ReadTimeout("slow")])
-def test_no_answer_is_tried_again(error: httpx.TransportError) -> None:
-    message, platform = failure(error)
+def test_function_enricher_retries_without_a_response(error: httpx.TransportError) -> None:
+    message, server = failure(error)
     assert message.startswith("the platform cannot be reached: ")
-    assert len(platform.received) == 4
+    assert len(server.received) == 4
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_no_answer_is_tried_again(error: httpx.TransportError) -> None:
         (completed({"title": ["x"]}), "the function's output has a title that is not text"),
     ],
 )
-def test_an_answer_that_is_not_what_was_asked_for_is_for_good(answer: httpx.Response, message: str) -> None:
-    shown, platform = failure(answer)
+def test_function_enricher_invalid_answer_is_not_retried(answer: httpx.Response, message: str) -> None:
+    shown, server = failure(answer)
     assert shown == message
-    assert len(platform.received) == 1
+    assert len(server.received) == 1

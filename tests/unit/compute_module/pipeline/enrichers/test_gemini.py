@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from faas.compute_module.errors import EnrichmentFailed
-from faas.compute_module.pipeline.attempts import Attempts
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.gemini import GeminiEnricher
-from faas.compute_module.pipeline.rate import RateLimit
+from faas.compute_module.pipeline.rate_limiter import RateLimiter
+from faas.compute_module.pipeline.retry_policy import RetryPolicy
 from faas.compute_module.pipeline.rows import ok_row
 from faas.errors import ConfigurationError
 from tests.helpers.compute_module import virtual_time
@@ -24,7 +24,7 @@ KEY = "gemini-test-key-0123456789"
 def enrich(
     fake: FakeGemini | httpx.AsyncBaseTransport, *, max_retries: int = 3, request_timeout: float = 30, **options: Any
 ) -> Enrichment:
-    """What a run gets for one address."""
+    """Return the result of a run for one address."""
     transport = httpx.ASGITransport(app=fake) if isinstance(fake, FakeGemini) else fake
 
     async def main() -> Enrichment:
@@ -32,7 +32,7 @@ def enrich(
             fake.now = virtual_time.now
         enricher = GeminiEnricher(key=KEY, model="gemini-x", transport=transport, **options)
         try:
-            return await Attempts(max_retries, request_timeout, RateLimit(0)).enrich(enricher, "jane@acme.example")
+            return await RetryPolicy(max_retries, request_timeout, RateLimiter(0)).enrich(enricher, "jane@acme.example")
         finally:
             await enricher.aclose()
 
@@ -47,7 +47,7 @@ def failure(*answers: Any, **options: Any) -> tuple[str, FakeGemini]:
     return str(caught.value), fake
 
 
-def test_success_is_one_call_with_what_the_contract_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gemini_enricher_request_is_that_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "another key")
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
     fake = FakeGemini(person())
@@ -68,7 +68,7 @@ def test_success_is_one_call_with_what_the_contract_asks_for(monkeypatch: pytest
     }
 
 
-def test_parts_are_joined_and_thoughts_left_out() -> None:
+def test_gemini_enricher_joins_parts_and_drops_thoughts() -> None:
     parts = [{"text": "hm", "thought": True}, {"text": '{"linkedin_url":"u","company":"c","title":"t",'}]
     parts.append({"text": '"description":" d ","confidence":"low"}'})
     found = enrich(FakeGemini({"candidates": [{"content": {"parts": parts}}]}))
@@ -85,33 +85,33 @@ def test_parts_are_joined_and_thoughts_left_out() -> None:
         (500, b""),
     ],
 )
-def test_429_and_5xx_are_tried_again(answer: Any) -> None:
+def test_gemini_enricher_retries_429_and_5xx(answer: Any) -> None:
     fake = FakeGemini(answer, answer, person())
     assert enrich(fake).company == "Acme"
     assert len(fake.received) == 3
     assert fake.times[2] > fake.times[1] > fake.times[0]
 
 
-def test_429_that_lasts_is_an_error_with_the_apis_words() -> None:
+def test_gemini_enricher_lasting_429_shows_the_apis_message() -> None:
     message, fake = failure(error(429, "RESOURCE_EXHAUSTED", f"quota of key={KEY} used up"))
     assert message == "Gemini answered 429 RESOURCE_EXHAUSTED: quota of key=[redacted] used up"
     assert len(fake.received) == 4
 
 
 @pytest.mark.parametrize("answer", [error(499, "CANCELLED", "gone"), error(400, "CANCELLED", "gone"), (499, b"")])
-def test_499_is_tried_again_once(answer: Any) -> None:
+def test_gemini_enricher_retries_499_once(answer: Any) -> None:
     assert len(failure(answer)[1].received) == 2
     assert enrich(FakeGemini(answer, person())).company == "Acme"
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 302])
-def test_other_errors_are_for_good(code: int) -> None:
+def test_gemini_enricher_other_errors_are_not_retried(code: int) -> None:
     message, fake = failure(error(code, "NOPE", "API key not valid"))
     assert message == f"Gemini answered {code} NOPE: API key not valid"
     assert len(fake.received) == 1
 
 
-def test_silence_is_a_timeout_and_tried_again() -> None:
+def test_gemini_enricher_retries_a_timeout() -> None:
     fake = FakeGemini(None, person())
     assert enrich(fake, request_timeout=2).company == "Acme"
     assert 2 < fake.times[1] < 2.3
@@ -121,7 +121,7 @@ def test_silence_is_a_timeout_and_tried_again() -> None:
 
 
 @pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError])
-def test_refused_and_reset_connections_are_tried_again(kind: type[httpx.TransportError]) -> None:
+def test_gemini_enricher_retries_refused_and_reset_connections(kind: type[httpx.TransportError]) -> None:
     tries = 0
 
     def break_off(_: httpx.Request) -> httpx.Response:
@@ -145,7 +145,7 @@ def test_refused_and_reset_connections_are_tried_again(kind: type[httpx.Transpor
         '{"linkedin_url":1,"company":"c","title":"t","description":"d","confidence":"c"}',
     ],
 )
-def test_an_answer_that_is_not_the_json_asked_for_is_for_good(text: str) -> None:
+def test_gemini_enricher_other_json_is_not_retried(text: str) -> None:
     message, fake = failure(candidate(text))
     assert message == "Gemini's answer is not the JSON that was asked for"
     assert len(fake.received) == 1
@@ -154,7 +154,7 @@ def test_an_answer_that_is_not_the_json_asked_for_is_for_good(text: str) -> None
 @pytest.mark.parametrize(
     "raw", [b"<html>", b'{"candidates": [', b"[]", b'{"candidates": 3}', b"\xff", b"null", b"[" * 99999]
 )
-def test_a_body_that_is_not_the_apis_is_for_good(raw: bytes) -> None:
+def test_gemini_enricher_malformed_body_is_not_retried(raw: bytes) -> None:
     message, fake = failure(raw)
     assert message.startswith("Gemini")
     assert "\n" not in message
@@ -170,11 +170,11 @@ def test_a_body_that_is_not_the_apis_is_for_good(raw: bytes) -> None:
         (candidate("  "), "STOP"),
     ],
 )
-def test_no_answer_says_why(body: Any, reason: str) -> None:
+def test_gemini_enricher_answer_without_text_shows_the_reason(body: Any, reason: str) -> None:
     assert failure(body)[0] == f"Gemini gave no answer: {reason}"
 
 
-def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gemini_enricher_without_the_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.genai", None)
     with pytest.raises(ConfigurationError, match="with its extra `gemini`"):
         GeminiEnricher(key=KEY, model="m")
@@ -195,21 +195,21 @@ AUDIT = {
 }
 
 
-def test_audit_keeps_sources_and_queries_once_each() -> None:
+def test_gemini_enricher_audit_has_each_source_and_query_once() -> None:
     found = enrich(FakeGemini(person(**AUDIT)), capture_audit=True)
     row = ok_row("a@x.io", found, "gemini-x")
     assert row.sources == '["https://a","https://b","https://c"]'
     assert row.web_search_queries == '["jane acme","acme ceo"]'
 
 
-def test_without_audit_both_columns_are_empty() -> None:
+def test_gemini_enricher_without_audit_both_columns_are_empty() -> None:
     row = ok_row("a@x.io", enrich(FakeGemini(person(**AUDIT))), "gemini-x")
     assert (row.sources, row.web_search_queries) == ("", "")
     nothing = enrich(FakeGemini(person()), capture_audit=True)
     assert (nothing.sources, nothing.web_search_queries) == ((), ())
 
 
-def test_many_calls_share_one_client() -> None:
+def test_gemini_enricher_concurrent_calls_share_one_client() -> None:
     fake = FakeGemini(person())
 
     async def main() -> list[Enrichment]:

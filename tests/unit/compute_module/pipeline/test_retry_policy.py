@@ -1,4 +1,4 @@
-"""Retries, back-off, rate limit and time limit, in virtual time."""
+"""Retries, back-off, rate limit and time limit of one address, in virtual time."""
 
 import asyncio
 import random
@@ -7,14 +7,14 @@ from contextlib import suppress
 import pytest
 
 from faas.compute_module.errors import EnrichmentFailed
-from faas.compute_module.pipeline.attempts import Attempts, back_off
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
-from faas.compute_module.pipeline.rate import RateLimit
+from faas.compute_module.pipeline.rate_limiter import RateLimiter
+from faas.compute_module.pipeline.retry_policy import RetryPolicy, backoff_seconds
 from tests.helpers.compute_module import virtual_time
 
 
 class Scripted:
-    """Fails as told, attempt after attempt, then succeeds; notes when it was asked."""
+    """Fails with the given failures (or is slow for that many seconds), then succeeds; records the times of its calls."""
 
     model = "scripted"
 
@@ -35,8 +35,8 @@ class Scripted:
         pass
 
 
-def attempts(max_retries: int = 3, request_timeout: float = 30, per_second: float = 0) -> Attempts:
-    return Attempts(max_retries, request_timeout, RateLimit(per_second))
+def policy(max_retries: int = 3, request_timeout: float = 30, per_second: float = 0) -> RetryPolicy:
+    return RetryPolicy(max_retries, request_timeout, RateLimiter(per_second))
 
 
 @pytest.fixture
@@ -45,16 +45,16 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_jitter")
-def test_pauses_double_to_two_seconds_between_attempts() -> None:
+def test_backoff_doubles_from_200_ms_to_two_seconds() -> None:
     enricher = Scripted(*[EnrichmentFailed("busy", "always")] * 6)
-    virtual_time.run(attempts(max_retries=6).enrich(enricher, "a@x.io"))
+    virtual_time.run(policy(max_retries=6).enrich(enricher, "a@x.io"))
     pauses = [round(later - earlier, 6) for earlier, later in zip(enricher.asked, enricher.asked[1:], strict=False)]
     assert pauses == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
 
 
 @pytest.mark.parametrize(("attempt", "middle"), [(0, 0.2), (1, 0.4), (2, 0.8), (3, 1.6), (4, 2.0), (50, 2.0)])
-def test_jitter_is_at_most_a_fifth(attempt: int, middle: float) -> None:
-    pauses = [back_off(attempt) for _ in range(500)]
+def test_backoff_jitter_is_at_most_a_fifth(attempt: int, middle: float) -> None:
+    pauses = [backoff_seconds(attempt) for _ in range(500)]
     assert middle * 0.8 <= min(pauses) < middle * 0.85
     assert middle * 1.15 < max(pauses) <= middle * 1.2
 
@@ -63,10 +63,10 @@ def test_jitter_is_at_most_a_fifth(attempt: int, middle: float) -> None:
     ("retry", "max_retries", "asked"),
     [("always", 3, 4), ("always", 0, 1), ("once", 3, 2), ("once", 0, 1), ("never", 3, 1)],
 )
-def test_attempts_are_one_and_the_retries_allowed(retry: str, max_retries: int, asked: int) -> None:
+def test_retry_policy_makes_one_attempt_and_the_allowed_retries(retry: str, max_retries: int, asked: int) -> None:
     enricher = Scripted(*[EnrichmentFailed("no", retry)] * 9)  # type: ignore[arg-type]
     with pytest.raises(EnrichmentFailed, match="no"):
-        virtual_time.run(attempts(max_retries).enrich(enricher, "a@x.io"))
+        virtual_time.run(policy(max_retries).enrich(enricher, "a@x.io"))
     assert len(enricher.asked) == asked
 
 
@@ -79,54 +79,54 @@ def test_attempts_are_one_and_the_retries_allowed(retry: str, max_retries: int, 
         (["once", "always", "always"], 4),
     ],
 )
-def test_what_is_tried_again_once_is_so_after_other_failures_too(failures: list[str], asked: int) -> None:
+def test_retry_policy_retries_a_once_failure_once_in_any_order(failures: list[str], asked: int) -> None:
     enricher = Scripted(*[EnrichmentFailed("no", retry) for retry in failures])  # type: ignore[arg-type]
     enricher.failures += [EnrichmentFailed("end", "never")] * (asked == len(failures))
     with suppress(EnrichmentFailed):
-        virtual_time.run(attempts().enrich(enricher, "a@x.io"))
+        virtual_time.run(policy().enrich(enricher, "a@x.io"))
     assert len(enricher.asked) == asked
 
 
-def test_each_attempt_has_its_own_time_limit() -> None:
+def test_retry_policy_limits_the_time_of_each_attempt() -> None:
     enricher = Scripted(31, 31)
-    assert virtual_time.run(attempts().enrich(enricher, "a@x.io")).company == "X"
+    assert virtual_time.run(policy().enrich(enricher, "a@x.io")).company == "X"
     assert len(enricher.asked) == 3
 
 
-def test_a_time_out_names_the_limit() -> None:
+def test_retry_policy_timeout_names_the_limit() -> None:
     enricher = Scripted(5)
     with pytest.raises(EnrichmentFailed, match=r"no answer within 1\.5s"):
-        virtual_time.run(attempts(max_retries=0, request_timeout=1.5).enrich(enricher, "a@x.io"))
+        virtual_time.run(policy(max_retries=0, request_timeout=1.5).enrich(enricher, "a@x.io"))
 
 
-def test_what_the_other_side_asks_for_is_waited_but_not_for_ever() -> None:
+def test_retry_policy_honours_retry_after_up_to_a_minute() -> None:
     enricher = Scripted(EnrichmentFailed("busy", "always", retry_after=7), EnrichmentFailed("busy", "always", 9999))
-    virtual_time.run(attempts().enrich(enricher, "a@x.io"))
+    virtual_time.run(policy().enrich(enricher, "a@x.io"))
     assert [round(at) for at in enricher.asked] == [0, 7, 67]
 
 
-def test_the_rate_limit_is_one_bucket_for_all_and_no_part_of_the_time_limit() -> None:
+def test_rate_limiter_is_shared_and_not_part_of_the_time_limit() -> None:
     enricher = Scripted()
 
     async def main() -> None:
-        shared = attempts(request_timeout=0.1, per_second=2)  # the last waits twenty times its time limit
+        shared = policy(request_timeout=0.1, per_second=2)  # the last call waits twenty times its time limit
         await asyncio.gather(*[shared.enrich(enricher, "a@x.io") for _ in range(5)])
 
     virtual_time.run(main())
     assert enricher.asked == [0, 0.5, 1.0, 1.5, 2.0]
 
 
-def test_retries_take_a_turn_of_the_rate_limit_too() -> None:
+def test_rate_limiter_applies_to_retries() -> None:
     enricher = Scripted(EnrichmentFailed("busy", "always"))
-    virtual_time.run(attempts(per_second=0.1).enrich(enricher, "a@x.io"))
+    virtual_time.run(policy(per_second=0.1).enrich(enricher, "a@x.io"))
     assert enricher.asked == [0, 10]
 
 
-def test_without_a_limit_nothing_waits() -> None:
+def test_rate_limiter_without_a_limit_does_not_wait() -> None:
     enricher = Scripted()
 
     async def main() -> None:
-        shared = attempts()
+        shared = policy()
         await asyncio.gather(*[shared.enrich(enricher, "a@x.io") for _ in range(50)])
 
     virtual_time.run(main())

@@ -1,17 +1,17 @@
-"""The rate limit of a run: one bucket, burst 1."""
+"""The rate limit of a run: a token bucket with burst 1."""
 
 import asyncio
 
 
-class RateLimit:
-    """Lets one caller through every 1/`per_second` seconds; 0 lets all through at once."""
+class RateLimiter:
+    """Lets one caller pass every 1/`per_second` seconds, in the order of the calls; 0 is no limit."""
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second if per_second else 0.0
         self._next = 0.0
 
-    async def wait(self) -> None:
-        """Return when the caller may go. Callers go in the order in which they came."""
+    async def acquire(self) -> None:
+        """Wait for the caller's turn."""
         if not self._interval:
             return
         now = asyncio.get_running_loop().time()

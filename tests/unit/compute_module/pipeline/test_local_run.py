@@ -1,4 +1,4 @@
-"""File to file: order, duplicates, formats, and what is left when a run ends early."""
+"""Runs from file to file: order, duplicates, formats, and the partial output of a run that ends early."""
 
 import asyncio
 import json
@@ -10,17 +10,17 @@ import pytest
 from faas.compute_module.errors import EnrichmentFailed, FailedFast, InvalidTable
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.static import StaticEnricher
-from faas.compute_module.pipeline.local import run_local
+from faas.compute_module.pipeline.local_run import run_local
 from faas.compute_module.pipeline.rows import Row
+from faas.compute_module.pipeline.run_progress import RunProgress
 from faas.compute_module.pipeline.table import read_rows
-from faas.compute_module.pipeline.tally import Tally
 from faas.compute_module.settings import RunSettings
 from faas.errors import ConfigurationError
 from tests.helpers.compute_module import virtual_time
 
 
 class Slow:
-    """Takes longer for earlier addresses, and fails for those with `bad` in them."""
+    """Takes longer for earlier addresses and fails for those that contain `bad`."""
 
     model = "slow"
 
@@ -47,21 +47,21 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "in.csv", tmp_path / "out.csv"
 
 
-def run(source: Path, target: Path, enricher: Any = None, **settings: Any) -> Tally:
-    tally = Tally()
-    virtual_time.run(run_local(source, target, enricher or Slow(), RunSettings(**settings), tally))
-    return tally
+def run(source: Path, target: Path, enricher: Any = None, **settings: Any) -> RunProgress:
+    progress = RunProgress()
+    virtual_time.run(run_local(source, target, enricher or Slow(), RunSettings(**settings), progress))
+    return progress
 
 
 def rows(path: Path) -> list[Row]:
     return list(read_rows(path, "out"))
 
 
-def test_one_output_row_for_each_input_row_in_input_order(paths: tuple[Path, Path]) -> None:
+def test_local_run_writes_one_row_for_each_input_row_in_input_order(paths: tuple[Path, Path]) -> None:
     source, target = paths
     source.write_text("id,email\n1,a@x\n2, b@x \n3,\n4,a@x\n5,A@x\n6,bad@x\n")
     enricher = Slow()
-    tally = run(source, target, enricher)
+    progress = run(source, target, enricher)
     assert [(row.email, row.company, row.status) for row in rows(target)] == [
         ("a@x", "A@X", "ok"),
         ("b@x", "B@X", "ok"),
@@ -71,11 +71,11 @@ def test_one_output_row_for_each_input_row_in_input_order(paths: tuple[Path, Pat
         ("bad@x", "", "error"),
     ]
     assert enricher.asked == ["a@x", "b@x", "A@x", "bad@x"]
-    assert tally.line().startswith("rows=6 unique=4 cached=0 ok=3 error=2 seconds=")
-    assert tally.written == f"6 rows to {target}"
+    assert progress.summary().startswith("rows=6 unique=4 cached=0 ok=3 error=2 seconds=")
+    assert progress.written == f"6 rows to {target}"
 
 
-def test_error_rows_are_one_line_without_secrets_and_keep_the_model(paths: tuple[Path, Path]) -> None:
+def test_local_run_error_rows_are_one_line_without_secrets_and_keep_the_model(paths: tuple[Path, Path]) -> None:
     source, target = paths
     source.write_text("email\nbad@x\n")
     run(source, target)
@@ -85,7 +85,7 @@ def test_error_rows_are_one_line_without_secrets_and_keep_the_model(paths: tuple
 
 
 @pytest.mark.parametrize("workers", [1, 3, 50])
-def test_the_pool_has_a_fixed_size(paths: tuple[Path, Path], workers: int) -> None:
+def test_workers_are_limited_to_their_number(paths: tuple[Path, Path], workers: int) -> None:
     source, target = paths
     source.write_text("email\n" + "".join(f"{number}@x\n" for number in range(20)))
     enricher = Slow()
@@ -93,7 +93,7 @@ def test_the_pool_has_a_fixed_size(paths: tuple[Path, Path], workers: int) -> No
     assert enricher.most == min(workers, 20)
 
 
-def test_json_lines_in_and_out_by_extension(tmp_path: Path) -> None:
+def test_local_run_reads_and_writes_json_lines_by_extension(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.ndjson"
     source.write_text('{"email": "a@x"}\n{"email": ""}\n')
     run(source, target)
@@ -103,7 +103,7 @@ def test_json_lines_in_and_out_by_extension(tmp_path: Path) -> None:
     assert [row.company for row in rows(tmp_path / "out.csv")] == ["A@X", ""]
 
 
-def test_input_and_output_may_be_the_same_file(paths: tuple[Path, Path]) -> None:
+def test_local_run_input_and_output_may_be_the_same_file(paths: tuple[Path, Path]) -> None:
     source, _ = paths
     source.write_text("email\na@x\n")
     run(source, source)
@@ -111,22 +111,22 @@ def test_input_and_output_may_be_the_same_file(paths: tuple[Path, Path]) -> None
     assert [row.email for row in rows(source)] == ["a@x"]
 
 
-def test_fail_fast_stops_and_keeps_what_was_finished(paths: tuple[Path, Path]) -> None:
+def test_local_run_fail_fast_keeps_the_finished_rows(paths: tuple[Path, Path]) -> None:
     source, target = paths
     source.write_text("email\na@x\nb@x\nbad@x\nc@x\n")
-    tally = Tally()
+    progress = RunProgress()
     with pytest.raises(FailedFast, match=r"refused with key=\[redacted\]"):
-        virtual_time.run(run_local(source, target, Slow(), RunSettings(fail_fast=True, workers=1), tally))
+        virtual_time.run(run_local(source, target, Slow(), RunSettings(fail_fast=True, workers=1), progress))
     assert not target.exists()
     partial = target.with_name("out.csv.partial")
-    assert tally.written == f"2 finished rows to {partial}"
+    assert progress.written == f"2 finished rows to {partial}"
     assert [row.email for row in rows(partial)] == ["a@x", "b@x"]
 
 
-def test_a_run_that_is_cancelled_keeps_what_was_finished(paths: tuple[Path, Path]) -> None:
+def test_local_run_cancelled_keeps_the_finished_rows(paths: tuple[Path, Path]) -> None:
     source, target = paths
     source.write_text("email\n" + "".join(f"{number}@x\n" for number in range(100)))
-    tally = Tally()
+    progress = RunProgress()
     enough = asyncio.Event()
 
     class Counting(Slow):
@@ -136,20 +136,20 @@ def test_a_run_that_is_cancelled_keeps_what_was_finished(paths: tuple[Path, Path
             return await super().enrich(email)
 
     async def main() -> None:
-        task = asyncio.create_task(run_local(source, target, Counting(), RunSettings(workers=1), tally))
+        task = asyncio.create_task(run_local(source, target, Counting(), RunSettings(workers=1), progress))
         await enough.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     virtual_time.run(main())
-    assert tally.ok == 5
-    assert tally.written == f"5 finished rows to {target}.partial"
+    assert progress.ok == 5
+    assert progress.written == f"5 finished rows to {target}.partial"
     assert not target.exists()
 
 
 @pytest.mark.parametrize("content", ["", "mail\nx\n", 'email\n"x\n', "a,email\n1\n"])
-def test_a_wrong_table_asks_nobody_and_writes_nothing(paths: tuple[Path, Path], content: str) -> None:
+def test_local_run_invalid_table_enriches_and_writes_nothing(paths: tuple[Path, Path], content: str) -> None:
     source, target = paths
     source.write_text(content)
     enricher = Slow()
@@ -159,7 +159,7 @@ def test_a_wrong_table_asks_nobody_and_writes_nothing(paths: tuple[Path, Path], 
     assert list(source.parent.iterdir()) == [source]
 
 
-def test_files_that_cannot_be_opened_are_configuration(tmp_path: Path) -> None:
+def test_local_run_files_that_cannot_be_opened_are_configuration_errors(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("email\na@x\n")
     with pytest.raises(ConfigurationError, match=r"--input .*none.csv: No such file"):
         run(tmp_path / "none.csv", tmp_path / "out.csv")
@@ -171,9 +171,9 @@ def test_files_that_cannot_be_opened_are_configuration(tmp_path: Path) -> None:
         run(tmp_path / "in.csv", tmp_path)
 
 
-def test_static_is_deterministic_and_needs_nobody(paths: tuple[Path, Path]) -> None:
+def test_static_enricher_is_deterministic(paths: tuple[Path, Path]) -> None:
     source, target = paths
-    source.write_text("email\njane.doe+x@acme-corp.example\nnobody\n@\n")
+    source.write_text("email\njane.doe+x@acme-corp.example\nno-at-sign\n@\n")
     run(source, target, StaticEnricher())
     first = target.read_bytes()
     assert rows(target)[0] == Row(
