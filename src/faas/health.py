@@ -10,7 +10,7 @@ import msgspec
 from faas import __version__, metrics
 from faas.api.schemas import Health
 from faas.compile.languages import Compiler
-from faas.database.pool import TRANSIENT, Pool, acquire
+from faas.database.pool import TRANSIENT_ERRORS, Pool, acquire
 from faas.errors import DatabaseUnavailable
 from faas.queue import messages
 from faas.queue import pgmq as queue
@@ -71,6 +71,6 @@ class HealthChecker(msgspec.Struct, frozen=True):
         try:
             async with asyncio.timeout(_DATABASE_TIMEOUT_SECONDS), self.pool.acquire() as connection:
                 await connection.execute("SELECT 1")
-        except (*TRANSIENT, asyncpg.PostgresError) as error:
+        except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
             return f"DOWN: {type(error).__name__}"
         return "UP"

@@ -41,7 +41,7 @@ async def http_of(server: Server) -> AsyncIterator[Platform]:
 async def inside(data_dir: Path) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A connection to the embedded database of a running server."""
     postgres = EmbeddedPostgres(data_dir)
-    assert postgres.join()
+    assert postgres.attach()
     connection = await asyncpg.connect(postgres.url)
     try:
         yield connection

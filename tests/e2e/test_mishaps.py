@@ -54,21 +54,21 @@ _OLD_FUNCTION = (
 )
 
 
-async def test_a_data_directory_of_an_earlier_level_is_migrated_and_the_way_back_is_named_first(data_dir: Path) -> None:
+async def test_serve_migrates_an_older_data_directory_after_logging_the_backup_hint(data_dir: Path) -> None:
     await prepared(data_dir, _OLD_FUNCTION, through=2)
     async with serving("--data-dir", str(data_dir)) as server:
         assert (await answer(server, "/functions/old")).json()["compileError"] == "as before"
         (hint,) = (number for number, line in enumerate(server.lines) if "schema.upgrading" in line)
         said = json.loads(server.lines[hint])
         assert (said["fromMigration"], said["toMigration"]) == ("0002_executions", files()[-1].stem)
-        assert f"faas backup FILE --data-dir {data_dir}" in said["wayBack"]
+        assert f"faas backup FILE --data-dir {data_dir}" in said["backupHint"]
         (applied,) = (number for number, line in enumerate(server.lines) if '"0003_queues"' in line and number != hint)
         assert hint < applied
     async with serving("--data-dir", str(data_dir)) as server:
         assert not any("schema.upgrading" in line for line in server.lines)
 
 
-async def test_a_new_data_directory_needs_no_way_back(data_dir: Path) -> None:
+async def test_serve_on_a_new_data_directory_logs_no_backup_hint(data_dir: Path) -> None:
     async with serving("--data-dir", str(data_dir)) as server:
         assert any("migration.applied" in line for line in server.lines)
         assert not any("schema.upgrading" in line for line in server.lines)
@@ -186,7 +186,7 @@ def fill(disk: Path) -> Path:
 async def need_a_log_segment(data_dir: Path) -> None:
     """Have Postgres begin new segments of its write-ahead log until there is no room for one: it panics then."""
     postgres = EmbeddedPostgres(data_dir)
-    assert postgres.join()
+    assert postgres.attach()
     connection = await asyncpg.connect(postgres.url)
     with pytest.raises((asyncpg.PostgresError, OSError)):
         await connection.execute(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
-from faas.database.postgres.server import _binaries
+from faas.database.postgres.binaries import find_program
 from tests.helpers.support import free_port
 
 
@@ -47,7 +47,7 @@ class OrdinaryPostgres:
         user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         process = await asyncio.create_subprocess_exec(
-            str(_binaries() / program),
+            str(find_program(program)),
             *arguments,
             "--pgdata",
             str(self._folder / "data"),

@@ -65,7 +65,7 @@ async def _applied(connection: Connection) -> list[Migration]:
         applied = [Migration(name=row["name"], sha256=row["sha256"]) async for row in _sql.list_migrations(connection)]
     except asyncpg.UndefinedTableError:
         raise ConfigurationError("there is nothing to back up: this database was never used by faas") from None
-    migrations.refuse_newer([migration.name for migration in applied])
+    migrations.check_not_newer([migration.name for migration in applied])
     return applied
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from faas.database.migrations import ensure_database
-from faas.database.pool import CANNOT_CONNECT, TRANSIENT, Connection, explain, reason
+from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, Connection, describe_connect_error, one_line
 from faas.database.postgres.new_cluster import NewCluster
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
 from faas.errors import BackupFailed, ConfigurationError, DataDirectoryInUse
@@ -65,14 +65,14 @@ async def new_database(settings: Settings) -> AsyncIterator[Connection]:
         await ensure_database(postgres.url, DATABASE)
         async with _connected(postgres.url) as connection:
             yield connection
-        await postgres.keep()
+        await postgres.publish()
     finally:
         await postgres.stop()
 
 
 async def _join_or_start(postgres: EmbeddedPostgres) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not postgres.join():
+    while not postgres.attach():
         try:
             await postgres.start()
         except DataDirectoryInUse:  # its server is on its way up, or down
@@ -88,11 +88,11 @@ async def _connected(url: str) -> AsyncIterator[Connection]:
     """A connection without a time limit on what it does."""
     try:
         connection = await asyncpg.connect(url, timeout=10, server_settings=_SESSION)
-    except CANNOT_CONNECT as error:
-        raise ConfigurationError(explain(error)) from None
+    except CONNECT_ERRORS as error:
+        raise ConfigurationError(describe_connect_error(error)) from None
     try:
         yield connection
-    except (*TRANSIENT, asyncpg.PostgresError) as error:
-        raise BackupFailed(f"the database: {reason(error)}") from None
+    except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+        raise BackupFailed(f"the database: {one_line(error)}") from None
     finally:
         connection.terminate()

@@ -26,7 +26,7 @@ async def restore(connection: Connection, archive: Archive) -> Restored:
     database is not empty, or cannot hold this backup.
     """
     manifest = archive.manifest
-    migrations.refuse_newer([migration.name for migration in manifest.migrations])
+    migrations.check_not_newer([migration.name for migration in manifest.migrations])
     async with connection.transaction():
         await migrations.lock(connection)
         if (found := await _sql.find_relation(connection)) is not None:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 
 from faas.database.migrations import ensure_database, migrate
-from faas.database.pool import CANNOT_CONNECT, TRANSIENT, explain, reason
+from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, describe_connect_error, one_line
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
 from faas.errors import ConfigurationError
 from faas.settings import Settings
@@ -37,11 +37,11 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, list[str
 async def _migrate(url: str, backup_hint: str) -> list[str]:
     try:
         connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_SECONDS)
-    except CANNOT_CONNECT as error:
-        raise ConfigurationError(explain(error)) from None
+    except CONNECT_ERRORS as error:
+        raise ConfigurationError(describe_connect_error(error)) from None
     try:
-        return await migrate(connection, way_back=backup_hint)
-    except (*TRANSIENT, asyncpg.PostgresError) as error:
-        raise ConfigurationError(f"cannot migrate the database: {reason(error)}") from None
+        return await migrate(connection, backup_hint=backup_hint)
+    except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot migrate the database: {one_line(error)}") from None
     finally:
         await connection.close()

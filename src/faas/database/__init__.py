@@ -1,1 +1,1 @@
-"""Postgres: the embedded server, the connection pool, the migrations and the named statements."""
+"""Postgres: the connection pool, held connections, migrations, named statements and the embedded server."""

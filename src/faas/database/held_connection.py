@@ -1,62 +1,67 @@
-"""Connections that one user keeps: taking one from a pool and giving it back costs as much as a small statement."""
+"""A pooled connection that one user holds: acquiring and releasing one costs as much as a small statement."""
 
 from contextlib import suppress
 from typing import Any
 
 import asyncpg
 
-from faas.database.pool import ACQUIRE_TIMEOUT, TRANSIENT, Connection, Pool, unavailable
+from faas.database.pool import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT_ERRORS, Connection, Pool, wrap_transient_error
 from faas.errors import DatabaseNotReached
 
 
 class HeldConnection:
-    """A connection of `pool` for one statement at a time, prepared once; a new one when it is lost.
+    """A connection of `pool` that is held between statements, with cached prepared statements.
 
-    Stands where a connection does in the methods of `statements.load`. `close` gives it back.
+    A lost connection is replaced at the next statement. It takes the place of a connection in the statements of
+    `queries.load`, and runs one statement at a time. `close` releases it.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._connection: Connection | None = None
-        self._statements: dict[str, Any] = {}
+        self._prepared_statements: dict[str, Any] = {}
 
     async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
-        """The rows. Raises DatabaseUnavailable when the database is away, and what Postgres says of the statement."""
+        """Run `sql` and return its rows.
+
+        Raises DatabaseNotReached when there is no connection, DatabaseUnavailable when the connection is lost during
+        the statement, and the other errors of Postgres as they are.
+        """
         try:
-            statement = await self._prepared(sql)
-        except TRANSIENT as error:
+            statement = await self._prepare(sql)
+        except TRANSIENT_ERRORS as error:
             await self.close()
-            raise unavailable(error, DatabaseNotReached) from error
+            raise wrap_transient_error(error, DatabaseNotReached) from error
         try:
             rows: list[Any] = await statement.fetch(*arguments)
-        except asyncpg.TransactionRollbackError:  # passes too, but by the statement's being made again
+        except asyncpg.TransactionRollbackError:  # also transient, but the caller must retry the statement
             raise
-        except TRANSIENT as error:
+        except TRANSIENT_ERRORS as error:
             await self.close()
-            raise unavailable(error) from error
+            raise wrap_transient_error(error) from error
         return rows
 
     @property
     def lost(self) -> bool:
-        """Whether a connection was held that is gone."""
+        """True if the held connection was lost."""
         try:
             return self._connection is not None and self._connection.is_closed()
-        except asyncpg.InterfaceError:  # the pool has taken it back, because it is gone
+        except asyncpg.InterfaceError:  # the pool has already discarded the lost connection
             return True
 
     async def close(self) -> None:
-        """Hold nothing any more."""
+        """Release the connection."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            self._statements.clear()
-            with suppress(*TRANSIENT):
+            self._prepared_statements.clear()
+            with suppress(*TRANSIENT_ERRORS):
                 await self._pool.release(connection)  # type: ignore[arg-type]
 
-    async def _prepared(self, sql: str) -> Any:
+    async def _prepare(self, sql: str) -> Any:
         if self._connection is None or self.lost:
             await self.close()
-            self._connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
-        statement = self._statements.get(sql)
+            self._connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        statement = self._prepared_statements.get(sql)
         if statement is None:
-            statement = self._statements[sql] = await self._connection.prepare(sql)
+            statement = self._prepared_statements[sql] = await self._connection.prepare(sql)
         return statement

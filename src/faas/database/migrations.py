@@ -1,4 +1,4 @@
-"""The schema, by numbered files applied in order under one advisory lock. pgmq comes first."""
+"""The schema migrations: numbered files, applied in order under one advisory lock, after pgmq is installed."""
 
 import hashlib
 from importlib.util import find_spec
@@ -7,14 +7,15 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from faas.database.pool import TRANSIENT, Connection, reason
+from faas.database.pool import TRANSIENT_ERRORS, Connection, one_line
 from faas.database.queries import sql_folder
 from faas.errors import ConfigurationError
 
 log = structlog.get_logger()
 
-_LOCK = 0x66616173  # "faas": several processes may start at once; one migrates, the others wait and find it done
-_TABLE = """
+# "faas" in ASCII. Of several processes that start at once, one migrates; the others wait and find nothing to apply.
+_ADVISORY_LOCK_KEY = 0x66616173
+_CREATE_MIGRATIONS_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
@@ -25,12 +26,12 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 
 def files() -> list[Path]:
-    """The migrations in order. Their numbers start at 1 and have no gaps."""
+    """Return the migration files in order. Their numbers start at 1 and have no gaps."""
     return sorted((sql_folder() / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
 async def ensure_database(url: str, name: str) -> None:
-    """Make the database `name` on the embedded server at `url`, unless it is there. Raises ConfigurationError."""
+    """Create the database `name` on the embedded server at `url` unless it exists. Raises ConfigurationError."""
     try:
         connection = await asyncpg.connect(url, database="postgres", timeout=10)
         try:
@@ -38,12 +39,12 @@ async def ensure_database(url: str, name: str) -> None:
                 await connection.execute(f"CREATE DATABASE {name}")
         finally:
             await connection.close()
-    except (*TRANSIENT, asyncpg.PostgresError) as error:
-        raise ConfigurationError(f"cannot create the database: {reason(error)}") from None
+    except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"cannot create the database: {one_line(error)}") from None
 
 
-def refuse_newer(applied: list[str]) -> None:
-    """Raise ConfigurationError when `applied`, the names of a schema's migrations, are more than this program has."""
+def check_not_newer(applied: list[str]) -> None:
+    """Raise ConfigurationError when `applied`, the names of applied migrations, are more than this program has."""
     known = files()
     if len(applied) > len(known):
         raise ConfigurationError(
@@ -53,31 +54,31 @@ def refuse_newer(applied: list[str]) -> None:
 
 
 async def lock(connection: Connection) -> None:
-    """Keep others from migrating until the connection's transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    """Prevent other processes from migrating until the connection's transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK_KEY)
 
 
-async def migrate(connection: Connection, *, through: int | None = None, way_back: str = "") -> list[str]:
-    """Bring the schema up to date; the names of the migrations that this call applied.
+async def migrate(connection: Connection, *, through: int | None = None, backup_hint: str = "") -> list[str]:
+    """Apply the migrations that are missing and return their names.
 
-    `through` stops after that many. Where a schema exists already, `way_back` is logged before it is changed: the
-    command that would have kept a copy. Raises ConfigurationError when the database is ahead of this program, or an
-    applied migration has another content.
+    `through` limits the version to migrate to. `backup_hint`, the command that makes a backup, is logged before an
+    existing schema is changed. Raises ConfigurationError when the database is newer than this program, or when the
+    content of an applied migration has changed.
     """
     applied = []
     async with connection.transaction():
         await lock(connection)
-        await connection.execute(_TABLE)
+        await connection.execute(_CREATE_MIGRATIONS_TABLE)
         await _install_pgmq(connection)
         rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
-        refuse_newer([row["name"] for row in rows])
+        check_not_newer([row["name"] for row in rows])
         known = files()[:through]
-        if way_back and 0 < len(rows) < len(known):
+        if backup_hint and 0 < len(rows) < len(known):
             log.warning(
                 "schema.upgrading",
                 from_migration=rows[-1]["name"],
                 to_migration=known[-1].stem,
-                way_back=f"none but a backup made before this start: {way_back}",
+                backup_hint=f"only a backup made before this start can undo the upgrade: {backup_hint}",
             )
         for version, file in enumerate(known, start=1):
             text = file.read_text()
@@ -96,7 +97,7 @@ async def migrate(connection: Connection, *, through: int | None = None, way_bac
 
 
 async def _install_pgmq(connection: Connection) -> None:
-    """As an extension where the server offers it and we may, else as the SQL that the PyPI package ships."""
+    """Install pgmq: as an extension where the server offers it and the role may, else from the SQL of its package."""
     if await connection.fetchval("SELECT to_regclass('pgmq.meta') IS NOT NULL"):
         return
     if await connection.fetchval("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pgmq')"):
@@ -109,5 +110,5 @@ async def _install_pgmq(connection: Connection) -> None:
             return
     spec = find_spec("pgmq")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigurationError("the package pgmq, whose SQL makes the queues, is not installed")
+        raise ConfigurationError("the queues need the SQL of the package pgmq, which is not installed")
     await connection.execute((Path(spec.submodule_search_locations[0]) / "sql" / "pgmq.sql").read_text())

@@ -1,4 +1,4 @@
-"""The connection pool: one for the process, and which errors say that the database is away rather than wrong."""
+"""The connection pool, and the errors that mean that the database is unavailable rather than that a query is wrong."""
 
 from __future__ import annotations
 
@@ -20,71 +20,75 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
-ACQUIRE_TIMEOUT = 10.0
-OLDEST_MAJOR = 14
+ACQUIRE_TIMEOUT_SECONDS = 10.0
+_COMMAND_TIMEOUT_SECONDS = 30.0
+_CLOSE_TIMEOUT_SECONDS = 10.0
+MINIMUM_POSTGRES_MAJOR = 14
 
-# What passes by itself: the connection or the server went away, is starting, is full, or another transaction won.
-TRANSIENT = (
+# Errors that a later attempt may not meet: the connection or the server was lost, is starting or out of resources, or
+# another transaction won.
+TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the pool resets a connection whose server went away in mid-statement
+    asyncpg.InternalClientError,  # the pool resets a connection whose server went away during a statement
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.PostgresSystemError,  # its disk, say
+    asyncpg.PostgresSystemError,  # for example an I/O error of its disk
 )
 
-CANNOT_CONNECT = (*TRANSIENT, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError)
+CONNECT_ERRORS = (*TRANSIENT_ERRORS, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError)
 
 
-def explain(error: Exception) -> str:
-    """Why there is no connection. A URL that does not parse is not quoted: it may begin with a password."""
+def describe_connect_error(error: Exception) -> str:
+    """Return why a connection failed. A malformed URL is not quoted, because it may contain a password."""
     if isinstance(error, ValueError | asyncpg.ClientConfigurationError):
         return (
             "cannot connect to the database: its URL is malformed. It is postgresql://user:password@host:port/name, "
             "with special characters percent-encoded"
         )
-    return f"cannot connect to the database: {reason(error)}"
+    return f"cannot connect to the database: {one_line(error)}"
 
 
-def reason(error: Exception) -> str:
-    """What `error` says, in one line: Postgres adds details and hints on lines of their own."""
+def one_line(error: Exception) -> str:
+    """Return the message of `error` in one line; Postgres puts details and hints on lines of their own."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    # JSON documents travel as the bytes they are; Postgres checks the syntax, nobody rewrites them.
-    await connection.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
+async def _register_codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    # Values of the type json are passed through as bytes: Postgres checks the syntax, and no client re-encodes them.
+    await connection.set_type_codec("json", schema="pg_catalog", encoder=_identity, decoder=_identity, format="binary")
 
 
-async def _leave_as_it_is(_: object) -> None:
-    """Nobody changes a session's state, so that none need be reset: a round trip less for each use."""
+async def _skip_reset(_: object) -> None:
+    """Replace asyncpg's reset of released connections: no code changes session state, and a reset is a round trip."""
 
 
-def _same(document: bytes) -> bytes:
-    return document
+def _identity(value: bytes) -> bytes:
+    return value
 
 
 @asynccontextmanager
 async def open_pool(url: str, size: int, server_settings: Mapping[str, str] | None = None) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections to `url`, in sessions with `server_settings`.
+    """Open a pool of at most `size` connections to `url`, in sessions with `server_settings`.
 
-    Raises ConfigurationError when it cannot connect at all.
+    Raises ConfigurationError when it cannot connect, or when the server is too old.
     """
     try:
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),
             max_size=size,
-            init=_prepare,
-            reset=_leave_as_it_is,
-            timeout=ACQUIRE_TIMEOUT,
-            command_timeout=30,
-            # JIT gains nothing on statements this small, and costs milliseconds when it starts. A plan for these very
-            # values costs a fraction of one, and never is the plan for a table that has grown or for another filter.
+            init=_register_codecs,
+            reset=_skip_reset,
+            timeout=ACQUIRE_TIMEOUT_SECONDS,
+            command_timeout=_COMMAND_TIMEOUT_SECONDS,
+            # JIT costs milliseconds to start and gains nothing for statements this small. A custom plan costs a
+            # fraction of a millisecond; a cached generic plan may suit neither a table that has grown nor other
+            # parameters.
             server_settings={
                 "application_name": "faas",
                 "jit": "off",
@@ -92,40 +96,45 @@ async def open_pool(url: str, size: int, server_settings: Mapping[str, str] | No
                 **(server_settings or {}),
             },
         )
-    except CANNOT_CONNECT as error:
-        raise ConfigurationError(explain(error)) from None
+    except CONNECT_ERRORS as error:
+        raise ConfigurationError(describe_connect_error(error)) from None
     try:
         await _check_version(pool)
         yield pool
     finally:
         try:
-            await asyncio.wait_for(pool.close(), 10)
+            await asyncio.wait_for(pool.close(), _CLOSE_TIMEOUT_SECONDS)
         except TimeoutError:
             pool.terminate()
 
 
 async def _check_version(pool: Pool) -> None:
     version = int(await pool.fetchval("SHOW server_version_num")) // 10000
-    if version < OLDEST_MAJOR:
-        raise ConfigurationError(f"the database is Postgres {version}; faas needs {OLDEST_MAJOR} or newer")
+    if version < MINIMUM_POSTGRES_MAJOR:
+        raise ConfigurationError(f"the database is Postgres {version}; faas needs {MINIMUM_POSTGRES_MAJOR} or newer")
 
 
 @asynccontextmanager
 async def acquire(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection from `pool`; DatabaseUnavailable when the database is away during its use, or NotReached before."""
+    """Acquire a connection from `pool` for the block.
+
+    Raises DatabaseNotReached when there is no connection, DatabaseUnavailable when the block meets a transient error.
+    """
     try:
-        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
-    except TRANSIENT as error:
-        raise unavailable(error, DatabaseNotReached) from error
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+    except TRANSIENT_ERRORS as error:
+        raise wrap_transient_error(error, DatabaseNotReached) from error
     try:
         try:
             yield connection
         finally:
             await pool.release(connection)
-    except TRANSIENT as error:
-        raise unavailable(error) from error
+    except TRANSIENT_ERRORS as error:
+        raise wrap_transient_error(error) from error
 
 
-def unavailable(error: BaseException, kind: type[DatabaseUnavailable] = DatabaseUnavailable) -> DatabaseUnavailable:
-    """What one of TRANSIENT is for whoever wanted something of the database."""
+def wrap_transient_error(
+    error: BaseException, kind: type[DatabaseUnavailable] = DatabaseUnavailable
+) -> DatabaseUnavailable:
+    """Wrap a transient driver error in DatabaseUnavailable."""
     return kind(f"{type(error).__name__}: {error}".rstrip(": "))

@@ -1,4 +1,8 @@
-"""The named statements of sql/queries, one file a room."""
+"""The named statements of sql/queries, one file for each package.
+
+Only the `queries.py` of a package uses `load`; it wraps each statement in a function with typed parameters and rows.
+tests/integration/database/test_query_types.py compares those types with what Postgres reports.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -9,7 +13,7 @@ from aiosql.adapters.asyncpg import AsyncPGAdapter
 
 
 class _Adapter(AsyncPGAdapter):
-    """aiosql's, for connections only: its own asks each time, by `dir`, whether it was given a pool."""
+    """An aiosql adapter for connections only: the original checks at each call, by `dir`, whether it got a pool."""
 
     async def select(
         self, conn: Any, query_name: str, sql: str, parameters: Any, record_class: Any = None
@@ -40,6 +44,7 @@ def sql_folder() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "sql"
 
 
-def load(room: str) -> Any:
-    """The statements of sql/queries/<room>.sql as awaitable methods that take a connection and named parameters."""
-    return aiosql.from_path(sql_folder() / "queries" / f"{room}.sql", cast("Any", _Adapter), mandatory_parameters=True)
+def load(package: str) -> Any:
+    """Load sql/queries/<package>.sql: an awaitable for each statement, with a connection and named parameters."""
+    path = sql_folder() / "queries" / f"{package}.sql"
+    return aiosql.from_path(path, cast("Any", _Adapter), mandatory_parameters=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import asyncpg
 
-from faas.database.pool import CANNOT_CONNECT, explain, reason
-from faas.database.postgres.server import MAJOR, EmbeddedPostgres, packaged_binaries
+from faas.database.pool import CONNECT_ERRORS, describe_connect_error, one_line
+from faas.database.postgres.binaries import MAJOR_VERSION, packaged_binaries
+from faas.database.postgres.server import EmbeddedPostgres
 from faas.doctor.database_facts import judge, read_facts
 from faas.doctor.database_url import shown_url, without_password
 from faas.doctor.finding import Finding, fail, ok
@@ -52,7 +53,7 @@ def _check_embedded(settings: Settings) -> Iterator[Finding]:
         problem = _find_obstacle(postgres.cluster)
         if problem:
             yield problem
-        elif postgres.join():
+        elif postgres.attach():
             url = postgres.url
             yield from asyncio.run(inspect(url, f"embedded, running in {postgres.cluster}", settings))
         else:
@@ -66,18 +67,20 @@ def _check_embedded(settings: Settings) -> Iterator[Finding]:
             "run `faas doctor` as the user that runs `faas serve`, or choose another folder with --data-dir",
         )
     finally:
-        asyncio.run(postgres.stop())  # closes what join opened; the server is not ours to stop, and goes on
+        asyncio.run(postgres.stop())  # closes what attach opened; the server is not ours to stop, and goes on
 
 
 def _find_obstacle(cluster: Path, shell: Path = Path("/bin/sh")) -> Finding | None:
     """Return what keeps the embedded Postgres from starting on `cluster`."""
     label = cluster / "PG_VERSION"
     if label.exists():
-        if (found := label.read_text().strip()) != MAJOR:
+        if (found := label.read_text().strip()) != MAJOR_VERSION:
             action = (
                 "`faas backup FILE` with the faas that wrote it, then `faas restore FILE` into a new data directory"
             )
-            return fail("postgres", f"{cluster} was written by Postgres {found}; this faas brings {MAJOR}", action)
+            return fail(
+                "postgres", f"{cluster} was written by Postgres {found}; this faas brings {MAJOR_VERSION}", action
+            )
     elif cluster.exists() and any(cluster.iterdir()):
         action = "choose another folder with --data-dir"
         return fail("postgres", f"{cluster} is not empty and no Postgres data directory", action)
@@ -94,13 +97,13 @@ async def inspect(url: str, place: str, settings: Settings) -> list[Finding]:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             connection = await asyncpg.connect(url, timeout=_TIMEOUT_SECONDS, server_settings=_SESSION)
-    except CANNOT_CONNECT as error:
+    except CONNECT_ERRORS as error:
         return [_refused(error, url, place)]
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS), connection.transaction(readonly=True):
             facts = await read_facts(connection)
-    except CANNOT_CONNECT as error:
-        text = without_password(reason(error), url)
+    except CONNECT_ERRORS as error:
+        text = without_password(one_line(error), url)
         return [fail("postgres", f"{place}: cannot be examined: {text}", _LOOK)]
     finally:
         connection.terminate()
@@ -109,7 +112,7 @@ async def inspect(url: str, place: str, settings: Settings) -> list[Finding]:
 
 def _refused(error: Exception, url: str, place: str) -> Finding:
     """Return the finding for a connection that could not be made."""
-    text = without_password(explain(error).removeprefix("cannot connect to the database: "), url)
+    text = without_password(describe_connect_error(error).removeprefix("cannot connect to the database: "), url)
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):  # a wrong password is one
         action = f"correct the user and the password in FAAS_DATABASE_URL ({_URL}, special characters percent-encoded)"
     elif isinstance(error, asyncpg.InvalidCatalogNameError):

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from faas.database.migrations import files
-from faas.database.pool import OLDEST_MAJOR, Connection
+from faas.database.pool import MINIMUM_POSTGRES_MAJOR, Connection
 from faas.database.queries import load
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.parts import pgmq_sql_version
@@ -104,9 +104,9 @@ def judge(facts: Facts, place: str, settings: Settings) -> Iterator[Finding]:
 
 
 def _judge_server(server: Server, place: str) -> Finding:
-    if server.major < OLDEST_MAJOR:
-        action = f"use Postgres {OLDEST_MAJOR} or newer"
-        return fail("postgres", f"{place}: {server.version}; faas needs {OLDEST_MAJOR} or newer", action)
+    if server.major < MINIMUM_POSTGRES_MAJOR:
+        action = f"use Postgres {MINIMUM_POSTGRES_MAJOR} or newer"
+        return fail("postgres", f"{place}: {server.version}; faas needs {MINIMUM_POSTGRES_MAJOR} or newer", action)
     if server.standby or server.read_only:
         kind = "a standby" if server.standby else "read-only (default_transaction_read_only)"
         return fail(

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from faas.compile.languages.assemblyscript import TOOLCHAIN, find_node
-from faas.database.postgres.server import packaged_binaries
+from faas.database.postgres.binaries import packaged_binaries
 from faas.errors import ConfigurationError
 
 PROGRAM_TIMEOUT_SECONDS = 20.0

@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from faas.database.held_connection import HeldConnection
-from faas.database.pool import Pool, acquire, explain, open_pool
+from faas.database.pool import Pool, acquire, describe_connect_error, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions import queries
 from faas.executions.batching import Batcher
@@ -200,5 +200,5 @@ async def open_recorder(url: str, pool: Pool, process_id: UUID) -> AsyncIterator
                 await queries.end_executions(connection, [])
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             if not isinstance(error, _SINGLE_ITEM_ERRORS):  # a lock, for example: then there is no warm-up
-                raise ConfigurationError(explain(error)) from None
+                raise ConfigurationError(describe_connect_error(error)) from None
         yield ExecutionRecorder(pool, start_connections, end_connections, process_id)

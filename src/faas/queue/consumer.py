@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from faas.database.pool import TRANSIENT, Pool
+from faas.database.pool import TRANSIENT_ERRORS, Pool
 from faas.errors import DatabaseUnavailable
 from faas.queue import pgmq
 from faas.queue.pgmq import Message
@@ -103,7 +103,7 @@ class Consumer:
             async with self._pool.acquire(timeout=10) as connection:
                 messages = await pgmq.read(connection, self._queue, limit=limit, visibility=self._visibility)
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a read meets
-            if self.healthy or not isinstance(error, TRANSIENT):
+            if self.healthy or not isinstance(error, TRANSIENT_ERRORS):
                 log.warning("queue.unreadable", queue=self._queue, error=f"{type(error).__name__}: {error}")
             self.healthy = False
             await asyncio.sleep(0.5)
@@ -129,7 +129,7 @@ class Consumer:
             raise
         except Exception as error:
             pause = min(2 ** (message.read_count - 1), _RETRY_PAUSE_LIMIT)
-            transient = isinstance(error, (*TRANSIENT, DatabaseUnavailable))
+            transient = isinstance(error, (*TRANSIENT_ERRORS, DatabaseUnavailable))
             log.warning(
                 "queue.handler_failed",
                 queue=self._queue,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import asyncpg
 import structlog
 
-from faas.database.pool import TRANSIENT
+from faas.database.pool import TRANSIENT_ERRORS
 from faas.queue.pgmq import channel
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (*TRANSIENT, asyncpg.PostgresError) as error:
+            except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
                 log.warning("listener.disconnected", error=f"{type(error).__name__}: {error}", retry_in=pause)
             finally:
                 if self.connected:

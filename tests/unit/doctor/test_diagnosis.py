@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faas.database.pool import OLDEST_MAJOR
+from faas.database.pool import MINIMUM_POSTGRES_MAJOR
 from faas.doctor import GROUPS, Finding, Group, diagnose, diagnosis
 from faas.doctor.clock import EARLIEST_YEAR, LATEST_YEAR, STEP_SECONDS
 from faas.doctor.database_facts import CLOCK_DIFFERENCE_SECONDS, OWN_CONNECTIONS
@@ -99,7 +99,7 @@ def test_document_has_the_thresholds_of_the_code() -> None:
     rows = {line.split("`")[1]: line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")}
     for check, values in {
         "python": [".".join(map(str, OLDEST_PYTHON))],
-        "postgres": [f"older than {OLDEST_MAJOR}"],
+        "postgres": [f"older than {MINIMUM_POSTGRES_MAJOR}"],
         "connections": [f"+ {OWN_CONNECTIONS} "],
         "database-clock": [f"{CLOCK_DIFFERENCE_SECONDS} s"],
         "data-directory": [f"under {show_size(FAIL_FREE_BYTES)} free", f"under {show_size(WARN_FREE_BYTES)} free"],

@@ -1,1 +1,1 @@
-"""The embedded Postgres server."""
+"""The embedded Postgres: its binaries, its server process, its PID file, and a new cluster for a restore."""

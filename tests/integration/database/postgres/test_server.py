@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from faas.database.postgres import server as postgres_server
+from faas.database.postgres import binaries
 from faas.database.postgres.server import EmbeddedPostgres
 from faas.errors import ConfigurationError
 from tests.helpers.support import eventually
@@ -78,9 +78,9 @@ async def test_binaries_that_nobody_can_reach_are_copied(tmp_path: Path, monkeyp
     """As in a checkout below /root."""
     copies = Path(tempfile.mkdtemp(prefix="faas-copies-", dir="/tmp"))
     copies.chmod(0o755)
-    reachable = postgres_server._reachable
-    monkeypatch.setattr(postgres_server, "COPIES", copies)
-    monkeypatch.setattr(postgres_server, "_reachable", lambda path: "pixeltable" not in path.name and reachable(path))
+    reachable = binaries.reachable_by_server
+    monkeypatch.setattr(binaries, "BINARIES_CACHE", copies)
+    monkeypatch.setattr(binaries, "reachable_by_server", lambda path: "pixeltable" not in path.name and reachable(path))
     server = EmbeddedPostgres(tmp_path)
     try:
         await server.start()
@@ -133,8 +133,8 @@ async def test_a_server_that_an_earlier_owner_left_is_stopped_first(tmp_path: Pa
     await earlier.start()
     await ask(earlier, "CREATE TABLE kept (n int)")
     pid = server_pid(tmp_path)
-    assert earlier._keeper
-    earlier._keeper.cancel()  # as if its owner were gone, and the server not
+    assert earlier._supervisor
+    earlier._supervisor.cancel()  # as if its owner were gone, and the server not
     assert earlier._lock is not None
     os.close(earlier._lock)
     server = EmbeddedPostgres(tmp_path)
@@ -223,7 +223,7 @@ async def test_a_folder_that_is_somebody_elses_is_refused_untouched(tmp_path: Pa
     """`postgres/` next to a compose file, say."""
     (tmp_path / "postgres" / "migrations").mkdir(parents=True)
     (tmp_path / "postgres" / "migrations" / "1.sql").write_text("SELECT 1")
-    with pytest.raises(ConfigurationError, match="is not empty and no Postgres data directory"):
+    with pytest.raises(ConfigurationError, match="is not empty and not a Postgres data directory"):
         await EmbeddedPostgres(tmp_path).start()
     assert (tmp_path / "postgres" / "migrations" / "1.sql").read_text() == "SELECT 1"
 
