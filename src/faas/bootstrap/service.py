@@ -81,7 +81,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
         runtime = await open_runtime(stack, settings, cache=settings.data_dir / "artifacts")
         stack.callback(shutdown.finish)
-        await run_in_background(stack, runtime.precompiler_pool.keep_ready(), "precompiler-keep-warm")
+        await run_in_background(stack, runtime.precompiler_pool.keep_warm(), "precompiler-keep-warm")
         process_id = uuid7()
         # The heartbeat has its own connection: a busy pool must not make this process look dead to its peers.
         heartbeat_monitor = HeartbeatMonitor(await stack.enter_async_context(open_pool(url, 1)), process_id)

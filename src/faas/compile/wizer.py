@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from faas.sandbox import OneShot, Refused, Sandbox
+from faas.sandbox import OneShotFailed, OneShotProcess, Sandbox
 
 log = structlog.get_logger()
 
@@ -31,13 +31,13 @@ class Snapshots:
             memory=memory,
             memory_files=True,  # Wizer's engine keeps a module's first memory in one
         )
-        self._wizer = OneShot(sandbox, timeout=_TIMEOUT, answer_limit=size_limit)
+        self._wizer = OneShotProcess(sandbox, timeout=_TIMEOUT, answer_limit=size_limit)
 
     async def take(self, binary: bytes) -> bytes:
         """`binary` as it is after its start-up code, or `binary` itself when that must run in each execution."""
         try:
             return await self._wizer.run(binary)
-        except (Refused, OSError) as error:
+        except (OneShotFailed, OSError) as error:
             log.debug("snapshot.not_taken", reason=str(error))
             return binary
 

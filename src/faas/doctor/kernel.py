@@ -113,7 +113,7 @@ def _python_sandbox(settings: Settings) -> Sandbox:
 def _confine(sandbox: Sandbox) -> str:
     """Run `sandbox` to its end; return the line in which it says how it is confined."""
     result = subprocess.run(
-        sandbox.launcher(),
+        sandbox.launch_command(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

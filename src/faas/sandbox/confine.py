@@ -1,12 +1,13 @@
-"""Run as a program: confine this process for good, then become another. Needs nothing but the standard library, and
-little of that: json, platform and signal would make its start half as long again.
+"""A script that irrevocably confines its process and then executes another program.
 
-Layers, each used where the kernel has it; the first line on stderr says which hold:
-  rlimits      memory, no core dumps, no file may be written (those in memory may, where the plan says so); no
-               descriptor but stdin, stdout and stderr
-  parent       the kernel kills us when the server dies
-  privileges   root becomes a user of its own where it can; nothing gives a capability back
-  landlock     no file but the program's own and the system's libraries (Linux 5.13+)
+It imports few modules of the standard library: json, platform and signal would make its start half as long again.
+
+Layers, each used where the kernel supports it; the first line on stderr lists the active ones:
+  rlimits      memory, no core dumps, no file may be written (files in memory may, where the plan permits it); no
+               descriptor except stdin, stdout and stderr
+  parent       the kernel kills the process when the server dies
+  privileges   root becomes a user of its own where it can; no capability can be regained
+  landlock     no file except the program's own and the system's libraries (Linux 5.13+)
   seccomp      no sockets, no other processes, no signals to any, no tracing, no mounts (any Linux with seccomp filters)
 """
 
@@ -25,8 +26,9 @@ _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _LAST_CAPABILITY = 63
-_USERS = (65533, 65534)  # not nobody's where that is possible: root's Postgres runs as nobody
-_NICENESS = 5  # executions go first
+# User ids in order of preference. 65534 is `nobody`, as which the Postgres of root runs.
+_USER_IDS = (65533, 65534)
+_NICENESS = 5  # executions have priority
 
 # -- landlock: include/uapi/linux/landlock.h ---------------------------------------------------------------------------
 
@@ -40,7 +42,7 @@ _SCOPED = 0b11  # abstract unix sockets and signals, from ABI 6
 
 
 def restrict_files(read: list[str], execute: list[str], devices: list[str]) -> str:
-    """Allow these paths, nothing else; what holds, as a word."""
+    """Restrict file access to these paths with Landlock; return the name of the active layer."""
     abi = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, 1)
     if abi < 1:
         return "no-landlock"
@@ -68,8 +70,8 @@ def restrict_files(read: list[str], execute: list[str], devices: list[str]) -> s
 
 # -- seccomp: a classic BPF program over struct seccomp_data -----------------------------------------------------------
 
-_REFUSED = {
-    # each name with its number on x86_64 and on aarch64
+_REFUSED_SYSCALLS = {
+    # name: (number on x86_64, number on aarch64)
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
     "accept4": (288, 242), "socketpair": (53, 199), "ptrace": (101, 117), "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271), "kill": (62, 129), "tkill": (200, 130), "pidfd_open": (434, 434),
@@ -86,7 +88,7 @@ _REFUSED = {
     "fork": (57, None), "vfork": (58, None),
 }  # fmt: skip
 _CLONE, _CLONE3 = (56, 220), (435, 435)
-_TGKILL, _PRLIMIT = (234, 131), (302, 261)  # to itself only: abort() and libc's thread stacks need them
+_TGKILL, _PRLIMIT = (234, 131), (302, 261)  # only to itself: abort() and libc's thread stacks need them
 _CLONE_THREAD = 0x10000
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -95,20 +97,21 @@ _EPERM, _ENOSYS = 1, 38
 
 
 def refuse_syscalls(allowed: set[str]) -> str:
-    """Install the filter, but for these names; what holds, as a word."""
+    """Install the seccomp filter without the system calls `allowed`; return the name of the active layer."""
     column, audit = _ARCHITECTURES.get(os.uname().machine, (None, None))
     if column is None or audit is None:
         return "no-seccomp"
     program = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
-    if column == 0:  # the x32 numbers would step around the list
+    if column == 0:  # the numbers of the x32 ABI would bypass the list
         program += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    for name, numbers in _REFUSED.items():
+    for name, numbers in _REFUSED_SYSCALLS.items():
         if name not in allowed and (number := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     for number, own in ((_TGKILL[column], os.getpid()), (_PRLIMIT[column], 0)):
         program += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, own)]
         program += [(_RETURN, 0, 0, _ERRNO | _EPERM), (_RETURN, 0, 0, _ALLOW)]
-    # Threads yes, processes no. clone3's flags lie in memory, where a filter cannot look: libc falls back to clone.
+    # Threads are allowed, processes are not. A filter cannot read clone3's flags, which are in memory; refused with
+    # ENOSYS, libc falls back to clone.
     program += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
     program += [(_EQUAL, 0, 3, _CLONE[column]), (_LOAD, 0, 0, 16), (_ANY_BIT, 1, 0, _CLONE_THREAD)]
     program += [(_RETURN, 0, 0, _ERRNO | _EPERM), (_RETURN, 0, 0, _ALLOW)]
@@ -120,16 +123,19 @@ def refuse_syscalls(allowed: set[str]) -> str:
     return "seccomp"
 
 
-# -- the rest ----------------------------------------------------------------------------------------------------------
+# -- privileges and start ----------------------------------------------------------------------------------------------
 
 
 def drop_privileges(program: str, readable: list[str]) -> str:
-    """Root becomes another user if that one can run `program` and read its files; no capability is left anyhow."""
+    """Change root to another user that can run `program` and read its files; drop all capabilities in any case.
+
+    Return the name of the active layer.
+    """
     if os.geteuid() != 0:
         return "user"
     for capability in range(_LAST_CAPABILITY + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    for user in _USERS:
+    for user in _USER_IDS:
         try:
             os.setegid(user)
             os.seteuid(user)
@@ -155,18 +161,18 @@ def _check(result: int, what: str) -> None:
 
 
 def main() -> None:
-    """Confine and become the command of the plan in argv[1]."""
+    """Confine the process and execute the command of the plan in argv[1]."""
     parent = os.getppid()
-    plan = marshal.loads(bytes.fromhex(sys.argv[1]))  # noqa: S302 - the server's own
+    plan = marshal.loads(bytes.fromhex(sys.argv[1]))  # noqa: S302 - written by the server
     files = plan["memory"] if plan["memory_files"] else 0
     limits = {resource.RLIMIT_DATA: plan["memory"], resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: files}
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
-    os.closerange(3, 65536)  # whatever the server had open and did not mark as its own
+    os.closerange(3, 65536)  # descriptors of the server without O_CLOEXEC
     os.nice(_NICENESS)
     layers = ["rlimits", drop_privileges(plan["command"][0], plan["read"])]
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    # After the change of user, which clears it.
+    # After the change of user, which would clear it.
     _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "parent-death signal")
     if os.getppid() != parent:
         sys.exit(1)  # the server died before the line above

@@ -1,20 +1,24 @@
-"""A confined program that reads its input to the end, answers, and is gone."""
+"""A confined process that reads its whole input, answers and exits."""
 
 import asyncio
 from contextlib import suppress
 
-from faas.sandbox.plan import Sandbox
+from faas.sandbox.sandbox import Sandbox
 from faas.sandbox.worker import read_to_end
 
-_MESSAGE = 300  # characters
+_ERROR_MESSAGE_LIMIT_CHARACTERS = 300
+_STDERR_KEEP_BYTES = 1 << 16
 
 
-class Refused(Exception):
-    """The program did not answer: what it said last, or which limit it reached."""
+class OneShotFailed(Exception):
+    """The process did not answer. The message has its last output, or the limit that it exceeded."""
 
 
-class OneShot:
-    """A confined program, a process of which is started ahead: to start it takes as long as what it then does."""
+class OneShotProcess:
+    """A confined program that runs once for each input.
+
+    The process for the next input is started ahead, because its start takes as long as its work.
+    """
 
     def __init__(self, sandbox: Sandbox, *, timeout: float, answer_limit: int) -> None:
         self._sandbox = sandbox
@@ -24,42 +28,45 @@ class OneShot:
         self._closed = False
 
     async def run(self, content: bytes) -> bytes:
-        """What the program writes to stdout, given `content` on stdin, within the timeout (s). Raises Refused."""
-        process = await self._take()
+        """Return what the program writes to stdout when it reads `content` from stdin, within the timeout.
+
+        Raises OneShotFailed.
+        """
+        process = await self._take_next()
         try:
-            return await _converse(self._sandbox.name, process, content, self._timeout, self._answer_limit)
+            return await _communicate(self._sandbox.name, process, content, self._timeout, self._answer_limit)
         finally:
             if self._next is None and not self._closed:
                 self._next = asyncio.create_task(self._sandbox.start())
 
     async def close(self) -> None:
-        """Kill the process that waits."""
+        """Kill the process that was started ahead."""
         self._closed = True
-        waiting, self._next = self._next, None
-        if waiting:
+        started, self._next = self._next, None
+        if started:
             with suppress(OSError):
-                await _kill(await waiting)
+                await _kill(await started)
 
-    async def _take(self) -> asyncio.subprocess.Process:
-        waiting, self._next = self._next, None
-        if waiting:
+    async def _take_next(self) -> asyncio.subprocess.Process:
+        started, self._next = self._next, None
+        if started:
             with suppress(OSError):
-                process = await waiting
+                process = await started
                 if process.returncode is None:
                     return process
         return await self._sandbox.start()
 
 
-async def _converse(
+async def _communicate(
     name: str, process: asyncio.subprocess.Process, content: bytes, timeout: float, answer_limit: int
 ) -> bytes:
     assert process.stdin
     assert process.stdout
     assert process.stderr
-    errors = asyncio.create_task(_read(process.stderr))
+    stderr = asyncio.create_task(_read_start(process.stderr))
     try:
         async with asyncio.timeout(timeout):
-            with suppress(ConnectionError):  # it need not read what it refuses; its exit code tells
+            with suppress(ConnectionError):  # it may exit before it has read its input; the exit code says why
                 process.stdin.write(content)
                 await process.stdin.drain()
             process.stdin.close()
@@ -67,17 +74,18 @@ async def _converse(
             while chunk := await process.stdout.read(1 << 16):
                 answer += chunk
                 if len(answer) > answer_limit:
-                    raise Refused(f"{name} exceeded the output limit of {answer_limit} bytes")
+                    raise OneShotFailed(f"{name} exceeded the output limit of {answer_limit} bytes")
             code = await process.wait()
-            said = (await errors).decode("utf-8", "replace")
+            messages = (await stderr).decode("utf-8", "replace")
     except TimeoutError:
-        raise Refused(f"{name} exceeded the time limit of {timeout:g} s") from None
+        raise OneShotFailed(f"{name} exceeded the time limit of {timeout:g} s") from None
     finally:
-        errors.cancel()
+        stderr.cancel()
         await _kill(process)
     if code:
-        lines = [line.strip() for line in said.splitlines()[1:] if line.strip()]  # the first says how it is confined
-        raise Refused(f"{name} failed with exit code {code}: {' | '.join(lines)[:_MESSAGE]}")
+        lines = [line.strip() for line in messages.splitlines()[1:] if line.strip()]  # line 0: the confinement
+        shown = " | ".join(lines)[:_ERROR_MESSAGE_LIMIT_CHARACTERS]
+        raise OneShotFailed(f"{name} failed with exit code {code}: {shown}")
     return bytes(answer)
 
 
@@ -90,9 +98,9 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
         await read_to_end(process.stdout)
 
 
-async def _read(stream: asyncio.StreamReader) -> bytes:
-    """All of it, of which the beginning is kept."""
+async def _read_start(stream: asyncio.StreamReader) -> bytes:
+    """Read `stream` to its end and return the first _STDERR_KEEP_BYTES."""
     kept = bytearray()
     while chunk := await stream.read(1 << 16):
-        kept += chunk[: (1 << 16) - len(kept)]
+        kept += chunk[: _STDERR_KEEP_BYTES - len(kept)]
     return bytes(kept)

@@ -1,4 +1,4 @@
-"""Confined processes of one kind: started when needed, used again, replaced when they break a limit or grow old."""
+"""A pool of worker processes: started on demand, reused, and replaced when they exceed a limit or grow old."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,72 +10,76 @@ from faas.sandbox.worker import WorkerDied, WorkerProcess
 
 log = structlog.get_logger()
 
-_REQUESTS_PER_PROCESS = 500  # then a fresh one: no heap grows for ever
-_NEXT_TRY = 5.0  # seconds
+_MAX_REQUESTS_PER_PROCESS = 500  # bounds the growth of a process's heap
+_CHECK_INTERVAL_SECONDS = 5.0
 
 
 class WorkerPool:
-    """Up to `size` processes made by `make`, each answering one request at a time."""
+    """Up to `size` processes made by `make`, each of which answers one request at a time.
+
+    `state` is `UP`, `WARMING` before the first process is ready, or `DOWN: <reason>` after a failed start.
+    """
 
     def __init__(self, make: Callable[[], WorkerProcess], size: int) -> None:
         self._make = make
-        self._places = asyncio.Semaphore(size)  # a request in hand has one, and whoever starts a process for later
-        self._idle: list[WorkerProcess] = []  # last in, first out: the one that answered last has warm caches
+        self._slots = asyncio.Semaphore(size)  # held during a request, and while warm-up starts a process
+        self._idle: list[WorkerProcess] = []  # last in, first out: the most recently used has warm caches
         self._starting = False
         self._changed = asyncio.Condition()
         self.processes: set[WorkerProcess] = set()
         self.state = "WARMING"
 
-    async def warm(self, count: int = 1) -> None:
-        """Start processes, one after the other, until there are `count`: requests then need not wait for them."""
-        for process in [process for process in self._idle if not process.usable]:  # it died while nobody asked it
+    async def warm_up(self, count: int = 1) -> None:
+        """Start processes, one after the other, until there are `count`. Raises WorkerDied, or what `make` raises."""
+        for process in [process for process in self._idle if not process.usable]:  # it died while idle
             self._idle.remove(process)
-            await self._drop(process)
+            await self._discard(process)
         while len(self.processes) < count:
-            async with self._places:
-                await self._put(await self._start())
+            async with self._slots:
+                await self._release(await self._start())
 
-    async def keep_ready(self, count: int = 1, next_try: float = _NEXT_TRY) -> None:
-        """Warm up, and look every `next_try` seconds whether `count` processes are still there. Until cancelled.
+    async def keep_warm(self, count: int = 1, check_interval: float = _CHECK_INTERVAL_SECONDS) -> None:
+        """Warm up, and check every `check_interval` seconds that there are still `count` processes. Until cancelled.
 
-        Otherwise a pool that was DOWN once would say so until somebody asked it, and who is DOWN is not asked. All but
-        the first are started at the second look: the first request after a start has the processors to itself.
+        Without the check a pool that was DOWN once would stay DOWN, because a pool that is DOWN gets no requests.
+        Starts one worker now and the others at the next check, so that start-up does not compete with the first
+        request for processors.
         """
         wanted = 1
         while True:
             try:
-                await self.warm(wanted)
+                await self.warm_up(wanted)
                 wanted = count
             except (WorkerDied, OSError) as error:
-                log.error("worker.not_started", error=str(error))
-            await asyncio.sleep(next_try)
+                log.error("worker.start_failed", error=str(error))
+            await asyncio.sleep(check_interval)
 
-    async def ask(self, request: bytes, timeout: float) -> bytes:
-        """The answer of a free process within `timeout` seconds, not counting the wait for one.
+    async def request(self, content: bytes, timeout: float) -> bytes:
+        """Return the answer of a process to `content` within `timeout` seconds, from when a process is free.
 
         Raises LimitReached, WorkerDied, or what `make` raises.
         """
-        async with self._places:
-            process = await self._take()
+        async with self._slots:
+            process = await self._acquire()
             try:
-                return await process.ask(request, timeout)
+                return await process.request(content, timeout)
             finally:
-                # Also when we are cancelled half-way: the process is then of no more use.
-                await self._put(process)
+                # Also after a cancellation: the process is then no longer usable and is discarded.
+                await self._release(process)
 
-    async def retire(self) -> None:
-        """Replace the idle processes: for when an answer says that its process is not to be used again."""
+    async def discard_idle(self) -> None:
+        """Kill the idle processes, for an answer that shows that its process must not be reused."""
         idle, self._idle = self._idle, []
         for process in idle:
-            await self._drop(process)
+            await self._discard(process)
 
     async def close(self) -> None:
-        """Kill every process."""
+        """Kill all processes."""
         for process in list(self.processes):
-            await self._drop(process)
+            await self._discard(process)
 
-    async def _take(self) -> WorkerProcess:
-        """An idle process, or a new one. One starts at a time: two at once, on few processors, are both late."""
+    async def _acquire(self) -> WorkerProcess:
+        """Return an idle process, or a new one. Starts do not overlap: on few processors both would be late."""
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._idle or not self._starting)
@@ -84,7 +88,7 @@ class WorkerPool:
                 return await self._start()
             if process.usable:
                 return process
-            await self._drop(process)
+            await self._discard(process)
 
     async def _start(self) -> WorkerProcess:
         async with self._changed:
@@ -98,7 +102,7 @@ class WorkerPool:
         except BaseException as error:
             if process is not None:
                 with suppress(Exception):
-                    await self._drop(process)
+                    await self._discard(process)
             if isinstance(error, Exception):
                 self.state = f"DOWN: {error}"
             raise
@@ -110,14 +114,14 @@ class WorkerPool:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def _put(self, process: WorkerProcess) -> None:
-        if process.usable and process.asked < _REQUESTS_PER_PROCESS:
+    async def _release(self, process: WorkerProcess) -> None:
+        if process.usable and process.requests < _MAX_REQUESTS_PER_PROCESS:
             self._idle.append(process)
         else:
-            await self._drop(process)
+            await self._discard(process)
         async with self._changed:
             self._changed.notify_all()
 
-    async def _drop(self, process: WorkerProcess) -> None:
+    async def _discard(self, process: WorkerProcess) -> None:
         self.processes.discard(process)
         await process.kill()

@@ -1,7 +1,7 @@
-"""A confined process that stays up and answers one request at a time.
+"""A worker process: a confined process that stays up and answers one request at a time.
 
-Requests and answers are frames: a length of four bytes (big-endian), then so many bytes. The process sends an empty
-frame when it is ready.
+Requests and answers are frames: a length of four bytes (big-endian), then the content. The process sends an empty frame
+when it is ready.
 """
 
 import asyncio
@@ -11,71 +11,80 @@ from contextlib import suppress
 
 import structlog
 
-from faas.sandbox.plan import Sandbox
+from faas.sandbox.sandbox import Sandbox
 from faas.units import format_duration, format_size
 
 log = structlog.get_logger()
 
-_START_TIMEOUT = 60.0
-_STDERR_LINES = 20
-_STDERR_LINE = 300
-_OUT_OF_MEMORY = ("out of memory", "allocation failed", "cannot allocate memory", "memory allocation of", "memoryerror")
+_START_TIMEOUT_SECONDS = 60.0
+_STDERR_KEEP_LINES = 20
+_STDERR_LINE_LIMIT_CHARACTERS = 300
+_OUT_OF_MEMORY_MESSAGES = (
+    "out of memory",
+    "allocation failed",
+    "cannot allocate memory",
+    "memory allocation of",
+    "memoryerror",
+)
 
 
 class LimitReached(Exception):
-    """A request used more than it may; the message names the limit. Its process is gone."""
+    """A request exceeded a limit; the message names it. The process was killed."""
 
 
 class WorkerDied(Exception):
-    """The process ended without an answer, and not because of a limit that we know of."""
+    """The process ended without an answer, for a reason other than a known limit."""
 
 
 class WorkerProcess:
-    """One confined process. `start`, then `ask` one thing after the other, then `kill`."""
+    """One confined process: `start`, then `request` repeatedly, then `kill`."""
 
     def __init__(self, sandbox: Sandbox, *, answer_limit: int) -> None:
         self._sandbox = sandbox
         self._answer_limit = answer_limit
         self._process: asyncio.subprocess.Process | None = None
-        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
-        self._reading: asyncio.Task[None] | None = None
+        self._stderr: deque[str] = deque(maxlen=_STDERR_KEEP_LINES)
+        self._stderr_reader: asyncio.Task[None] | None = None
         self._ready = False
         self._busy = False
-        self.asked = 0
+        self.requests = 0
 
     @property
     def usable(self) -> bool:
-        """Whether it can take a request."""
+        """True when the process can take a request."""
         return self._ready and not self._busy and self._process is not None and self._process.returncode is None
 
     @property
     def pid(self) -> int | None:
-        """Its process id."""
+        """The process id, or None before `start`."""
         return self._process.pid if self._process else None
 
     async def start(self) -> None:
-        """Start it and wait until it says that it is ready. Raises WorkerDied."""
+        """Start the process and wait until it is ready. Raises WorkerDied."""
         self._process = await self._sandbox.start()
-        self._reading = asyncio.create_task(self._read_stderr(), name=f"{self._sandbox.name}:{self._process.pid}")
+        self._stderr_reader = asyncio.create_task(self._read_stderr(), name=f"{self._sandbox.name}:{self._process.pid}")
         try:
-            async with asyncio.timeout(_START_TIMEOUT):
+            async with asyncio.timeout(_START_TIMEOUT_SECONDS):
                 await self._read_frame()
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             await self.kill()
-            raise WorkerDied(f"{self._sandbox.name} did not start: {self._last_words()}") from None
+            raise WorkerDied(f"{self._sandbox.name} did not start: {self._exit_message()}") from None
         self._ready = True
         confinement = self._stderr[0] if self._stderr else ""
         log.info("worker.started", worker=self._sandbox.name, pid=self._process.pid, confinement=confinement)
 
-    async def ask(self, request: bytes, timeout: float) -> bytes:
-        """The answer to `request` within `timeout` seconds. Raises LimitReached or WorkerDied; it is then of no use."""
+    async def request(self, content: bytes, timeout: float) -> bytes:
+        """Return the answer to `content` within `timeout` seconds.
+
+        Raises LimitReached or WorkerDied. After that, and after a cancellation, the process is no longer usable.
+        """
         assert self._process
         assert self._process.stdin
         self._busy = True
-        self.asked += 1
+        self.requests += 1
         try:
             async with asyncio.timeout(timeout):
-                self._process.stdin.write(struct.pack(">I", len(request)) + request)
+                self._process.stdin.write(struct.pack(">I", len(content)) + content)
                 await self._process.stdin.drain()
                 answer = await self._read_frame()
         except TimeoutError:
@@ -83,19 +92,19 @@ class WorkerProcess:
             raise LimitReached(f"{self._sandbox.name} exceeded the time limit of {format_duration(timeout)}") from None
         except (asyncio.IncompleteReadError, ConnectionError):
             await self.kill()
-            if any(sign in line.lower() for line in self._stderr for sign in _OUT_OF_MEMORY):
+            if any(message in line.lower() for line in self._stderr for message in _OUT_OF_MEMORY_MESSAGES):
                 limit = format_size(self._sandbox.memory)
                 raise LimitReached(f"{self._sandbox.name} exceeded the memory limit of {limit}") from None
-            raise WorkerDied(f"{self._sandbox.name} ended: {self._last_words()}") from None
+            raise WorkerDied(f"{self._sandbox.name} ended: {self._exit_message()}") from None
         self._busy = False
         return answer
 
     async def kill(self) -> None:
-        """End it at once, with whatever it started."""
+        """Kill the process and wait for its end."""
         self._ready = False
         if self._process is None:
             return
-        # One that ends by itself keeps its own exit code: killing it now would have asyncio report 255 instead.
+        # A process that is exiting keeps its own exit code: after a kill asyncio would report 255 instead.
         if self._process.stdout and self._process.stdout.at_eof():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), 1)
@@ -105,10 +114,10 @@ class WorkerProcess:
         await self._process.wait()
         if self._process.stdout:
             await read_to_end(self._process.stdout)
-        if self._reading:
-            # Whatever it still wrote has arrived by now, unless a stray child holds the pipe open.
+        if self._stderr_reader:
+            # The rest of stderr arrives at once, unless a child process holds the pipe open.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._reading, 1)
+                await asyncio.wait_for(self._stderr_reader, 1)
 
     async def _read_frame(self) -> bytes:
         assert self._process
@@ -120,7 +129,7 @@ class WorkerProcess:
             raise LimitReached(f"{self._sandbox.name} exceeded the output limit of {limit}")
         return await self._process.stdout.readexactly(size)
 
-    def _last_words(self) -> str:
+    def _exit_message(self) -> str:
         code = self._process.returncode if self._process else None
         return f"exit code {code}; {' | '.join(self._stderr) or 'no message'}"
 
@@ -129,12 +138,12 @@ class WorkerProcess:
         assert self._process.stderr
         while chunk := await self._process.stderr.read(1 << 16):
             lines = chunk.decode("utf-8", "replace").splitlines()
-            self._stderr.extend(line[:_STDERR_LINE] for line in lines if line.strip(" ▌"))
+            self._stderr.extend(line[:_STDERR_LINE_LIMIT_CHARACTERS] for line in lines if line.strip(" ▌"))
 
 
 async def read_to_end(stream: asyncio.StreamReader) -> None:
-    """What a process that has ended left unread: a pipe that is not read to its end stays open."""
-    with suppress(TimeoutError, RuntimeError):  # somebody else may be reading it
+    """Read what an ended process left in `stream`; asyncio keeps a pipe open until it is read to its end."""
+    with suppress(TimeoutError, RuntimeError):  # RuntimeError: another task is reading it
         async with asyncio.timeout(1):
             while await stream.read(1 << 16):
                 pass

@@ -30,7 +30,7 @@ def pids(compiler: AssemblyScriptCompiler) -> set[int | None]:
 
 async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=1.5, memory=3 << 30, output_limit=8 << 20)
-    await compiler.warm()
+    await compiler.warm_up()
     before = pids(compiler)
     assert await compiler.compile(LONG_TS) == Rejected("compiling exceeded the time limit of 1.5s")
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
@@ -67,7 +67,7 @@ async def test_a_compiler_that_crashes_on_a_source_says_so_and_is_replaced() -> 
 
 async def test_a_compiler_that_is_killed_is_replaced() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
-    await compiler.warm()
+    await compiler.warm_up()
     (process,) = compiler.pool.processes
     assert process._process
     process._process.kill()

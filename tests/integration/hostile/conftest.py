@@ -11,6 +11,6 @@ from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 async def compiler() -> AsyncIterator[AssemblyScriptCompiler]:
     """Compiles as the server does."""
     opened = AssemblyScriptCompiler(workers=1, timeout=20, memory=1 << 30, output_limit=8 << 20)
-    await opened.warm()
+    await opened.warm_up()
     yield opened
     await opened.close()

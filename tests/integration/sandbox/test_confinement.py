@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from faas.compile.languages.assemblyscript import TOOLCHAIN, node_sandbox
-from faas.sandbox import Sandbox, plan
+from faas.sandbox import Sandbox
+from faas.sandbox import sandbox as sandbox_module
 
 ATTEMPTS = {
     "read /etc/passwd": "fs.readFileSync('/etc/passwd', 'utf8')",
@@ -44,7 +45,7 @@ async def probe(sandbox: Sandbox) -> dict[str, object]:
     os.environ["FAAS_TEST_SECRET"] = "secret"
     try:
         process = await asyncio.create_subprocess_exec(
-            *sandbox.launcher(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={}
+            *sandbox.launch_command(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={}
         )
         out, err = await process.communicate()
     finally:
@@ -164,10 +165,12 @@ def _has_landlock() -> bool:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the probe's system call numbers")
 async def test_seccomp_holds_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On an older kernel signals and limits of other processes are seccomp's to refuse, alone."""
-    confine = (Path(plan.CONFINE).read_text()).replace("abi = _libc.syscall(", "abi = 0 and _libc.syscall(")
+    confine = (Path(sandbox_module.CONFINE_SCRIPT).read_text()).replace(
+        "abi = _libc.syscall(", "abi = 0 and _libc.syscall("
+    )
     unlocked = tmp_path / "confine.py"
     unlocked.write_text(confine)
-    monkeypatch.setattr(plan, "CONFINE", unlocked)
+    monkeypatch.setattr(sandbox_module, "CONFINE_SCRIPT", unlocked)
     code = PYTHON_PROBE.replace('os.execve("/bin/sh", ["sh"], {})', "1 / 0")  # Landlock's to refuse
     code = code.replace("/tmp/faas-escaped", str(tmp_path / "escaped"))  # it too; rlimits keep the file empty
     sandbox = Sandbox(

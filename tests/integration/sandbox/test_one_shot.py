@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faas.sandbox import OneShot, Refused, Sandbox
+from faas.sandbox import OneShotFailed, OneShotProcess, Sandbox
 from tests.helpers.support import eventually
 
 READS = "import sys; text = sys.stdin.read(); sys.exit(3) if text == 'fail' else print(text.upper(), end='')"
@@ -21,7 +21,7 @@ def sandbox() -> Sandbox:
     )
 
 
-async def waiting(program: OneShot) -> asyncio.subprocess.Process:
+async def waiting(program: OneShotProcess) -> asyncio.subprocess.Process:
     assert program._next
     return await program._next
 
@@ -34,7 +34,7 @@ async def gone(process: asyncio.subprocess.Process) -> None:
 
 
 async def test_the_next_process_is_started_ahead(sandbox: Sandbox) -> None:
-    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     assert await program.run(b"one") == b"ONE"
     ahead = await waiting(program)
     assert await program.run(b"two") == b"TWO"
@@ -44,14 +44,14 @@ async def test_the_next_process_is_started_ahead(sandbox: Sandbox) -> None:
 
 
 async def test_two_at_once_do_not_share_one(sandbox: Sandbox) -> None:
-    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     await program.run(b"")
     assert await asyncio.gather(*(program.run(text) for text in (b"a", b"b", b"c"))) == [b"A", b"B", b"C"]
     await program.close()
 
 
 async def test_one_that_died_while_it_waited_is_not_missed(sandbox: Sandbox) -> None:
-    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     await program.run(b"")
     ahead = await waiting(program)
     ahead.kill()
@@ -61,17 +61,17 @@ async def test_one_that_died_while_it_waited_is_not_missed(sandbox: Sandbox) -> 
 
 
 async def test_a_failure_is_that_calls_alone(sandbox: Sandbox) -> None:
-    program = OneShot(sandbox, timeout=20, answer_limit=3)
-    with pytest.raises(Refused, match="shouting failed with exit code 3"):
+    program = OneShotProcess(sandbox, timeout=20, answer_limit=3)
+    with pytest.raises(OneShotFailed, match="shouting failed with exit code 3"):
         await program.run(b"fail")
-    with pytest.raises(Refused, match="output limit of 3 bytes"):
+    with pytest.raises(OneShotFailed, match="output limit of 3 bytes"):
         await program.run(b"long")
     assert await program.run(b"yes") == b"YES"
     await program.close()
 
 
 async def test_nothing_waits_any_more_when_it_is_closed(sandbox: Sandbox) -> None:
-    program = OneShot(sandbox, timeout=20, answer_limit=100)
+    program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     await program.run(b"")
     ahead = await waiting(program)
     await program.close()

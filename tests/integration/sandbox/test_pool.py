@@ -8,7 +8,7 @@ from tests.helpers.support import core_wat, eventually
 
 async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:
     precompiler = Precompiler(stack=256 << 10, timeout=60, memory=1 << 20, workers=2)
-    keeping = asyncio.create_task(precompiler.pool.keep_ready(next_try=0.05))
+    keeping = asyncio.create_task(precompiler.pool.keep_warm(check_interval=0.05))
 
     async def state() -> str:
         return precompiler.pool.state
@@ -27,13 +27,13 @@ async def test_the_first_request_shares_the_processors_with_no_other_start() -> 
     async def state() -> str:
         return precompiler.pool.state
 
-    keeping = asyncio.create_task(precompiler.pool.keep_ready(2, next_try=3600))
+    keeping = asyncio.create_task(precompiler.pool.keep_warm(2, check_interval=3600))
     assert await eventually(state, lambda found: found == "UP") == "UP"
     assert isinstance(await precompiler.assemble(core_wat()), bytes)
     assert len(precompiler.pool.processes) == 1
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
-    keeping = asyncio.create_task(precompiler.pool.keep_ready(2, next_try=0.01))
+    keeping = asyncio.create_task(precompiler.pool.keep_warm(2, check_interval=0.01))
 
     async def count() -> int:
         return len(precompiler.pool.processes)

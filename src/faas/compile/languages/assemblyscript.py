@@ -62,9 +62,9 @@ class AssemblyScriptCompiler:
         self.pool = WorkerPool(self._spawn, workers)
         self._snapshots = Snapshots(TOOLCHAIN, memory=memory, size_limit=output_limit)
 
-    async def warm(self) -> None:
+    async def warm_up(self) -> None:
         """Start the first process, so that the first job finds a compiler that has compiled before."""
-        await self.pool.warm()
+        await self.pool.warm_up()
 
     async def close(self) -> None:
         """Kill every process."""
@@ -74,7 +74,7 @@ class AssemblyScriptCompiler:
     async def compile(self, source: str) -> Compiled | Rejected:
         """Compile one source. Raises WorkerDied when the process ended without saying why."""
         try:
-            answer = await self.pool.ask(source.encode(), self._timeout)
+            answer = await self.pool.request(source.encode(), self._timeout)
         except LimitReached as limit:
             return Rejected(str(limit))
         kind, content = answer[:1], answer[1:]
@@ -84,7 +84,7 @@ class AssemblyScriptCompiler:
             limit_shown = format_size(self._output_limit)
             return Rejected(f"the compiled module has {len(content)} bytes, over the output limit of {limit_shown}")
         if kind == _CRASHED:
-            await self.pool.retire()  # what a crash left behind is not for the next source
+            await self.pool.discard_idle()  # what a crash left behind is not for the next source
             return Rejected(f"the compiler crashed on this source: {content.decode()}")
         return Rejected(content.decode())
 
@@ -94,7 +94,7 @@ class AssemblyScriptCompiler:
 
     async def keep_warm(self) -> None:
         """Keep all worker processes started, until cancelled; see Compiler."""
-        await self.pool.keep_ready(self._workers)
+        await self.pool.keep_warm(self._workers)
 
     def _spawn(self) -> WorkerProcess:
         sandbox = node_sandbox([str(TOOLCHAIN / "worker.mjs")], memory=self._memory)

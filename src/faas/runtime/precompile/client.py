@@ -73,6 +73,6 @@ class Precompiler:
 
     async def _ask(self, request: bytes, *, new: bool) -> bytes:
         if not new:
-            return await self.pool.ask(request, self._timeout)
+            return await self.pool.request(request, self._timeout)
         async with self._new_modules:
-            return await self.pool.ask(request, self._timeout)
+            return await self.pool.request(request, self._timeout)

@@ -12,13 +12,13 @@ from tests.helpers.support import core_wat, eventually
 
 async def test_precompiler_timeout_is_not_remembered() -> None:
     async with small_runtime(precompile_timeout=1) as runtime:
-        await runtime.precompiler_pool.warm(2)
+        await runtime.precompiler_pool.warm_up(2)
         for process in runtime.precompiler_pool.processes:
             assert process.pid
             os.kill(process.pid, signal.SIGSTOP)  # stands for a machine that is busy
         slow = await run_module(runtime, core_wat())
         assert slow.error == "native compilation exceeded the time limit of 1s"
-        await runtime.precompiler_pool.retire()
+        await runtime.precompiler_pool.discard_idle()
 
         async def again() -> bytes | None:
             return (await run_module(runtime, core_wat(), b"{}")).output
@@ -28,12 +28,12 @@ async def test_precompiler_timeout_is_not_remembered() -> None:
 
 async def test_precompiler_worker_that_died_while_idle_is_replaced() -> None:
     async with small_runtime() as runtime:
-        await runtime.precompiler_pool.warm()
+        await runtime.precompiler_pool.warm_up()
         (process,) = runtime.precompiler_pool.processes
         assert process.pid
         os.kill(process.pid, signal.SIGKILL)
         await eventually(lambda: asyncio.sleep(0, not process.usable))
-        await runtime.precompiler_pool.warm()
+        await runtime.precompiler_pool.warm_up()
         (other,) = runtime.precompiler_pool.processes
         assert other.usable
 
@@ -47,7 +47,7 @@ async def refused():
     process = WorkerProcess(sandbox, answer_limit=10)
     await process.start()
     try:
-        await process.ask(b"T(module (memory 1) (data (i32.const 0) \\"" + b"x" * 1_000_000 + b"\\"))", 60)
+        await process.request(b"T(module (memory 1) (data (i32.const 0) \\"" + b"x" * 1_000_000 + b"\\"))", 60)
     except LimitReached:
         return process
     raise AssertionError("it was not refused")
