@@ -1,5 +1,6 @@
 """The folder packaging/: it must not hide the library of that name, and what it names must exist."""
 
+import ast
 import asyncio
 import importlib.util
 import json
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from bundle.parts import locked_requirements
 from faas import settings
 from faas.cli import _COMMANDS
 from faas.settings import Settings
@@ -29,6 +31,22 @@ def test_packaging_folder_does_not_hide_the_library() -> None:
     assert not Path(library.origin).is_relative_to(ROOT / "packaging")
     assert not (ROOT / "packaging" / "__init__.py").exists()
     assert importlib.util.find_spec("bundle.build")
+
+
+def test_bundle_imports_only_what_make_dist_installs() -> None:
+    installed = set()
+    for lock in ("run", "dist"):
+        installed |= {requirement.name for requirement in locked_requirements(ROOT / "requirements" / f"{lock}.lock")}
+    imported = set()
+    for file in (PACKAGING / "bundle").glob("[!c]*.py"):  # not commit.py: the wheel's build imports it
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+    packages = imported - sys.stdlib_module_names - {"bundle", "faas"}
+    assert {"packaging", "elftools"} <= packages
+    assert {{"elftools": "pyelftools"}.get(name, name) for name in packages} <= installed
 
 
 def test_compose_files_name_existing_settings_and_publish_on_loopback_only() -> None:
