@@ -36,7 +36,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini run test test-all coverage torture check format bench wheel dist notices smoke lock commits clean
+.PHONY: help setup dev gemini run test test-all coverage torture check format bench wheel dist notices smoke demo lock commits clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ $(DIST_STAMP): $(RUN_STAMP) $(LOCKS)/dist.lock
 smoke: dev dist ## try set-up, dist/faas and the wheel in empty environments
 	@$(BIN)/python -m pytest -p no:cacheprovider -n $(WORKERS) tests/smoke/test_closed_installation.py $(ARGS)
 	@$(BIN)/python -m pytest -p no:cacheprovider -s tests/smoke --ignore tests/smoke/test_closed_installation.py $(ARGS)
+
+demo: setup ## record docs/images/demo.svg, the demo of the README, from a real session
+	@$(BIN)/python -m tools.demo
 
 lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes the newest allowed versions)
 	@$(UV_COMPILE) --group installer -o $(LOCKS)/installer.lock
