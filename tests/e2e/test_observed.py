@@ -15,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.helpers.server import COMMAND, EVERY_LANGUAGE, Server, client_of, freeze_compilers, serving
 from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
-OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
+DOCS = Path(__file__).parents[2] / "docs"
+OPERATIONS = DOCS / "how-to" / "operate.md"
+METRICS = DOCS / "reference" / "metrics-and-logs.md"
 
 
 def events(server: Server) -> list[dict[str, Any]]:
@@ -116,7 +118,7 @@ def _read(terminal: int) -> bytes:
 
 
 async def test_metrics_tell_what_was_done(database_url: str) -> None:
-    """Every metric that docs/operations.md names, with its right value after real work."""
+    """Every metric that docs/reference/metrics-and-logs.md names has the right value after real work."""
     settings = ("--database-url", database_url, "--time-limit", "2s", "--max-in-flight", "1", "--database-pool", "5")
     async with serving(*settings) as server, client_of(server, database_url) as platform:
         await platform.deploy("echo", core_wat())
@@ -158,14 +160,14 @@ async def test_metrics_tell_what_was_done(database_url: str) -> None:
         pool = [told("faas_database_connections", state=state) for state in ("idle", "used")]
         assert 1 <= sum(pool) <= 5
         assert pool[0] >= 1
-        named = set(re.findall(r"`(faas_[a-z_]+)", OPERATIONS.read_text()))
+        named = set(re.findall(r"`(faas_[a-z_]+)", METRICS.read_text()))
         assert len(named) >= 8
         for name in named:
             assert any(name in (known, f"{known}_total") or known.startswith(name) for known, _ in told._samples), name
 
 
 async def test_a_stuck_compilation_is_found_as_the_documents_say(database_url: str) -> None:
-    """docs/operations.md, "A compilation is stuck", with one that really is."""
+    """docs/how-to/operate.md, "A compilation is stuck", with one that is."""
     settings = ("--database-url", database_url, *EVERY_LANGUAGE)
     async with serving(*settings) as server, client_of(server, database_url) as platform:
         (stuck,) = await freeze_compilers(server, "worker.mjs")

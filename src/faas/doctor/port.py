@@ -54,7 +54,9 @@ def _judge_taken(host: str, port: int, place: str) -> Finding:
         return ok("port", f"a faas {health.version} serves {place}: UP, role {health.role}")
     parts = {"database": health.database, **health.consumers, **health.toolchains}
     down = "; ".join(f"{name} {state}" for name, state in parts.items() if state.startswith("DOWN"))
-    return fail("port", f"a faas {health.version} serves {place}: DOWN: {down}", "look at its log; docs/operations.md")
+    return fail(
+        "port", f"a faas {health.version} serves {place}: DOWN: {down}", "look at its log; docs/how-to/operate.md"
+    )
 
 
 def _reachable(host: str) -> str:

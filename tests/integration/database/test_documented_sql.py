@@ -6,14 +6,14 @@ from uuid import uuid4
 
 from faas.database.pool import Pool
 
-DOCS = Path(__file__).parent.parent.parent.parent / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 async def test_every_statement_in_the_documents_runs(pool: Pool) -> None:
     function_id = str(uuid4())
     ran = 0
-    for document in ("operations.md", "architecture.md"):
-        for block in re.findall(r"```sql\n(.*?)```", (DOCS / document).read_text(), flags=re.DOTALL):
+    for document in sorted(DOCS.rglob("*.md")):
+        for block in re.findall(r"```sql\n(.*?)```", document.read_text(), flags=re.DOTALL):
             text = (
                 re.sub(r"--.*", "", block)
                 .replace("01a1…", function_id)
