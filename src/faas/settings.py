@@ -1,8 +1,9 @@
 """Settings of the server and of the commands, as a frozen struct.
 
 Each field is an option of `faas serve` (`--time-limit`), an environment variable (`FAAS_TIME_LIMIT`) and a row of the
-table in the README; tests/architecture compares the three. An option overrides the variable, the variable overrides
-the default. The compute module has settings of its own (`faas.compute_module`); no other module reads the environment.
+table in docs/reference/settings.md; tests/architecture compares the three. An option overrides the variable, the
+variable overrides the default. The compute module has settings of its own (`faas.compute_module`); no other module
+reads the environment.
 """
 
 import os
@@ -137,7 +138,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def fields() -> list[Field]:
-    """Return the description of every setting, in the order of the README's table."""
+    """Return the description of every setting, in the order of docs/reference/settings.md."""
     hints = get_type_hints(Settings, include_extras=True)
     found = []
     for field in msgspec.structs.fields(Settings):
