@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
+DOCS_VENV := .venv-docs
 LOCKS := requirements
 # A stamp for each set of packages. RUN_STAMP begins with an empty .venv, so the others are made again after it.
 RUN_STAMP := $(VENV)/.run-done
@@ -13,6 +14,7 @@ DEV_STAMP := $(VENV)/.dev-done
 DIST_STAMP := $(VENV)/.dist-done
 GEMINI_STAMP := $(VENV)/.gemini-done
 BENCH_STAMP := $(BENCH_VENV)/.done
+DOCS_STAMP := $(DOCS_VENV)/.done
 RUN_LOCKS := $(LOCKS)/installer.lock $(LOCKS)/run.lock
 UV := $(BIN)/uv
 UV_SYNC := $(UV) pip sync --require-hashes --python
@@ -36,7 +38,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini run test test-all coverage torture check format bench wheel dist notices smoke demo lock commits clean
+.PHONY: help setup dev gemini run test test-all coverage torture check format bench wheel dist notices smoke docs demo lock commits clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -127,6 +129,16 @@ smoke: dev dist ## try set-up, dist/faas and the wheel in empty environments
 	@$(BIN)/python -m pytest -p no:cacheprovider -n $(WORKERS) tests/smoke/test_closed_installation.py $(ARGS)
 	@$(BIN)/python -m pytest -p no:cacheprovider -s tests/smoke --ignore tests/smoke/test_closed_installation.py $(ARGS)
 
+docs: $(DOCS_STAMP) ## build the documentation as a site in build/site
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
+
+$(DOCS_STAMP): $(RUN_STAMP) $(LOCKS)/docs.lock tools/site/package-lock.json
+	@echo "==> packages for the documentation site, into $(CURDIR)/$(DOCS_VENV)"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(DOCS_VENV)
+	@$(UV_SYNC) $(DOCS_VENV)/bin/python $(LOCKS)/docs.lock
+	@$(NPM) ci --prefix tools/site --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
 demo: setup ## record docs/images/demo.svg, the demo of the README, from a real session
 	@$(BIN)/python -m tools.demo
 
@@ -136,9 +148,10 @@ lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes th
 	@$(UV_COMPILE) pyproject.toml -o $(LOCKS)/run.lock
 	@$(UV_COMPILE) --group dev -c $(LOCKS)/installer.lock -c $(LOCKS)/build.lock -c $(LOCKS)/run.lock -o $(LOCKS)/dev.lock
 	@$(UV_COMPILE) --group bench -o $(LOCKS)/bench.lock
+	@$(UV_COMPILE) --group docs -o $(LOCKS)/docs.lock
 	@$(UV_COMPILE) --all-extras -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock pyproject.toml -o $(LOCKS)/bundle.lock
 	@$(UV_COMPILE) --group dist -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock -o $(LOCKS)/dist.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
-	rm -rf $(VENV) $(BENCH_VENV) $(NPM_PACKAGES:%=%/node_modules) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
+	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(NPM_PACKAGES:%=%/node_modules) tools/site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
