@@ -1,4 +1,4 @@
-"""The flow charts of the compute module, each as the exact sequence of calls that Foundry sees."""
+"""The flow charts of the compute module, each as the exact sequence of calls that Foundry receives."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -45,29 +45,29 @@ def stream(tmp_path: Path) -> World:
 # --- Output mode resolution -------------------------------------------------------------------------------------------
 
 
-def test_mode_auto_probe_2xx_is_stream(stream: World) -> None:
+def test_output_mode_auto_probe_2xx_is_stream(stream: World) -> None:
     assert virtual_time.run(stream.run("auto"))[2] == RECORDS
     assert len(stream.records()) == 2
 
 
-def test_mode_auto_probe_404_is_dataset(dataset: World) -> None:
+def test_output_mode_auto_probe_404_is_dataset(dataset: World) -> None:
     assert virtual_time.run(dataset.run("auto"))[2] == RECORDS
     assert len(dataset.output()) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 302])
-def test_mode_auto_probe_other_fails_the_run(dataset: World, status: int) -> None:
+def test_output_mode_auto_probe_other_status_fails_the_run(dataset: World, status: int) -> None:
     with pytest.raises(FoundryRequestFailed, match=f"probe for stream {OUT}: {status}"):
         virtual_time.run(dataset.run("auto", answering("GET", "/records", httpx.Response(status))))
     assert dataset.calls == READ_INPUT
     assert dataset.enricher.asked == []
 
 
-def test_mode_dataset_does_not_probe(dataset: World) -> None:
+def test_output_mode_dataset_does_not_probe(dataset: World) -> None:
     assert virtual_time.run(dataset.run("dataset")) == [*READ_INPUT, *READ_OUTPUT, CREATE, upload(), commit()]
 
 
-def test_mode_stream_does_not_probe(stream: World) -> None:
+def test_output_mode_stream_does_not_probe(stream: World) -> None:
     assert virtual_time.run(stream.run("stream")) == [*READ_INPUT, RECORDS, PUBLISH, PUBLISH]
 
 
@@ -87,7 +87,7 @@ def test_stream_run_probes_reads_the_cache_and_publishes_each_pending_address(st
     assert len(record) == 13
 
 
-def test_stream_runs_publish_only_what_is_new_or_failed_before(stream: World) -> None:
+def test_stream_run_publishes_only_new_and_failed_addresses(stream: World) -> None:
     stream.emails("a@x.io", "b@x.io", "a@x.io", "")
     stream.enricher.failing = {"b@x.io"}
     virtual_time.run(stream.run())
@@ -107,7 +107,7 @@ def test_stream_runs_publish_only_what_is_new_or_failed_before(stream: World) ->
     assert stream.progress.written == "nothing"
 
 
-def test_a_publish_that_fails_fails_the_run_and_says_how_many_went_before(stream: World) -> None:
+def test_stream_run_fails_with_a_failed_publish_and_shows_the_count(stream: World) -> None:
     stream.emails("a@x.io", "b@x.io", "c@x.io")
     seen = 0
 
@@ -122,7 +122,7 @@ def test_a_publish_that_fails_fails_the_run_and_says_how_many_went_before(stream
     assert stream.progress.written == f"1 records to stream {OUT}"
 
 
-def test_records_are_published_one_at_a_time(stream: World) -> None:
+def test_stream_run_publishes_one_record_at_a_time(stream: World) -> None:
     stream.emails(*[f"{number}@x.io" for number in range(20)])
     under_way, most = 0, 0
 
@@ -140,7 +140,7 @@ def test_records_are_published_one_at_a_time(stream: World) -> None:
     assert most == 1
 
 
-def test_a_stream_on_another_branch_is_escaped_once(tmp_path: Path) -> None:
+def test_stream_run_escapes_the_branch_once(tmp_path: Path) -> None:
     world = World(tmp_path, stream=True, branch="feature/x y")
     world.emails("a@x.io")
     assert virtual_time.run(world.run())[-1] == f"POST /stream-proxy/api/streams/{OUT}/branches/feature/x y/jsonRecord"
@@ -150,7 +150,7 @@ def test_a_stream_on_another_branch_is_escaped_once(tmp_path: Path) -> None:
 # --- Foundry run, dataset output, transaction flow --------------------------------------------------------------------
 
 
-def test_first_dataset_run_is_exactly_eight_calls(dataset: World) -> None:
+def test_dataset_run_first_one_is_exactly_eight_calls(dataset: World) -> None:
     assert virtual_time.run(dataset.run()) == [*READ_INPUT, RECORDS, *READ_OUTPUT, CREATE, upload(), commit()]
     assert [row["email"] for row in dataset.output()] == ["a@x.io", "b@x.io"]
     assert dataset.progress.written == (
@@ -158,7 +158,7 @@ def test_first_dataset_run_is_exactly_eight_calls(dataset: World) -> None:
     )
 
 
-def test_the_query_pins_the_transaction_that_the_branch_named(dataset: World) -> None:
+def test_dataset_run_reads_the_table_of_the_branchs_transaction(dataset: World) -> None:
     queries = []
 
     def note(request: httpx.Request) -> None:
@@ -177,7 +177,7 @@ def test_the_query_pins_the_transaction_that_the_branch_named(dataset: World) ->
     ]
 
 
-def test_a_branch_without_a_transaction_pins_none(dataset: World) -> None:
+def test_dataset_run_branch_without_a_transaction_reads_without_one(dataset: World) -> None:
     queries = []
 
     def note(request: httpx.Request) -> httpx.Response | None:
@@ -188,27 +188,27 @@ def test_a_branch_without_a_transaction_pins_none(dataset: World) -> None:
     assert queries[1] == "format=CSV&branchName=master"
 
 
-def test_dataset_runs_over_several_days(dataset: World) -> None:
+def test_dataset_run_is_incremental_over_several_runs(dataset: World) -> None:
     dataset.enricher.failing = {"b@x.io"}
     dataset.emails("a@x.io", "b@x.io", "", "a@x.io")
     virtual_time.run(dataset.run())
     assert dataset.enricher.asked == ["a@x.io", "b@x.io"]
     assert [(row["email"], row["status"], row["error"]) for row in dataset.output()] == [
         ("a@x.io", "ok", ""),
-        ("b@x.io", "error", "nobody home"),
+        ("b@x.io", "error", "not found"),
         ("", "error", "empty email"),
         ("a@x.io", "ok", ""),
     ]
     assert dataset.progress.summary().startswith("rows=4 unique=2 cached=0 ok=1 error=2 ")
 
-    # the error row is tried again, a new row is enriched, one that is gone disappears, order is the input's
+    # The error row is retried, a new row is enriched, a removed one disappears, and the order is the input's.
     dataset.enricher.failing = set()
     dataset.emails("c@x.io", "b@x.io")
     virtual_time.run(dataset.run())
     assert dataset.enricher.asked == ["c@x.io", "b@x.io"]
     assert [row["email"] for row in dataset.output()] == ["c@x.io", "b@x.io"]
 
-    # nothing is pending, and the file is uploaded all the same; the row that came back was forgotten
+    # The file is uploaded even when nothing is pending; an address that returns is enriched again.
     calls = virtual_time.run(dataset.run())
     assert dataset.enricher.asked == []
     assert calls == [*READ_INPUT, RECORDS, *READ_OUTPUT, CREATE, upload(), commit(3)]
@@ -217,7 +217,7 @@ def test_dataset_runs_over_several_days(dataset: World) -> None:
     assert dataset.enricher.asked == ["a@x.io"]
 
 
-def test_cached_rows_are_copied_whole(dataset: World) -> None:
+def test_dataset_run_copies_cached_rows_unchanged(dataset: World) -> None:
     header = "email,linkedin_url,company,title,description,confidence,status,error,model,sources,web_search_queries"
     earlier = dataset.folder / "inputs" / f"{OUT}.csv"
     earlier.write_text(
@@ -231,7 +231,7 @@ def test_cached_rows_are_copied_whole(dataset: World) -> None:
     ]  # fmt: skip
 
 
-def test_among_good_rows_of_an_address_the_later_wins(dataset: World) -> None:
+def test_dataset_run_last_ok_row_of_an_address_wins(dataset: World) -> None:
     header = "email,linkedin_url,company,title,description,confidence,status,error,model,sources,web_search_queries"
     earlier = dataset.folder / "inputs" / f"{OUT}.csv"
     earlier.write_text(f"{header}\na@x.io,,first,,,,ok,,,,\na@x.io,,second,,,,ok,,,,\n")
@@ -239,14 +239,14 @@ def test_among_good_rows_of_an_address_the_later_wins(dataset: World) -> None:
     assert dataset.output()[0]["company"] == "second"
 
 
-def test_a_web_page_instead_of_a_table_fails_the_run(dataset: World) -> None:
+def test_dataset_run_html_instead_of_a_table_fails_the_run(dataset: World) -> None:
     page = httpx.Response(200, html="<html><body>Sign in</body></html>")
     with pytest.raises(FoundryRequestFailed, match=f"read table of {IN}: the answer is a web page, not CSV"):
         virtual_time.run(dataset.run("auto", answering("GET", "/readTable", page)))
 
 
 @pytest.mark.parametrize("body", [b"", b"email\n", b"<html>", b'email,status\n"a'])
-def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, body: bytes) -> None:
+def test_dataset_run_malformed_earlier_output_fails_the_run(dataset: World, body: bytes) -> None:
     answer = httpx.Response(200, content=body)
     with pytest.raises(InvalidTable, match=f"earlier output {OUT}"):
         virtual_time.run(dataset.run("dataset", answering("GET", f"{OUT}/readTable", answer)))
@@ -265,41 +265,41 @@ def test_an_earlier_output_that_does_not_parse_fails_the_run(dataset: World, bod
         ),
     ],
 )
-def test_a_write_that_fails_says_how_far_it_came(dataset: World, path_end: str, written: str) -> None:
+def test_dataset_run_failed_write_shows_what_was_written(dataset: World, path_end: str, written: str) -> None:
     with pytest.raises(FoundryRequestFailed, match="403"):
         virtual_time.run(dataset.run("auto", answering("POST", path_end, httpx.Response(403))))
     assert dataset.progress.written == written
 
 
-class Losing(httpx.AsyncBaseTransport):
-    """Passes calls on to the stand-in, but the first answer to a path that ends so is lost, or another comes."""
+class DroppingTransport(httpx.AsyncBaseTransport):
+    """Passes calls to the mock Foundry, but drops or replaces the first response to a POST whose path ends with `path_end`."""
 
     def __init__(self, world: World, path_end: str, instead: httpx.Response | None) -> None:
         self._inner = httpx.ASGITransport(app=world.mock)
         self._path_end = path_end
         self._instead = instead
-        self._lost = False
+        self._dropped = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
-        if self._lost or request.method != "POST" or not request.url.path.endswith(self._path_end):
+        if self._dropped or request.method != "POST" or not request.url.path.endswith(self._path_end):
             return response
-        self._lost = True
+        self._dropped = True
         if self._instead is None:
             raise httpx.ReadError("reset by peer")
         return self._instead
 
 
 @pytest.mark.parametrize("instead", [None, httpx.Response(504)])
-def test_a_commit_whose_answer_was_lost_is_a_commit(dataset: World, instead: httpx.Response | None) -> None:
-    calls = virtual_time.run(dataset.run("dataset", transport=Losing(dataset, "/commit", instead)))
+def test_commit_without_a_response_is_a_commit(dataset: World, instead: httpx.Response | None) -> None:
+    calls = virtual_time.run(dataset.run("dataset", transport=DroppingTransport(dataset, "/commit", instead)))
     assert calls[-2:] == [commit(), commit()]
     assert dataset.progress.written.endswith(", committed")
     assert len(dataset.output()) == 2
 
 
-class Dated(Losing):
-    """Says what time it is, as servers do: `seconds` after the newest transaction was created."""
+class DatedTransport(DroppingTransport):
+    """Adds a `Date` header: `seconds` after the newest transaction was created."""
 
     def __init__(self, world: World, seconds: float) -> None:
         super().__init__(world, "/transactions", None)
@@ -314,20 +314,20 @@ class Dated(Losing):
         return response
 
 
-def test_a_transaction_whose_creation_was_not_answered_is_ours_all_the_same(dataset: World) -> None:
-    calls = virtual_time.run(dataset.run("dataset", transport=Dated(dataset, 0)))
+def test_transaction_created_without_a_response_is_ours(dataset: World) -> None:
+    calls = virtual_time.run(dataset.run("dataset", transport=DatedTransport(dataset, 0)))
     assert calls[-5:] == [CREATE, CREATE, LIST, upload(), commit()]
     assert dataset.progress.written.endswith(", committed")
 
 
-def test_a_transaction_that_was_open_before_an_unanswered_creation_is_the_platform_s(dataset: World) -> None:
+def test_transaction_older_than_a_create_without_a_response_is_foundrys(dataset: World) -> None:
     dataset.mock.datasets.create(OUT, "master", "SNAPSHOT")
-    calls = virtual_time.run(dataset.run("dataset", transport=Dated(dataset, 5)))
+    calls = virtual_time.run(dataset.run("dataset", transport=DatedTransport(dataset, 5)))
     assert calls[-4:] == [CREATE, CREATE, LIST, upload()]
 
 
-def test_a_transaction_of_unknown_age_is_the_platform_s(dataset: World) -> None:
-    calls = virtual_time.run(dataset.run("dataset", transport=Losing(dataset, "/transactions", None)))
+def test_transaction_of_unknown_age_is_foundrys(dataset: World) -> None:
+    calls = virtual_time.run(dataset.run("dataset", transport=DroppingTransport(dataset, "/transactions", None)))
     assert calls[-4:] == [CREATE, CREATE, LIST, upload()]
 
 
@@ -346,7 +346,7 @@ def not_open(status: str | None) -> httpx.Response:
         [httpx.Response(503), not_open("ABORTED")],
     ],
 )
-def test_a_transaction_that_we_did_not_commit_is_not_committed(dataset: World, answers: list[httpx.Response]) -> None:
+def test_transaction_closed_by_another_client_fails_the_run(dataset: World, answers: list[httpx.Response]) -> None:
     with pytest.raises(FoundryRequestFailed, match="400 errorName=TransactionNotOpen"):
         virtual_time.run(dataset.run("dataset", answering("POST", "/commit", *answers)))
     assert dataset.progress.written.endswith(", not committed")
@@ -354,14 +354,14 @@ def test_a_transaction_that_we_did_not_commit_is_not_committed(dataset: World, a
 
 def test_fail_fast_creates_no_transaction(dataset: World) -> None:
     dataset.enricher.failing = {"a@x.io"}
-    with pytest.raises(FailedFast, match="nobody home"):
+    with pytest.raises(FailedFast, match="not found"):
         virtual_time.run(dataset.run(fail_fast=True, workers=1))
     assert dataset.calls == [*READ_INPUT, RECORDS, *READ_OUTPUT]
     assert dataset.enricher.asked == ["a@x.io"]
     assert dataset.progress.written == "nothing"
 
 
-def test_fail_fast_stops_at_a_row_without_an_address(dataset: World) -> None:
+def test_fail_fast_stops_at_a_blank_address(dataset: World) -> None:
     dataset.emails("a@x.io", "", "b@x.io")
     with pytest.raises(FailedFast, match="empty email"):
         virtual_time.run(dataset.run(fail_fast=True))
@@ -371,13 +371,13 @@ def test_fail_fast_stops_at_a_row_without_an_address(dataset: World) -> None:
 # --- Dataset output with a pre-existing OPEN transaction --------------------------------------------------------------
 
 
-def test_an_open_transaction_is_used_and_left_to_the_platform(dataset: World) -> None:
+def test_open_transaction_is_used_and_not_committed(dataset: World) -> None:
     transaction = dataset.mock.datasets.create(OUT, "master", "SNAPSHOT")
     assert virtual_time.run(dataset.run()) == [*READ_INPUT, RECORDS, *READ_OUTPUT, CREATE, LIST, upload()]
     assert list(transaction.files) == ["enriched.csv"]
     assert transaction.closed is None
     assert dataset.progress.written == (
-        f"2 rows as enriched.csv in transaction {transaction.rid}, not committed: the platform opened it and commits it"
+        f"2 rows as enriched.csv in transaction {transaction.rid}, not committed: Foundry opened it and commits it"
     )
 
 
@@ -389,13 +389,13 @@ def conflict(name: str = "OpenTransactionAlreadyExists", code: str = "CONFLICT")
     "answer",
     [conflict(code="OTHER"), conflict(name="Other"), httpx.Response(409, json={"errorCode": "CONFLICT"})],
 )
-def test_either_the_name_or_the_code_tells_the_conflict(dataset: World, answer: httpx.Response) -> None:
+def test_open_transaction_conflict_is_told_by_name_or_code(dataset: World, answer: httpx.Response) -> None:
     transaction = dataset.mock.datasets.create(OUT, "master", "SNAPSHOT")
     virtual_time.run(dataset.run("dataset", answering("POST", "/transactions", answer)))
     assert list(transaction.files) == ["enriched.csv"]
 
 
-def test_another_409_fails_the_run(dataset: World) -> None:
+def test_open_transaction_another_409_fails_the_run(dataset: World) -> None:
     with pytest.raises(FoundryRequestFailed, match=r"create transaction on .*: 409 errorName=Other errorCode=OTHER"):
         virtual_time.run(dataset.run("dataset", answering("POST", "/transactions", conflict("Other", "OTHER"))))
 
@@ -420,7 +420,7 @@ def first_upload(seen: list[httpx.Request], inner: Intercept) -> Intercept:
     return intercept
 
 
-def test_the_newest_open_transaction_of_our_branch_is_taken(dataset: World) -> None:
+def test_open_transaction_is_the_newest_of_our_branch(dataset: World) -> None:
     seen: list[httpx.Request] = []
     pages = answering(
         "GET",
@@ -441,7 +441,7 @@ def test_the_newest_open_transaction_of_our_branch_is_taken(dataset: World) -> N
     ]
 
 
-def test_a_conflict_without_an_open_transaction_fails_after_five_pages(dataset: World) -> None:
+def test_open_transaction_not_listed_fails_after_five_pages(dataset: World) -> None:
     seen: list[httpx.Request] = []
     endless = answering("GET", "/transactions", *[listing(token="more")] * 9)
     with pytest.raises(FoundryRequestFailed, match="there is said to be an open transaction, but none is listed"):
@@ -464,7 +464,7 @@ def test_cache_200_in_any_envelope_is_used(stream: World, body: object) -> None:
 
 @pytest.mark.parametrize("wrapper", [None, "record", "value", "data"])
 @pytest.mark.parametrize("envelope", [None, "records", "values", "result", "rows"])
-def test_cached_records_are_unwrapped(stream: World, envelope: str | None, wrapper: str | None) -> None:
+def test_cache_records_are_unwrapped(stream: World, envelope: str | None, wrapper: str | None) -> None:
     record: object = {"email": " a@x.io ", "status": "Ok"}
     item = {wrapper: record, "offset": 1} if wrapper else record
     body = {envelope: [item]} if envelope else [item]
@@ -492,7 +492,7 @@ def test_cache_other_errors_fail_the_run(stream: World, status: int) -> None:
 
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("path_end", [f"{OUT}/branches/master", f"{OUT}/readTable"])
-def test_a_dataset_that_cannot_be_read_is_no_cache(dataset: World, path_end: str, status: int) -> None:
+def test_cache_dataset_403_and_404_go_on_without_a_cache(dataset: World, path_end: str, status: int) -> None:
     (dataset.folder / "inputs" / f"{OUT}.csv").write_text("not,the,columns\n")
     virtual_time.run(dataset.run("dataset", answering("GET", path_end, httpx.Response(status))))
     assert dataset.enricher.asked == ["a@x.io", "b@x.io"]
@@ -500,7 +500,7 @@ def test_a_dataset_that_cannot_be_read_is_no_cache(dataset: World, path_end: str
 
 
 @pytest.mark.parametrize("path_end", [f"{OUT}/branches/master", f"{OUT}/readTable"])
-def test_a_dataset_cache_that_fails_otherwise_fails_the_run(dataset: World, path_end: str) -> None:
+def test_cache_dataset_other_errors_fail_the_run(dataset: World, path_end: str) -> None:
     with pytest.raises(FoundryRequestFailed, match="401"):
         virtual_time.run(dataset.run("dataset", answering("GET", path_end, httpx.Response(401))))
     assert CREATE not in dataset.calls

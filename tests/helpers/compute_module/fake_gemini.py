@@ -1,4 +1,4 @@
-"""The Gemini HTTP API as an ASGI application that answers as told."""
+"""A fake of the Gemini HTTP API, as an ASGI application with given answers."""
 
 import asyncio
 from collections.abc import Callable, MutableMapping
@@ -16,7 +16,7 @@ PERSON = {
 
 
 class Received(msgspec.Struct, frozen=True):
-    """One request as the API got it."""
+    """A request that the API received."""
 
     path: str
     headers: dict[str, str]
@@ -24,22 +24,22 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def candidate(text: str, **more: Any) -> dict[str, Any]:
-    """The body of a success with one candidate."""
+    """Return the body of a success with one candidate."""
     return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP", **more}]}
 
 
 def person(**more: Any) -> dict[str, Any]:
-    """The body of a success with the JSON that is asked for."""
+    """Return the body of a success with the structured output."""
     return candidate(msgspec.json.encode(PERSON).decode(), **more)
 
 
 def error(code: int, status: str, message: str) -> tuple[int, dict[str, Any]]:
-    """An error in the API's form."""
+    """Return an error in the API's form."""
     return code, {"error": {"code": code, "status": status, "message": message}}
 
 
 class FakeGemini:
-    """Gives the answers in turn, the last for ever: a body, a status with a body, raw bytes, or None for silence."""
+    """Gives the answers in turn and repeats the last: a body, a status with a body, raw bytes, or None for no answer."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)

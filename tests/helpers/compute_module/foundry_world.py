@@ -1,4 +1,4 @@
-"""A Foundry to run against without a port: the stand-in behind an ASGI transport, and an enricher that takes orders."""
+"""A Foundry without a port: the mock Foundry behind an ASGI transport, and an enricher that a test controls."""
 
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from faas.compute_module.errors import EnrichmentFailed
-from faas.compute_module.foundry.calls import Calls
 from faas.compute_module.foundry.client import FoundryClient
 from faas.compute_module.foundry.environment import DatasetRef, FoundryEnvironment
+from faas.compute_module.foundry.http_client import FoundryHttpClient
 from faas.compute_module.foundry.run import FoundryRunSpec, run_foundry
 from faas.compute_module.mock_foundry.app import MockFoundry
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
@@ -22,7 +22,7 @@ TOKEN = "s3cret-bearer-token"
 
 
 class FakeEnricher:
-    """Finds a company for every address but those told to fail; notes whom it was asked about."""
+    """Returns a company for every address that is not in `failing`; records the addresses in `asked`."""
 
     model = "fake"
 
@@ -33,7 +33,7 @@ class FakeEnricher:
     async def enrich(self, email: str) -> Enrichment:
         self.asked.append(email)
         if email in self.failing:
-            raise EnrichmentFailed("nobody home")
+            raise EnrichmentFailed("not found")
         return Enrichment(company=f"Company of {email}", title="CEO, owner")
 
     async def aclose(self) -> None:
@@ -44,7 +44,7 @@ Intercept = Callable[[httpx.Request], httpx.Response | None]
 
 
 class Intercepting(httpx.AsyncBaseTransport):
-    """Lets a test answer in the stand-in's place, or raise."""
+    """Lets a test answer, or raise, in place of the mock Foundry."""
 
     def __init__(self, app: MockFoundry, intercept: Intercept | None) -> None:
         self._inner = httpx.ASGITransport(app=app)
@@ -56,7 +56,7 @@ class Intercepting(httpx.AsyncBaseTransport):
 
 
 class World:
-    """One stand-in with one input and one output; `run` is what the command does."""
+    """A mock Foundry with one input and one output; `run` does what the command does."""
 
     def __init__(self, folder: Path, *, stream: bool = False, branch: str = "master") -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class World:
         )
 
     def emails(self, *emails: str) -> None:
-        """What the input dataset holds from now on."""
+        """Replace the addresses of the input dataset."""
         (self.folder / "inputs" / f"{IN}.csv").write_text(
             "\n".join(["id,email", *[f"{number},{email}" for number, email in enumerate(emails)]]) + "\n"
         )
@@ -84,23 +84,23 @@ class World:
         transport: httpx.AsyncBaseTransport | None = None,
         **settings: Any,
     ) -> list[str]:
-        """One run; the calls that it made, as `METHOD path`. They are in `self.calls` too when it fails."""
+        """Execute one run and return its calls as `METHOD path`; `self.calls` has them too when it fails."""
         self.progress = RunProgress()
         self.enricher.asked.clear()
         self.mock.calls.clear()
-        job = FoundryRunSpec(DatasetRef(IN, "master"), DatasetRef(OUT, self.branch), mode, "enriched.csv")
-        async with Calls(self.environment, transport or Intercepting(self.mock, intercept)) as calls:
-            client = FoundryClient(self.environment, calls)
-            await run_foundry(job, client, self.enricher, RunSettings(**settings), self.progress)
+        spec = FoundryRunSpec(DatasetRef(IN, "master"), DatasetRef(OUT, self.branch), mode, "enriched.csv")
+        async with FoundryHttpClient(self.environment, transport or Intercepting(self.mock, intercept)) as http:
+            client = FoundryClient(self.environment, http)
+            await run_foundry(spec, client, self.enricher, RunSettings(**settings), self.progress)
         return self.calls
 
     @property
     def calls(self) -> list[str]:
-        """What the stand-in recorded in the last run."""
+        """The calls that the mock Foundry recorded in the last run."""
         return [f"{call.method} {call.path}" for call in self.mock.calls]
 
     def output(self) -> list[dict[str, str]]:
-        """The rows of the output dataset."""
+        """Return the rows of the output dataset."""
         import csv
 
         file = self.mock.datasets.table(OUT, self.branch)
@@ -108,12 +108,12 @@ class World:
             return list(csv.DictReader(lines))
 
     def records(self) -> list[MutableMapping[str, Any]]:
-        """The records of the output stream."""
+        """Return the records of the output stream."""
         return [*self.mock.streams.read(OUT, self.branch)]
 
 
 def answering(method: str, path_end: str, *answers: httpx.Response) -> Intercept:
-    """Answers the first calls whose path ends so, one after the other; the rest goes to the stand-in."""
+    """Return an intercept that gives `answers` to the first calls whose path ends with `path_end`."""
     left = list(answers)
 
     def intercept(request: httpx.Request) -> httpx.Response | None:

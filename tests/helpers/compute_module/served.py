@@ -1,4 +1,4 @@
-"""An ASGI application on a real port of this machine, in a thread of its own, for clients that need one."""
+"""An ASGI application on a real port, in a thread of its own, for clients that need a port."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import uvicorn
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """`127.0.0.1:PORT` of `app` while the body runs."""
+    """Serve `app` while the body runs; yields `127.0.0.1:PORT`."""
     started = threading.Event()
 
     class Server(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer instead of waiting: back-offs take no time and can be asserted."""
+"""An event loop whose clock jumps to the next timer instead of waiting, for tests of pauses and time limits."""
 
 import asyncio
 import selectors
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Never waits for a timer, only for threads and sockets that are really at work."""
+    """Skips the wait for a timer, unless a thread is running."""
 
     skipped = 0.0
     threads = 0
@@ -25,7 +25,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`loop.time()` counts what would have been waited. Not for tests with sockets: those are not waited for."""
+    """An event loop whose `time()` is the sum of the skipped waits. Not for tests with sockets, which it does not wait for."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()
@@ -54,11 +54,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` in virtual time."""
+    """Run a coroutine in virtual time and return its result."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 
 
 def now() -> float:
-    """Virtual seconds since the loop began."""
+    """Return the virtual seconds since the loop started."""
     return asyncio.get_running_loop().time()

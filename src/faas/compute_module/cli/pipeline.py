@@ -8,9 +8,9 @@ import httpx
 
 from faas.compute_module.cli.setting_options import command_with_variables, setting_options
 from faas.compute_module.cli.supervisor import supervise
-from faas.compute_module.foundry.calls import Calls
 from faas.compute_module.foundry.client import FoundryClient
 from faas.compute_module.foundry.environment import read_environment, read_keep_alive
+from faas.compute_module.foundry.http_client import FoundryHttpClient
 from faas.compute_module.foundry.run import FoundryRunSpec, run_foundry
 from faas.compute_module.pipeline.enrichers.factory import create_enricher
 from faas.compute_module.pipeline.local_run import run_local
@@ -65,7 +65,7 @@ def foundry(**options: str | None) -> None:
     output = load_settings(FoundryRunSettings, options)
     variables = load_settings(FoundryVariables)
     environment = read_environment(variables)
-    foundry_run = FoundryRunSpec(
+    spec = FoundryRunSpec(
         source=environment.resolve_alias(output.input_alias),
         target=environment.resolve_alias(output.output_alias),
         write_mode=output.output_write_mode,
@@ -75,8 +75,8 @@ def foundry(**options: str | None) -> None:
     enricher = create_enricher(settings)
 
     async def run(progress: RunProgress) -> None:
-        async with Calls(environment) as calls:
-            await run_foundry(foundry_run, FoundryClient(environment, calls), enricher, settings, progress)
+        async with FoundryHttpClient(environment) as http:
+            await run_foundry(spec, FoundryClient(environment, http), enricher, settings, progress)
 
     supervise(run, enricher, keep_alive_settings)
 

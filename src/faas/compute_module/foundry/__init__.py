@@ -1,1 +1,1 @@
-"""The compute module in Foundry: its environment, its calls, its run, and a stand-in server to develop against."""
+"""The compute module in Foundry: its environment, the client of Foundry's APIs, its run and its keep-alive."""

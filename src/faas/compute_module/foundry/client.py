@@ -1,4 +1,4 @@
-"""The calls that a compute module makes, in the words of the run."""
+"""The operations of Foundry's dataset and stream APIs that a run uses."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -11,141 +11,142 @@ import msgspec
 import structlog
 
 from faas.compute_module.errors import FoundryRequestFailed
-from faas.compute_module.foundry.calls import Calls, may_have_been_done, moment_of
 from faas.compute_module.foundry.environment import DatasetRef, FoundryEnvironment
-from faas.compute_module.foundry.failure import error_code
+from faas.compute_module.foundry.error_responses import error_code
+from faas.compute_module.foundry.http_client import FoundryHttpClient, seconds_since_unconfirmed_attempt, server_time
 from faas.compute_module.pipeline.rows import Row
 
 log = structlog.get_logger()
 
-_PAGES = 5
-_PAGE_SIZE = 100
+_MAX_PAGES = 5
+_PAGE_SIZE = 100  # transactions
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """A transaction to write into. `ours` is false when the platform opened it, and will commit it."""
+    """An open transaction. `is_ours` is false when Foundry opened it before the run and commits it afterwards."""
 
     rid: str
-    ours: bool
+    is_ours: bool
 
 
 class FoundryClient:
-    """Datasets and streams of one Foundry. Every method raises FoundryRequestFailed."""
+    """Reads and writes the datasets and streams of one Foundry. Every method raises FoundryRequestFailed."""
 
-    def __init__(self, environment: FoundryEnvironment, calls: Calls) -> None:
-        self._api = f"{environment.api}/v2/datasets"
-        self._streams = f"{environment.stream_proxy}/streams"
-        self._calls = calls
+    def __init__(self, environment: FoundryEnvironment, http: FoundryHttpClient) -> None:
+        self._datasets_url = f"{environment.api}/v2/datasets"
+        self._streams_url = f"{environment.stream_proxy}/streams"
+        self._http = http
 
-    async def read_table(self, dataset: DatasetRef, into: Path) -> None:
-        """The branch as it is now, as CSV, into a file: first which transaction that is, then its table."""
-        branch = await self._calls.json(
+    async def read_table(self, dataset: DatasetRef, download_to: Path) -> None:
+        """Download the table of a branch as CSV, as of the transaction that the branch has now."""
+        branch = await self._http.request_json(
             f"read branch {dataset.branch} of {dataset.rid}",
             "GET",
-            f"{self._api}/{_segment(dataset.rid)}/branches/{_segment(dataset.branch)}",
+            f"{self._dataset_url(dataset)}/branches/{_escape(dataset.branch)}",
         )
         transaction = branch.get("transactionRid") if isinstance(branch, dict) else None
         query = {"format": "CSV", "branchName": dataset.branch}
         if isinstance(transaction, str) and transaction.strip():
             query |= {"startTransactionRid": transaction, "endTransactionRid": transaction}
         operation = f"read table of {dataset.rid}"
-        response = await self._calls.call(
-            operation, "GET", f"{self._api}/{_segment(dataset.rid)}/readTable", query=query, into=into
+        response = await self._http.request(
+            operation, "GET", f"{self._dataset_url(dataset)}/readTable", query=query, download_to=download_to
         )
         if not response.is_success:
-            raise self._calls.failure(operation, response)
+            raise self._http.failure_of(operation, response)
         if response.headers.get("Content-Type", "").lower().startswith("text/html"):
             raise FoundryRequestFailed(operation, "the answer is a web page, not CSV", response.status_code)
 
     async def is_stream(self, dataset: DatasetRef) -> bool:
-        """Whether the stream-proxy knows it: 2xx is yes, 404 is no, anything else a failure."""
+        """Return whether the stream-proxy knows the dataset: 2xx is yes, 404 is no, any other status an error."""
         operation = f"probe for stream {dataset.rid}"
-        url = self._branch(dataset) + "/records"
-        response = await self._calls.call(operation, "GET", url, into=Path(os.devnull))
+        url = self._stream_url(dataset) + "/records"
+        response = await self._http.request(operation, "GET", url, download_to=Path(os.devnull))
         if response.status_code == httpx.codes.NOT_FOUND:
             return False
         if not response.is_success:
-            raise self._calls.failure(operation, response)
+            raise self._http.failure_of(operation, response)
         return True
 
-    async def read_records(self, dataset: DatasetRef, into: Path) -> None:
-        """Everything in a stream, in whatever shape this stream-proxy gives it, into a file."""
+    async def read_records(self, dataset: DatasetRef, download_to: Path) -> None:
+        """Download all records of a stream, in the envelope that the stream-proxy sends."""
         operation = f"read records of {dataset.rid}"
-        response = await self._calls.call(operation, "GET", self._branch(dataset) + "/records", into=into)
+        url = self._stream_url(dataset) + "/records"
+        response = await self._http.request(operation, "GET", url, download_to=download_to)
         if not response.is_success:
-            raise self._calls.failure(operation, response)
+            raise self._http.failure_of(operation, response)
 
     async def publish(self, dataset: DatasetRef, row: Row, run_id: str) -> None:
-        """Append one record: the row with null for what is blank, which run wrote it, and when."""
+        """Append one record to a stream: the row with null for blank values, the run and the time."""
         record: dict[str, str | None] = {name: value or None for name, value in msgspec.structs.asdict(row).items()}
         record |= {"email": row.email, "run_id": run_id, "written_at": _now()}
         operation = f"publish to {dataset.rid}"
-        response = await self._calls.call(operation, "POST", self._branch(dataset) + "/jsonRecord", body=record)
+        response = await self._http.request(operation, "POST", self._stream_url(dataset) + "/jsonRecord", body=record)
         if not response.is_success:
-            raise self._calls.failure(operation, response)
+            raise self._http.failure_of(operation, response)
 
     async def open_transaction(self, dataset: DatasetRef) -> Transaction:
-        """A new SNAPSHOT transaction, or the OPEN one that the platform made before it started us."""
+        """Return a new SNAPSHOT transaction, or the OPEN one that Foundry created before it started the module."""
         operation = f"create transaction on {dataset.rid}"
-        url = f"{self._api}/{_segment(dataset.rid)}/transactions"
-        response = await self._calls.call(
+        url = f"{self._dataset_url(dataset)}/transactions"
+        response = await self._http.request(
             operation, "POST", url, query={"branchName": dataset.branch}, body={"transactionType": "SNAPSHOT"}
         )
         if response.status_code == httpx.codes.CONFLICT:
-            failure = self._calls.failure(operation, response)
+            failure = self._http.failure_of(operation, response)
             if failure.error_name == "OpenTransactionAlreadyExists" or error_code(response) == "CONFLICT":
-                found = await self._find_open(dataset, url)
-                return Transaction(found["rid"], ours=_is_our_own(found, response))
+                entry = await self._find_open_transaction(dataset, url)
+                return Transaction(entry["rid"], is_ours=_is_our_own(entry, response))
         if not response.is_success:
-            raise self._calls.failure(operation, response)
-        created = self._calls.decode(operation, response)
+            raise self._http.failure_of(operation, response)
+        created = self._http.decode_json(operation, response)
         rid = (created.get("rid") or created.get("transactionId")) if isinstance(created, dict) else None
         if not isinstance(rid, str) or not rid:
             raise FoundryRequestFailed(operation, "the answer names no transaction", response.status_code)
-        return Transaction(rid, ours=True)
+        return Transaction(rid, is_ours=True)
 
     async def upload(self, dataset: DatasetRef, transaction: Transaction, name: str, file: Path) -> None:
-        """Put `file` into the transaction as `name`."""
+        """Upload `file` into the transaction as `name`."""
         operation = f"upload {name} to {dataset.rid}"
-        response = await self._calls.call(
+        response = await self._http.request(
             operation,
             "POST",
-            f"{self._api}/{_segment(dataset.rid)}/files/{_segment(name)}/upload",
+            f"{self._dataset_url(dataset)}/files/{_escape(name)}/upload",
             query={"transactionRid": transaction.rid},
             upload=file,
         )
         if not response.is_success:
-            raise self._calls.failure(operation, response)
+            raise self._http.failure_of(operation, response)
 
     async def commit(self, dataset: DatasetRef, transaction: Transaction) -> None:
-        """Make the transaction's files what the branch reads."""
+        """Commit the transaction. A retry that finds it committed by an attempt without a response is a success."""
         operation = f"commit transaction {transaction.rid} of {dataset.rid}"
-        url = f"{self._api}/{_segment(dataset.rid)}/transactions/{_segment(transaction.rid)}/commit"
-        response = await self._calls.call(operation, "POST", url)
+        url = f"{self._dataset_url(dataset)}/transactions/{_escape(transaction.rid)}/commit"
+        response = await self._http.request(operation, "POST", url)
         if response.is_success:
             return
-        failure = self._calls.failure(operation, response)
+        failure = self._http.failure_of(operation, response)
         if (
             failure.error_name == "TransactionNotOpen"
-            and may_have_been_done(response) is not None
+            and seconds_since_unconfirmed_attempt(response) is not None
             and not _is_aborted(response)
         ):
-            log.info("foundry.committed_before", rid=transaction.rid)  # its answer was lost
+            log.info("transaction.found_committed", rid=transaction.rid)
             return
         raise failure
 
-    async def _find_open(self, dataset: DatasetRef, url: str) -> dict[str, Any]:
-        """The newest OPEN transaction; where entries name their branch, of ours."""
+    async def _find_open_transaction(self, dataset: DatasetRef, url: str) -> dict[str, Any]:
+        """Return the newest OPEN transaction; entries that name another branch are ignored."""
         operation = f"list transactions of {dataset.rid}"
         query = {"preview": "true", "pageSize": str(_PAGE_SIZE)}
-        for _ in range(_PAGES):
-            page = await self._calls.json(operation, "GET", url, query=query)
+        for _ in range(_MAX_PAGES):
+            page = await self._http.request_json(operation, "GET", url, query=query)
             entries = page.get("data") if isinstance(page, dict) else None
             if not isinstance(entries, list):
                 raise FoundryRequestFailed(operation, "the answer holds no list of transactions")
-            found = [entry for entry in entries if _is_open(entry, dataset.branch)]
-            if found:
-                newest: dict[str, Any] = max(found, key=_created)
+            open_entries = [entry for entry in entries if _is_open(entry, dataset.branch)]
+            if open_entries:
+                newest: dict[str, Any] = max(open_entries, key=_creation_time)
                 return newest
             token = page.get("nextPageToken")
             if not isinstance(token, str) or not token:
@@ -153,48 +154,52 @@ class FoundryClient:
             query["pageToken"] = token
         raise FoundryRequestFailed(operation, "there is said to be an open transaction, but none is listed")
 
-    def _branch(self, dataset: DatasetRef) -> str:
-        return f"{self._streams}/{_segment(dataset.rid)}/branches/{_segment(dataset.branch)}"
+    def _dataset_url(self, dataset: DatasetRef) -> str:
+        return f"{self._datasets_url}/{_escape(dataset.rid)}"
+
+    def _stream_url(self, dataset: DatasetRef) -> str:
+        return f"{self._streams_url}/{_escape(dataset.rid)}/branches/{_escape(dataset.branch)}"
 
 
-def is_absent(failure: FoundryRequestFailed) -> bool:
-    """Whether a failed read of the output only means that there is nothing to reuse, or nothing we may see."""
+def means_no_cache(failure: FoundryRequestFailed) -> bool:
+    """Return whether a failed read of the output leaves the run without a cache: the output is missing or forbidden."""
     return failure.status in {httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}
 
 
-def _segment(text: str) -> str:
-    """One segment of a path, escaped once, `/` included."""
+def _escape(text: str) -> str:
+    """Return `text` as one segment of a path, with `/` escaped too."""
     return quote(text, safe="")
 
 
 def _is_open(entry: object, branch: str) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("rid"), str):
         return False
-    named = entry.get("branchName") or entry.get("branch") or branch
-    return entry.get("status") == "OPEN" and named == branch
+    entry_branch = entry.get("branchName") or entry.get("branch") or branch
+    return entry.get("status") == "OPEN" and entry_branch == branch
 
 
 def _is_aborted(response: httpx.Response) -> bool:
-    """Whether a TransactionNotOpen says that the transaction ended otherwise than by a commit."""
+    """Return whether a TransactionNotOpen error names another status than COMMITTED."""
     parameters = msgspec.json.decode(response.content).get("parameters")
     status = parameters.get("transactionStatus") if isinstance(parameters, dict) else None
     return status not in {None, "COMMITTED"}
 
 
 def _is_our_own(entry: dict[str, Any], conflict: httpx.Response) -> bool:
-    """Whether the transaction in the way is the one that our own first attempt, whose answer was lost, created.
+    """Return whether the transaction that caused the conflict was created by our own attempt without a response.
 
-    That is when it is no older than that attempt, by the clocks of the server alone. In doubt it is the platform's.
+    It was when it is no older than that attempt, by the server's clock alone. In doubt it is Foundry's
+    (docs/decisions/0022-open-transactions.md).
     """
-    since, now = may_have_been_done(conflict), moment_of(conflict)
-    if since is None or now is None or _created(entry) < now - timedelta(seconds=since):
+    seconds, now = seconds_since_unconfirmed_attempt(conflict), server_time(conflict)
+    if seconds is None or now is None or _creation_time(entry) < now - timedelta(seconds=seconds):
         return False
-    log.info("foundry.created_before", rid=entry["rid"])
+    log.info("transaction.found_created", rid=entry["rid"])
     return True
 
 
-def _created(entry: dict[str, Any]) -> datetime:
-    """When a transaction was created; one that does not say counts as the oldest."""
+def _creation_time(entry: dict[str, Any]) -> datetime:
+    """Return the creation time of a transaction; one without a valid time counts as the oldest."""
     try:
         return datetime.fromisoformat(str(entry.get("createdTime"))).astimezone(UTC)
     except (ValueError, OverflowError):

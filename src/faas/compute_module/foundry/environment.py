@@ -190,7 +190,7 @@ def _check_ca_path(text: str) -> Path | None:
 
 
 def _use_ipv4_loopback(url: str) -> str:
-    """Return `url` with 127.0.0.1 in place of `localhost` and `::1`: the job endpoint listens on IPv4 only."""
+    """Return `url` with 127.0.0.1 in place of `localhost` and `::1`, where the job endpoint may not listen."""
     parts = urlsplit(url)
     if parts.hostname not in _LOOPBACK_NAMES:
         return url

@@ -1,4 +1,4 @@
-"""The keep-alive of a compute module: while it answers jobs, the platform leaves the container running."""
+"""The keep-alive of a compute module: Foundry keeps its container running while the module answers jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,20 +14,20 @@ from faas.compute_module.redaction import redact_message
 
 log = structlog.get_logger()
 
-IDLE_PAUSE = 0.5
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 8.0
+IDLE_PAUSE_SECONDS = 0.5
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 8.0
 RESULT_RETRIES = 5
-_TIMEOUT = 60.0
-_JOB_LIMIT = 1024  # characters of an identifier that an address can hold
-_JOB = "computeModuleJobV1"
+_TIMEOUT_SECONDS = 60.0
+_MAX_JOB_ID_CHARACTERS = 1024  # the identifier becomes part of a URL
+_JOB_FIELD = "computeModuleJobV1"
 
 
 @asynccontextmanager
 async def keep_alive(
     settings: KeepAliveSettings | None, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator["asyncio.Task[None] | None"]:
-    """Answer jobs in the background while the body runs; gives the task, which never ends by itself, or None."""
+    """Answer jobs in a background task while the body runs; yields the task, or None without settings."""
     if settings is None:
         yield None
         return
@@ -40,62 +40,63 @@ async def keep_alive(
 
 
 async def answer_jobs(settings: KeepAliveSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-    """Fetch jobs and answer each with `ok`, for ever. Nothing that the other side does ends it."""
+    """Fetch jobs and answer each with `ok` until the task is cancelled; no response of the endpoint ends it."""
     async with httpx.AsyncClient(
         transport=transport,
         verify=create_tls_context(settings.ca_path) if transport is None else True,
-        timeout=_TIMEOUT,
-        trust_env=False,  # the endpoint is beside us: no proxy is on the way
+        timeout=_TIMEOUT_SECONDS,
+        trust_env=False,  # no proxy: the endpoint is local
         headers={"Module-Auth-Token": settings.token},
     ) as client:
-        pause = FIRST_PAUSE
+        pause = FIRST_BACKOFF_SECONDS
         while True:
             try:
-                job = await _next_job(client, settings)
-            except _Refused as refused:
-                log.warning("keep_alive.no_job", reason=redact_message(str(refused), settings.token), pause=pause)
+                job_id = await _fetch_job(client, settings)
+            except _JobFetchFailed as failure:
+                reason = redact_message(str(failure), settings.token)
+                log.warning("keep_alive.job_fetch_failed", reason=reason, pause=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, MAX_BACKOFF_SECONDS)
                 continue
-            pause = FIRST_PAUSE
-            if job is None:
-                await asyncio.sleep(IDLE_PAUSE)
+            pause = FIRST_BACKOFF_SECONDS
+            if job_id is None:
+                await asyncio.sleep(IDLE_PAUSE_SECONDS)
             else:
-                await _answer(client, settings, job)
+                await _post_result(client, settings, job_id)
 
 
-class _Refused(Exception):
-    """No job and no word that there is none."""
+class _JobFetchFailed(Exception):
+    """Raised when the endpoint returns neither a job nor 204."""
 
 
-async def _next_job(client: httpx.AsyncClient, settings: KeepAliveSettings) -> str | None:
-    """The identifier of the next job, None when there is none. Raises _Refused."""
+async def _fetch_job(client: httpx.AsyncClient, settings: KeepAliveSettings) -> str | None:
+    """Return the identifier of the next job, None when there is none. Raises _JobFetchFailed."""
     try:
         response = await client.get(settings.get_job)
     except httpx.RequestError as error:
-        raise _Refused(str(error) or type(error).__name__) from None
+        raise _JobFetchFailed(str(error) or type(error).__name__) from None
     if response.status_code == httpx.codes.NO_CONTENT:
         return None
     if not response.is_success:
-        raise _Refused(f"status {response.status_code}")
+        raise _JobFetchFailed(f"status {response.status_code}")
     try:
         envelope = msgspec.json.decode(response.content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _Refused("the answer is not JSON") from None
-    named = envelope.get(_JOB) if isinstance(envelope, dict) else None  # beside it there may be other fields
-    job = named.get("jobId") if isinstance(named, dict) else None
-    if not isinstance(job, str) or not 0 < len(job) <= _JOB_LIMIT:
-        raise _Refused("the answer names no job")
-    return job
+        raise _JobFetchFailed("the answer is not JSON") from None
+    job = envelope.get(_JOB_FIELD) if isinstance(envelope, dict) else None  # other fields are ignored
+    job_id = job.get("jobId") if isinstance(job, dict) else None
+    if not isinstance(job_id, str) or not 0 < len(job_id) <= _MAX_JOB_ID_CHARACTERS:
+        raise _JobFetchFailed("the answer names no job")
+    return job_id
 
 
-async def _answer(client: httpx.AsyncClient, settings: KeepAliveSettings, job: str) -> None:
-    url = f"{settings.post_result}/{quote(job, safe='')}"
-    pause = FIRST_PAUSE
+async def _post_result(client: httpx.AsyncClient, settings: KeepAliveSettings, job_id: str) -> None:
+    url = f"{settings.post_result}/{quote(job_id, safe='')}"
+    pause = FIRST_BACKOFF_SECONDS
     for retry in range(RESULT_RETRIES + 1):
         if retry:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, MAX_BACKOFF_SECONDS)
         try:
             response = await client.post(url, content=b"ok", headers={"Content-Type": "application/octet-stream"})
         except httpx.RequestError as error:
@@ -104,4 +105,4 @@ async def _answer(client: httpx.AsyncClient, settings: KeepAliveSettings, job: s
             if response.is_success:
                 return
             reason = f"status {response.status_code}"
-        log.warning("keep_alive.result_refused", job=job, reason=reason, attempt=retry + 1)
+        log.warning("keep_alive.result_rejected", job=job_id, reason=reason, attempt=retry + 1)

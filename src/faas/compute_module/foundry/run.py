@@ -1,4 +1,4 @@
-"""The Foundry run: input, output mode, cache, work, write, in this order."""
+"""A run in Foundry: read the input, choose the output mode, read the cache, enrich, write the output, in this order."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from faas.compute_module.errors import FoundryRequestFailed
-from faas.compute_module.foundry.client import FoundryClient, is_absent
+from faas.compute_module.foundry.client import FoundryClient, means_no_cache
 from faas.compute_module.foundry.environment import DatasetRef
-from faas.compute_module.foundry.records import read_records_file
+from faas.compute_module.foundry.stream_records import read_rows_of_file
 from faas.compute_module.pipeline.address_index import AddressIndex
 from faas.compute_module.pipeline.cache import apply_cached_rows
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class FoundryRunSpec(msgspec.Struct, frozen=True):
-    """What one run reads and writes."""
+    """The input and the output of one run."""
 
     source: DatasetRef
     target: DatasetRef
@@ -36,72 +36,89 @@ class FoundryRunSpec(msgspec.Struct, frozen=True):
 
 
 async def run_foundry(
-    job: FoundryRunSpec, client: FoundryClient, enricher: Enricher, settings: RunSettings, progress: RunProgress
+    spec: FoundryRunSpec, client: FoundryClient, enricher: Enricher, settings: RunSettings, progress: RunProgress
 ) -> None:
-    """Enrich the addresses of `job.source` into `job.target`: the flow charts of docs/compute-module/README.md.
+    """Enrich the addresses of `spec.source` into `spec.target`, as the flow charts of docs/compute-module show.
 
-    Raises FoundryRequestFailed, InvalidTable and FailedFast; `progress.written` then says what had been written.
+    Raises FoundryRequestFailed, InvalidTable and FailedFast; `progress.written` then describes the output so far.
     """
-    with TemporaryDirectory(prefix="faas-pipeline-") as folder, RowSpool(Path(folder)) as spool:
-        table, earlier, output = Path(folder) / "input.csv", Path(folder) / "earlier", Path(folder) / "output.csv"
-
-        def emails() -> Iterator[str]:
-            return read_emails(table, f"input {job.source.rid}")
-
-        # the input
-        progress.activity = "reading the input"
-        await client.read_table(job.source, table)
+    with TemporaryDirectory(prefix="faas-pipeline-") as name, RowSpool(Path(name)) as spool:
+        folder = Path(name)
+        input_table = folder / "input.csv"
         addresses = AddressIndex(spool, enricher.model)
-        await asyncio.to_thread(addresses.add_all, emails())
 
-        # the output mode
-        stream = await client.is_stream(job.target) if job.write_mode == "auto" else job.write_mode == "stream"
-        log.info("foundry.output", mode="stream" if stream else "dataset", rid=job.target.rid)
+        def read_input() -> Iterator[str]:
+            return read_emails(input_table, f"input {spec.source.rid}")
 
-        # the cache
+        progress.activity = "reading the input"
+        await client.read_table(spec.source, input_table)
+        await asyncio.to_thread(addresses.add_all, read_input())
+
+        is_stream = await _is_stream(spec, client)
+        log.info("output_mode.chosen", mode="stream" if is_stream else "dataset", rid=spec.target.rid)
+
         progress.activity = "reading the earlier output"
-        try:
-            if stream:
-                await client.read_records(job.target, earlier)
-                rows = read_records_file(earlier)
-            else:
-                await client.read_table(job.target, earlier)
-                rows = read_rows(earlier, f"earlier output {job.target.rid}")
-            await asyncio.to_thread(apply_cached_rows, addresses, rows, copy_rows=not stream)
-        except FoundryRequestFailed as failure:
-            if not is_absent(failure):
-                raise
-            log.info("foundry.no_cache", status=failure.status)
+        await _apply_cache(addresses, client, spec.target, folder / "earlier", is_stream=is_stream)
 
-        # the work, which for a stream is the write too
         progress.activity = "enriching"
-        if stream:
-            await enrich_pending(
-                addresses, enricher, settings, _Publisher(client, job.target, progress).publish, progress
-            )
+        if is_stream:
+            publisher = _StreamPublisher(client, spec.target, progress)
+            await enrich_pending(addresses, enricher, settings, publisher.publish, progress)
             return
 
-        async def settle(row: Row) -> None:
+        async def add_result(row: Row) -> None:
             addresses.add_result(row)
 
-        await enrich_pending(addresses, enricher, settings, settle, progress)
+        await enrich_pending(addresses, enricher, settings, add_result, progress)
 
-        # the write of a dataset: a snapshot of every row of the input, in its order
         progress.activity = "writing the output"
-        count = await asyncio.to_thread(write_rows, output, addresses.rows_in_order(emails()))
-        transaction = await client.open_transaction(job.target)
-        progress.written = f"nothing yet in transaction {transaction.rid}, which is open"
-        await client.upload(job.target, transaction, job.filename, output)
-        progress.written = f"{count} rows as {job.filename} in transaction {transaction.rid}, not committed"
-        if transaction.ours:
-            await client.commit(job.target, transaction)
-            progress.written = f"{count} rows as {job.filename} in transaction {transaction.rid}, committed"
+        output = folder / "output.csv"
+        count = await asyncio.to_thread(write_rows, output, addresses.rows_in_order(read_input()))
+        await _write_dataset(spec, client, output, count, progress)
+
+
+async def _is_stream(spec: FoundryRunSpec, client: FoundryClient) -> bool:
+    if spec.write_mode == "auto":
+        return await client.is_stream(spec.target)
+    return spec.write_mode == "stream"
+
+
+async def _apply_cache(
+    addresses: AddressIndex, client: FoundryClient, target: DatasetRef, earlier: Path, *, is_stream: bool
+) -> None:
+    """Mark the addresses that the earlier output answers. An output that is missing or forbidden is no cache."""
+    try:
+        if is_stream:
+            await client.read_records(target, earlier)
+            rows = read_rows_of_file(earlier)
         else:
-            progress.written += ": the platform opened it and commits it"
+            await client.read_table(target, earlier)
+            rows = read_rows(earlier, f"earlier output {target.rid}")
+        await asyncio.to_thread(apply_cached_rows, addresses, rows, copy_rows=not is_stream)
+    except FoundryRequestFailed as failure:
+        if not means_no_cache(failure):
+            raise
+        log.info("cache.skipped", status=failure.status)
 
 
-class _Publisher:
-    """Writes rows to a stream, and down how many."""
+async def _write_dataset(
+    spec: FoundryRunSpec, client: FoundryClient, output: Path, count: int, progress: RunProgress
+) -> None:
+    """Upload `output` in a transaction, and commit it unless Foundry opened it."""
+    transaction = await client.open_transaction(spec.target)
+    progress.written = f"nothing yet in transaction {transaction.rid}, which is open"
+    await client.upload(spec.target, transaction, spec.filename, output)
+    uploaded = f"{count} rows as {spec.filename} in transaction {transaction.rid}"
+    if not transaction.is_ours:
+        progress.written = f"{uploaded}, not committed: Foundry opened it and commits it"
+        return
+    progress.written = f"{uploaded}, not committed"
+    await client.commit(spec.target, transaction)
+    progress.written = f"{uploaded}, committed"
+
+
+class _StreamPublisher:
+    """Publishes rows to a stream and counts them in `progress.written`."""
 
     def __init__(self, client: FoundryClient, target: DatasetRef, progress: RunProgress) -> None:
         self._client = client

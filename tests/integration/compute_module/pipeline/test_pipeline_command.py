@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from faas.cli import main
-from faas.compute_module.foundry.calls import PAUSES
+from faas.compute_module.foundry.http_client import RETRY_PAUSES_SECONDS
 from tests.helpers.compute_module.fake_gemini import FakeGemini, person
 from tests.helpers.compute_module.foundry_world import IN, OUT
 from tests.helpers.compute_module.served import served
@@ -351,14 +351,16 @@ def test_a_wrong_token_is_exit_1_and_stays_secret(faas_here: Here, tmp_path: Pat
 def test_an_unreachable_server_is_tried_eight_times_and_exit_1(
     faas_here: Here, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faas.compute_module.foundry.calls.PAUSES", (0.01,) * len(PAUSES))
+    monkeypatch.setattr(
+        "faas.compute_module.foundry.http_client.RETRY_PAUSES_SECONDS", (0.01,) * len(RETRY_PAUSES_SECONDS)
+    )
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         result = faas_here("pipeline", "foundry", "--enricher", "static", environ=environ | {"FOUNDRY_URL": url})
     line = one_red_line(result, 1)
     assert f"cannot connect to {url.removeprefix('http://')}" in line
-    assert result.stderr.count("foundry.retry") == 7
+    assert result.stderr.count("foundry_request.retried") == 7
 
 
 def test_keep_alive_stays_up_after_success_and_answers_jobs(tmp_path: Path, environ: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The keep-alive loop against a small fake of the job endpoint, in virtual time."""
+"""The keep-alive against a fake of the job endpoint, in virtual time."""
 
 import asyncio
 from pathlib import Path
@@ -13,8 +13,8 @@ from tests.helpers.compute_module import virtual_time
 SETTINGS = KeepAliveSettings("http://127.0.0.1:1/job", "http://127.0.0.1:1/results", "hush", Path("unused"))
 
 
-class Jobs:
-    """Hands out the answers in turn, then 204s; ends the loop after `limit` requests for jobs."""
+class FakeJobEndpoint:
+    """Gives the answers in turn, then 204; `enough` is set at the last answer."""
 
     def __init__(
         self, *answers: httpx.Response | Exception, results: list[httpx.Response | Exception] | None = None
@@ -42,7 +42,7 @@ class Jobs:
         return answer
 
 
-def run(jobs: Jobs, seconds: float = 0) -> Jobs:
+def run(jobs: FakeJobEndpoint, seconds: float = 0) -> FakeJobEndpoint:
     async def main() -> None:
         async with keep_alive(SETTINGS, httpx.MockTransport(jobs)) as task:
             assert task
@@ -58,15 +58,15 @@ def job(name: object) -> httpx.Response:
     return httpx.Response(200, json={"computeModuleJobV1": {"jobId": name, "query": {}}})
 
 
-def test_jobs_are_answered_ok_one_after_the_other() -> None:
-    jobs = run(Jobs(job("j-1"), job("j/2"), httpx.Response(204)), seconds=3)
+def test_keep_alive_answers_jobs_in_order() -> None:
+    jobs = run(FakeJobEndpoint(job("j-1"), job("j/2"), httpx.Response(204)), seconds=3)
     assert [(path, body) for _, path, body in jobs.answered] == [("/results/j-1", b"ok"), ("/results/j%2F2", b"ok")]
     assert jobs.asked[:5] == [0, 0, 0, 0.5, 1.0]
 
 
-def test_a_job_may_come_with_other_fields() -> None:
+def test_keep_alive_ignores_other_fields_of_a_job() -> None:
     answer = httpx.Response(200, json={"type": "computeModuleJobV1", "computeModuleJobV1": {"jobId": "j"}, "n": [1]})
-    assert [path for _, path, _ in run(Jobs(answer), seconds=3).answered] == ["/results/j"]
+    assert [path for _, path, _ in run(FakeJobEndpoint(answer), seconds=3).answered] == ["/results/j"]
 
 
 @pytest.mark.parametrize(
@@ -85,21 +85,22 @@ def test_a_job_may_come_with_other_fields() -> None:
         httpx.ReadTimeout("slow"),
     ],
 )
-def test_anything_else_backs_off_from_half_a_second_to_eight(trouble: httpx.Response | Exception) -> None:
-    jobs = run(Jobs(*[trouble] * 7, httpx.Response(204), trouble, httpx.Response(204)))
-    # doubling to 8, then 204 waits half a second and the next trouble starts from the beginning
+def test_keep_alive_backs_off_from_half_a_second_to_eight(trouble: httpx.Response | Exception) -> None:
+    jobs = run(FakeJobEndpoint(*[trouble] * 7, httpx.Response(204), trouble, httpx.Response(204)))
+    # Doubles to 8 seconds; a 204 waits half a second and resets the back-off.
     assert jobs.asked == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5, 32.0, 32.5]
     assert jobs.answered == []
 
 
-def test_a_result_is_sent_again_up_to_five_times() -> None:
+def test_keep_alive_retries_a_result_up_to_five_times() -> None:
     trouble: list[httpx.Response | Exception] = [httpx.Response(503), httpx.ReadError("reset")]
     jobs = run(
-        Jobs(job("1"), job("2"), results=[*trouble, httpx.Response(200), *[httpx.Response(500)] * 6]), seconds=60
+        FakeJobEndpoint(job("1"), job("2"), results=[*trouble, httpx.Response(200), *[httpx.Response(500)] * 6]),
+        seconds=60,
     )
     assert [path for _, path, _ in jobs.answered] == ["/results/1"] * 3 + ["/results/2"] * 6
 
 
-async def test_it_is_off_without_settings() -> None:
+async def test_keep_alive_is_off_without_settings() -> None:
     async with keep_alive(None) as task:
         assert task is None

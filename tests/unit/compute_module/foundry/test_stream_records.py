@@ -1,4 +1,4 @@
-"""Records of a stream in every shape there may be."""
+"""Records of a stream in every envelope."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faas.compute_module.errors import InvalidTable
-from faas.compute_module.foundry.records import (
-    ENVELOPES,
-    WRAPPERS,
+from faas.compute_module.foundry.stream_records import (
+    ENVELOPE_NAMES,
+    WRAPPER_NAMES,
     find_records,
-    read_records,
-    read_records_file,
+    read_rows_of_file,
+    read_rows_of_records,
     unwrap,
 )
 
@@ -22,14 +22,14 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*ENVELOPES, *WRAPPERS, "email", "status", "x"]), inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*ENVELOPE_NAMES, *WRAPPER_NAMES, "email", "status", "x"]), inner, max_size=4)
     ),
     max_leaves=12,
 )
 
 
 def emails(body: object) -> list[str]:
-    return [row.email for row in read_records(json.dumps(body).encode())]
+    return [row.email for row in read_rows_of_records(json.dumps(body).encode())]
 
 
 A, B = {"email": "a"}, {"email": "b"}
@@ -57,13 +57,13 @@ A, B = {"email": "a"}, {"email": "b"}
         ([{"email": 5, "status": None}], [""]),
     ],
 )
-def test_records_are_found_and_unwrapped(body: object, expected: list[str]) -> None:
+def test_stream_records_are_found_and_unwrapped(body: object, expected: list[str]) -> None:
     assert emails(body) == expected
 
 
-def test_space_before_the_records_is_no_matter() -> None:
+def test_stream_records_white_space_is_ignored() -> None:
     assert [
-        row.email for row in read_records(b" \r\n\t" * 100 + b'{"records":' + b" " * 100 + b'[{"email":"a"}]}')
+        row.email for row in read_rows_of_records(b" \r\n\t" * 100 + b'{"records":' + b" " * 100 + b'[{"email":"a"}]}')
     ] == ["a"]
 
 
@@ -71,9 +71,9 @@ def test_space_before_the_records_is_no_matter() -> None:
     "body",
     [b"", b"null", b"3", b'"x"', b"{}", b'{"tags": ["x"]}', b'{"a": {"b": [{"email": "x"}]}}', b"<html>", b"[1,"],
 )
-def test_anything_else_fails_in_one_line(body: bytes) -> None:
+def test_stream_records_other_json_is_refused_in_one_line(body: bytes) -> None:
     with pytest.raises(InvalidTable, match=r"^stream records: ") as caught:
-        list(read_records(body))
+        list(read_rows_of_records(body))
     assert "\n" not in str(caught.value)
 
 
@@ -81,19 +81,19 @@ def test_anything_else_fails_in_one_line(body: bytes) -> None:
     "body",
     [b'[{"email": "\xff"}]', b'[{"email": "\\ud800"}]', b"[" * 200_000, b'{"data":' * 5000, b'{"data":[' * 5000 + b"]"],
 )
-def test_hostile_bytes_fail_in_one_line(body: bytes) -> None:
+def test_stream_records_hostile_bytes_are_refused_in_one_line(body: bytes) -> None:
     with pytest.raises(InvalidTable) as caught:
-        list(read_records(body))
+        list(read_rows_of_records(body))
     assert "\n" not in str(caught.value)
 
 
 def find_plainly(body: Any, depth: int = 0) -> list[Any] | None:
-    """The contract's rule on decoded values, word for word."""
+    """Apply the rule of the contract to decoded values."""
     if isinstance(body, list):
         return body
     if not isinstance(body, dict):
         return None
-    for name in ENVELOPES:
+    for name in ENVELOPE_NAMES:
         if (found := find_plainly(body.get(name), depth + 1)) is not None:
             return found
     return next(
@@ -102,7 +102,7 @@ def find_plainly(body: Any, depth: int = 0) -> list[Any] | None:
 
 
 @given(JSON)
-def test_finding_follows_the_rule_for_any_body(body: Any) -> None:
+def test_stream_records_are_found_by_the_rule_in_any_body(body: Any) -> None:
     expected = find_plainly(body)
     encoded = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if expected is None:
@@ -112,26 +112,26 @@ def test_finding_follows_the_rule_for_any_body(body: Any) -> None:
         assert [json.loads(bytes(item)) for item in find_records(encoded)] == expected
 
 
-@given(st.dictionaries(st.sampled_from([*WRAPPERS, "email"]), JSON, max_size=4))
-def test_unwrapping_goes_one_level_deep(item: dict[str, Any]) -> None:
-    objects = [item[name] for name in WRAPPERS if isinstance(item.get(name), dict)]
+@given(st.dictionaries(st.sampled_from([*WRAPPER_NAMES, "email"]), JSON, max_size=4))
+def test_stream_records_are_unwrapped_one_level_deep(item: dict[str, Any]) -> None:
+    objects = [item[name] for name in WRAPPER_NAMES if isinstance(item.get(name), dict)]
     assert unwrap(item) == (objects[0] if objects else item)
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+def test_stream_records_any_bytes_are_read_or_refused(body: bytes) -> None:
     message = ""
     try:
-        list(read_records(body))
+        list(read_rows_of_records(body))
     except InvalidTable as error:
         message = str(error)
     assert "\n" not in message
 
 
-def test_a_file_is_read_without_loading_it_whole(tmp_path: Path) -> None:
+def test_stream_records_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "records"
     path.write_bytes(json.dumps([{"value": {"email": f"{n}@x.io"}} for n in range(1000)]).encode())
-    assert [row.email for row in read_records_file(path)] == [f"{n}@x.io" for n in range(1000)]
+    assert [row.email for row in read_rows_of_file(path)] == [f"{n}@x.io" for n in range(1000)]
     path.write_bytes(b"")
     with pytest.raises(InvalidTable, match="empty"):
-        list(read_records_file(path))
+        list(read_rows_of_file(path))

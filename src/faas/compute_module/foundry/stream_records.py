@@ -1,8 +1,8 @@
-"""The records of a stream, whatever envelope they come in.
+"""The records in a response of the stream-proxy, in each of its envelopes.
 
 Versions of the stream-proxy differ: an array of records, an object with the array under one of several names, and
-records that are themselves wrapped. There are no pages: an answer holds all records, so it stays on disk, mapped into
-memory, and one record at a time is decoded.
+records that are wrapped themselves. A response has all records of the stream, without pages, so it is a file that is
+mapped into memory, of which one record at a time is decoded.
 """
 
 import mmap
@@ -14,54 +14,55 @@ from typing import Any, TypeVar
 import msgspec
 
 from faas.compute_module.errors import InvalidTable
-from faas.compute_module.foundry.failure import excerpt
+from faas.compute_module.foundry.error_responses import body_excerpt
 from faas.compute_module.pipeline.rows import COLUMNS, Row
 
 Buffer = bytes | mmap.mmap | msgspec.Raw
 T = TypeVar("T")
 
-ENVELOPES = ("records", "values", "data", "items", "result")
-WRAPPERS = ("record", "value", "data")
-_DEPTH = 32  # envelopes inside envelopes; more is no answer of a stream-proxy
-_WHAT = "stream records"
-_FIRST = re.compile(rb"[ \t\r\n]*([^ \t\r\n])")
+ENVELOPE_NAMES = ("records", "values", "data", "items", "result")
+WRAPPER_NAMES = ("record", "value", "data")
+_MAX_DEPTH = 32  # nested envelopes; a limit for hostile responses
+_LABEL = "stream records"
+_EXCERPT_BYTES = 1 << 14
+_FIRST_CHARACTER = re.compile(rb"[ \t\r\n]*([^ \t\r\n])")
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def read_records_file(path: Path) -> Iterator[Row]:
-    """The rows in an answer that was written to `path`. Raises InvalidTable."""
+def read_rows_of_file(path: Path) -> Iterator[Row]:
+    """Return the rows in a response that was downloaded to `path`. Raises InvalidTable."""
     with path.open("rb") as file:
         if not path.stat().st_size:
-            raise InvalidTable(f"{_WHAT}: the answer is empty")
-        yield from read_records(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            raise InvalidTable(f"{_LABEL}: the answer is empty")
+        yield from read_rows_of_records(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def read_records(body: Buffer) -> Iterator[Row]:
-    """The rows in an answer. Items that are no objects are left out; values that are no text count as blank.
+def read_rows_of_records(body: Buffer) -> Iterator[Row]:
+    """Return the rows in a response. Items that are not objects are ignored; values that are not texts are blank.
 
-    Raises InvalidTable when it is not JSON or has no array of records.
+    Raises InvalidTable when the response is not JSON or has no array of records.
     """
     for item in find_records(body):
         try:
             record = msgspec.json.decode(item)
         except _UNREADABLE:
-            raise InvalidTable(f"{_WHAT}: a record is not JSON: {excerpt(bytes(item))}") from None
+            raise InvalidTable(f"{_LABEL}: a record is not JSON: {body_excerpt(bytes(item))}") from None
         if isinstance(record, Mapping):
             unwrapped = unwrap(record)
             yield Row(*[value if isinstance(value := unwrapped.get(name), str) else "" for name in COLUMNS])
 
 
 def find_records(body: Buffer) -> list[msgspec.Raw]:
-    """The items, not decoded, of the one array in `body` that holds the records. Raises InvalidTable."""
+    """Return the encoded items of the array in `body` that contains the records. Raises InvalidTable."""
     found = _find(body, 0)
     if found is None:
-        raise InvalidTable(f"{_WHAT}: the answer holds no array of records: {_beginning(body)}")
+        raise InvalidTable(f"{_LABEL}: the answer holds no array of records: {_beginning(body)}")
     return found
 
 
 def unwrap(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record itself: what is under the first of the wrapping names that holds an object, one level deep."""
-    for name in WRAPPERS:
+    """Return the record in its wrapper: the first of WRAPPER_NAMES that is an object, one level deep."""
+    for name in WRAPPER_NAMES:
         inner = item.get(name)
         if isinstance(inner, Mapping):
             return inner
@@ -72,14 +73,14 @@ def _find(body: Buffer, depth: int) -> list[msgspec.Raw] | None:
     kind = _kind(body)
     if kind == b"[":
         return _decode(body, list[msgspec.Raw])
-    if depth > _DEPTH:
+    if depth > _MAX_DEPTH:
         return None
     if kind != b"{":
         if depth == 0:
             _decode(body, msgspec.Raw)
         return None
     fields = _decode(body, dict[str, msgspec.Raw])
-    for name in ENVELOPES:
+    for name in ENVELOPE_NAMES:
         if name in fields and (found := _find(fields[name], depth + 1)) is not None:
             return found
     for value in fields.values():
@@ -91,8 +92,8 @@ def _find(body: Buffer, depth: int) -> list[msgspec.Raw] | None:
 
 
 def _kind(body: Buffer) -> bytes:
-    """The first character of a JSON value, which tells objects and arrays from the rest."""
-    found = _FIRST.match(memoryview(body))
+    """Return the first character of a JSON value, which tells its type."""
+    found = _FIRST_CHARACTER.match(memoryview(body))
     return found[1] if found else b""
 
 
@@ -100,8 +101,8 @@ def _decode(body: Buffer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except _UNREADABLE:
-        raise InvalidTable(f"{_WHAT}: the answer is not JSON: {_beginning(body)}") from None
+        raise InvalidTable(f"{_LABEL}: the answer is not JSON: {_beginning(body)}") from None
 
 
 def _beginning(body: Buffer) -> str:
-    return excerpt(bytes(memoryview(body)[: 1 << 14])) or "(empty)"
+    return body_excerpt(bytes(memoryview(body)[:_EXCERPT_BYTES])) or "(empty)"

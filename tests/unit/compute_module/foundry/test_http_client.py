@@ -1,4 +1,4 @@
-"""Retries, pauses and messages of the calls to Foundry, in virtual time."""
+"""Retries, pauses and error messages of requests to Foundry, in virtual time."""
 
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faas.compute_module.errors import FoundryRequestFailed
-from faas.compute_module.foundry.calls import Calls, retry_after
 from faas.compute_module.foundry.environment import FoundryEnvironment
+from faas.compute_module.foundry.http_client import FoundryHttpClient, parse_retry_after
 from faas.compute_module.redaction import hash_email
 from tests.helpers.compute_module import virtual_time
 
@@ -21,7 +21,7 @@ Answer = httpx.Response | Exception
 
 
 def call(*answers: Answer, method: str = "GET") -> tuple[httpx.Response | FoundryRequestFailed, list[float]]:
-    """What comes of a call that gets these answers, the last one for ever; and when it was tried."""
+    """Return the result of a request that gets these answers, the last one repeatedly, and the times of its attempts."""
     tried: list[float] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -32,9 +32,9 @@ def call(*answers: Answer, method: str = "GET") -> tuple[httpx.Response | Foundr
         return given_answer
 
     async def main() -> httpx.Response | FoundryRequestFailed:
-        async with Calls(ENVIRONMENT, httpx.MockTransport(answer)) as calls:
+        async with FoundryHttpClient(ENVIRONMENT, httpx.MockTransport(answer)) as http:
             try:
-                return await calls.call("read x", method, "http://f.test/api/x")
+                return await http.request("read x", method, "http://f.test/api/x")
             except FoundryRequestFailed as failure:
                 return failure
 
@@ -47,7 +47,7 @@ def status(code: int, **headers: str) -> httpx.Response:
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 599])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_eight_attempts_with_doubling_pauses(code: int, method: str) -> None:
+def test_http_client_makes_eight_attempts_with_growing_pauses(code: int, method: str) -> None:
     response, tried = call(status(code), method=method)
     assert isinstance(response, httpx.Response)
     assert response.status_code == code
@@ -67,33 +67,33 @@ def test_eight_attempts_with_doubling_pauses(code: int, method: str) -> None:
         httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
     ],
 )
-def test_no_answer_is_tried_again(error: Exception) -> None:
+def test_http_client_retries_transport_errors(error: Exception) -> None:
     response, tried = call(error, error, httpx.Response(200))
     assert isinstance(response, httpx.Response)
     assert len(tried) == 3
 
 
 @pytest.mark.parametrize("code", [200, 204, 301, 302, 400, 401, 403, 404, 409, 413])
-def test_other_answers_are_final(code: int) -> None:
+def test_http_client_does_not_retry_other_statuses(code: int) -> None:
     assert len(call(status(code))[1]) == 1
 
 
 @pytest.mark.parametrize(
     ("header", "pause"), [("5", 5), ("0", 0.2), ("3600", 60), ("soon", 0.2), ("", 0.2), ("-1", 0.2), ("9" * 40, 0.2)]
 )
-def test_retry_after_is_honoured(header: str, pause: float) -> None:
+def test_http_client_honours_retry_after_up_to_a_minute(header: str, pause: float) -> None:
     tried = call(status(429, **{"Retry-After": header}), httpx.Response(200))[1]
     assert tried == [0, pause]
 
 
-def test_retry_after_may_be_a_date() -> None:
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert (retry_after("Wed, 21 Oct 2115 07:28:00 GMT") or 0) > 1e6
+def test_parse_retry_after_accepts_a_date() -> None:
+    assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert (parse_retry_after("Wed, 21 Oct 2115 07:28:00 GMT") or 0) > 1e6
 
 
 @given(st.text(max_size=40))
-def test_any_retry_after_is_a_number_or_none(text: str) -> None:
-    seconds = retry_after(text)
+def test_parse_retry_after_any_text_is_a_number_or_none(text: str) -> None:
+    seconds = parse_retry_after(text)
     assert seconds is None or seconds >= 0
 
 
@@ -110,13 +110,13 @@ def test_any_retry_after_is_a_number_or_none(text: str) -> None:
         (httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'"), "Foundry: read x: the connection to"),
     ],
 )
-def test_no_answer_is_one_line_without_secrets(error: Exception, message: str) -> None:
+def test_http_client_transport_error_is_one_line_without_secrets(error: Exception, message: str) -> None:
     failure, _ = call(error)
     assert str(failure).startswith(message)
     assert TOKEN not in str(failure)
 
 
-def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
+def test_http_client_does_not_retry_an_untrusted_certificate() -> None:
     failure, tried = call(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"))
     assert "CERTIFICATE_VERIFY_FAILED" in str(failure)
     assert len(tried) == 1
@@ -124,15 +124,15 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
 
 def failing(response: httpx.Response) -> str:
     async def main() -> None:
-        async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: response)) as calls:
-            await calls.json("read x", "GET", "http://f.test/api/x")
+        async with FoundryHttpClient(ENVIRONMENT, httpx.MockTransport(lambda _: response)) as http:
+            await http.request_json("read x", "GET", "http://f.test/api/x")
 
     with pytest.raises(FoundryRequestFailed) as caught:
         virtual_time.run(main())
     return str(caught.value)
 
 
-def test_an_error_shows_name_code_and_instance_but_never_parameters() -> None:
+def test_error_response_shows_name_code_and_instance_but_no_parameters() -> None:
     body = {
         "errorName": "DatasetNotFound",
         "errorCode": "NOT_FOUND",
@@ -153,11 +153,11 @@ def test_an_error_shows_name_code_and_instance_but_never_parameters() -> None:
         ('{"message": "{\\"parameters\\": {\\"a\\": \\"do-not-show\\"}}"}', '400 {"message": "{'),
     ],
 )
-def test_parameters_are_not_shown_in_errors_of_another_form_either(body: str, message: str) -> None:
+def test_error_response_of_another_form_shows_no_parameters(body: str, message: str) -> None:
     assert failing(httpx.Response(400, text=body)) == f"Foundry: read x: {message}"
 
 
-def test_names_are_redacted_too() -> None:
+def test_error_response_redacts_names() -> None:
     message = failing(httpx.Response(400, json={"errorName": f"Bad:{TOKEN}\n\x1b[31m" + "x" * 500}))
     assert TOKEN not in message
     assert "\n" not in message
@@ -181,33 +181,33 @@ def test_names_are_redacted_too() -> None:
         (httpx.Response(400, json={"parameters": {"x": 1}, "errorName": 3}), "400 {"),
     ],
 )
-def test_wrong_answers_are_one_line(response: httpx.Response, message: str) -> None:
+def test_error_response_of_any_body_is_one_line(response: httpx.Response, message: str) -> None:
     shown = failing(response)
     assert shown.startswith(f"Foundry: read x: {message}")
     assert len(shown.encode()) < 320
 
 
 @pytest.mark.parametrize("offset", range(200, 260, 7))
-def test_a_secret_on_the_edge_of_what_is_shown_is_not_cut_open(offset: int) -> None:
+def test_error_response_excerpt_does_not_cut_a_secret(offset: int) -> None:
     message = failing(httpx.Response(400, text="x" * offset + " " + TOKEN + " tail"))
     assert TOKEN[:6] not in message
 
 
-async def test_a_body_goes_to_a_file_and_only_when_it_is_a_success(tmp_path: Path) -> None:
+async def test_http_client_downloads_the_body_of_a_success_only(tmp_path: Path) -> None:
     answers = [
         httpx.Response(200, content=b"abc", headers={"Content-Type": "text/csv"}),
         httpx.Response(404, text="no"),
     ]
-    async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: answers.pop(0))) as calls:
-        response = await calls.call("x", "GET", "http://f.test/x", into=tmp_path / "t")
+    async with FoundryHttpClient(ENVIRONMENT, httpx.MockTransport(lambda _: answers.pop(0))) as http:
+        response = await http.request("x", "GET", "http://f.test/x", download_to=tmp_path / "t")
         assert (tmp_path / "t").read_bytes() == b"abc"
         assert response.headers["Content-Type"] == "text/csv"
-        response = await calls.call("x", "GET", "http://f.test/x", into=tmp_path / "u")
+        response = await http.request("x", "GET", "http://f.test/x", download_to=tmp_path / "u")
         assert response.text == "no"
         assert not (tmp_path / "u").exists()
 
 
-async def test_a_truncated_body_is_fetched_again_from_the_start(tmp_path: Path) -> None:
+async def test_http_client_downloads_a_truncated_body_again(tmp_path: Path) -> None:
     async def cut() -> AsyncIterator[bytes]:
         yield b"email\nhalf"
         raise httpx.RemoteProtocolError("peer closed connection")
@@ -216,12 +216,12 @@ async def test_a_truncated_body_is_fetched_again_from_the_start(tmp_path: Path) 
         lambda: httpx.Response(200, content=cut()),
         lambda: httpx.Response(200, content=b"email\nwhole\n"),
     ]
-    async with Calls(ENVIRONMENT, httpx.MockTransport(lambda _: answers.pop(0)())) as calls:
-        await calls.call("x", "GET", "http://f.test/x", into=tmp_path / "t")
+    async with FoundryHttpClient(ENVIRONMENT, httpx.MockTransport(lambda _: answers.pop(0)())) as http:
+        await http.request("x", "GET", "http://f.test/x", download_to=tmp_path / "t")
     assert (tmp_path / "t").read_bytes() == b"email\nwhole\n"
 
 
-def test_an_upload_is_sent_whole_in_every_attempt(tmp_path: Path) -> None:
+def test_http_client_sends_an_upload_whole_in_every_attempt(tmp_path: Path) -> None:
     file = tmp_path / "upload"
     file.write_bytes(b"0123456789" * 300_000)
     seen: list[tuple[int, str | None, str | None]] = []
@@ -231,8 +231,8 @@ def test_an_upload_is_sent_whole_in_every_attempt(tmp_path: Path) -> None:
         return httpx.Response(503 if len(seen) == 1 else 200)
 
     async def main() -> None:
-        async with Calls(ENVIRONMENT, httpx.MockTransport(answer)) as calls:
-            await calls.call("x", "POST", "http://f.test/x", upload=file)
+        async with FoundryHttpClient(ENVIRONMENT, httpx.MockTransport(answer)) as http:
+            await http.request("x", "POST", "http://f.test/x", upload=file)
 
     virtual_time.run(main())
     assert seen == [(3_000_000, "3000000", "application/octet-stream")] * 2
