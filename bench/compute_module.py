@@ -1,6 +1,6 @@
 """Big inputs through the compute module: peak memory and time, by number of rows.
 
-    .venv/bin/python bench/pipeline.py [ROWS ...]
+    .venv/bin/python bench/compute_module.py [ROWS ...]
 
 For each number of rows the whole run happens in a process of its own, `faas pipeline`, with the enricher `static`:
 file to file, then in Foundry against a `faas mock-foundry` in another process, as a dataset (a first run, and a second
@@ -52,7 +52,7 @@ def place(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def mock_foundry(folder: Path, mode: str) -> Iterator[str]:
-    """The address of a stand-in whose output is a dataset or a stream."""
+    """Serve a mock Foundry whose output is a dataset or a stream."""
     command = ["mock-foundry", "--addr", "127.0.0.1:0", "--input-dir", str(folder / "inputs")]
     command += ["--upload-dir", str(folder / mode), "--stream-rids", OUT if mode == "stream" else ""]
     process = subprocess.Popen([*FAAS, *command], stdout=subprocess.PIPE, text=True)

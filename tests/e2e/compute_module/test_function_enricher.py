@@ -31,7 +31,9 @@ async def test_a_deployed_function_enriches_a_table(server: Server, tmp_path: Pa
     assert code == 0, errors
 
     table, result = tmp_path / "in.csv", tmp_path / "out.csv"
-    table.write_text("id,email\n1,ada.lovelace@analytical.example\n2,nobody\n3,\n4,ada.lovelace@analytical.example\n")
+    table.write_text(
+        "id,email\n1,ada.lovelace@analytical.example\n2,no-at-sign\n3,\n4,ada.lovelace@analytical.example\n"
+    )
     code, output, errors = await faas(
         "pipeline", "local", "--input", str(table), "--output", str(result),
         "--enricher", "function", "--function", "enrich", environment=place,

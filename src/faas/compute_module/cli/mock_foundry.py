@@ -67,7 +67,7 @@ def _listen(address: ListenAddress) -> socket.socket:
 def _print_summary(app: MockFoundry, settings: MockFoundrySettings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     click.echo(f"mock Foundry on http://{f'[{host}]' if ':' in host else host}:{port}")
-    files = app.datasets.disk.input_files()
+    files = app.datasets.storage.input_files()
     folder = settings.input_dir
     click.echo(f"inputs in {folder}:" if files else f"no inputs in {folder} (a dataset's is <rid>.csv)")
     for file in files:

@@ -1,5 +1,5 @@
-"""A Foundry-like server for local work and tests: datasets with transactions, streams, and what was called.
+"""The mock Foundry for local work and tests: datasets with transactions, streams, and a record of calls.
 
-Like Foundry in paths, methods and answers, so that the module and the official SDK work against it; not in scale,
-permissions or table semantics.
+It has Foundry's paths, methods and responses, so that the compute module and the official SDK work against it, but
+neither its scale nor its permissions nor its table schemas.
 """

@@ -1,4 +1,4 @@
-"""One request as the endpoints see it."""
+"""The request that an endpoint receives."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -6,18 +6,18 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from faas.compute_module.mock_foundry.answer import invalid
+from faas.compute_module.mock_foundry.responses import bad_request
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
-class ClientGone(Exception):
-    """The client went away before it had sent its whole body."""
+class ClientDisconnected(Exception):
+    """Raised when the client disconnects before it has sent its whole body."""
 
 
 class Request:
-    """Path parameters are decoded; of a repeated query parameter the last counts."""
+    """A request: decoded path parameters, query parameters (the last one of each name), and the body."""
 
     def __init__(self, query: bytes, receive: Receive) -> None:
         self.path: Mapping[str, str] = {}
@@ -25,34 +25,34 @@ class Request:
         self._receive = receive
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes in. Raises ClientGone."""
+        """Return the chunks of the body as they arrive. Raises ClientDisconnected."""
         more = True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise ClientGone
+                raise ClientDisconnected
             yield message.get("body", b"")
             more = message.get("more_body", False)
 
     async def body(self) -> bytes:
-        """The whole body."""
+        """Return the whole body. Raises ClientDisconnected."""
         return b"".join([chunk async for chunk in self.chunks()])
 
     async def json(self) -> Any:
-        """The body as JSON, None when there is none. Raises Refusal: 400."""
+        """Return the decoded JSON body, None when it is empty. Raises ErrorResponse 400."""
         body = await self.body()
         if not body.strip():
             return None
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise invalid("InvalidBody", reason="not JSON") from None
+            raise bad_request("InvalidBody", reason="not JSON") from None
 
     def number(self, name: str, default: int, least: int = 0) -> int:
-        """A query parameter that is a whole number. Raises Refusal: 400."""
+        """Return a query parameter that is a whole number. Raises ErrorResponse 400."""
         text = self.query.get(name, "")
         if not text:
             return default
         if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) >= least):
-            raise invalid("InvalidParameter", parameter=name, value=text)
+            raise bad_request("InvalidParameter", parameter=name, value=text)
         return int(text)

@@ -1,7 +1,8 @@
-"""From a method and a raw path to an endpoint.
+"""The routes of the mock Foundry, matched on the raw path.
 
 The path is split into segments before each is percent-decoded: a branch `feature%2Fx` is one segment, and so is a file
-path that a client has encoded whole. Frameworks that route on the decoded path cannot tell the two apart.
+path that a client has encoded whole. Frameworks that route on the decoded path cannot distinguish the two
+(docs/decisions/0023-raw-paths-in-the-mock-foundry.md).
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,16 +10,16 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from faas.compute_module.mock_foundry.answer import Answer, Refusal, not_found
 from faas.compute_module.mock_foundry.request import Request
+from faas.compute_module.mock_foundry.responses import ErrorResponse, Response, not_found
 
-Endpoint = Callable[[Request], Awaitable[Answer]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _REST = "{path...}"
 
 
 class Route(msgspec.Struct, frozen=True):
-    """`pattern` is a path of fixed segments, `{name}` for any one, and at most one `{path...}` for one or more."""
+    """A method and a path of fixed segments, `{name}` for any segment, and at most one `{path...}` for one or more."""
 
     method: str
     pattern: tuple[str, ...]
@@ -26,17 +27,17 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Router:
-    """Holds the routes; the first that fits wins."""
+    """The routes; the first one that matches is used."""
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
 
     def add(self, method: str, pattern: str, endpoint: Endpoint) -> None:
-        """Answer `method` on `pattern` with `endpoint`."""
+        """Add a route."""
         self._routes.append(Route(method, tuple(pattern.strip("/").split("/")), endpoint))
 
     def find(self, method: str, segments: list[str]) -> tuple[Endpoint, dict[str, str]]:
-        """The endpoint and its path parameters. Raises Refusal: 404 for an unknown path, 405 for a wrong method."""
+        """Return the endpoint and its path parameters. Raises ErrorResponse 404 or, for a wrong method, 405."""
         allowed = set()
         for route in self._routes:
             parameters = _match(route.pattern, segments)
@@ -47,12 +48,12 @@ class Router:
             allowed.add(route.method)
         if allowed:
             header = (("Allow", ", ".join(sorted(allowed))),)
-            raise Refusal(405, "MethodNotAllowed", "METHOD_NOT_ALLOWED", {"method": method}, header)
+            raise ErrorResponse(405, "MethodNotAllowed", "METHOD_NOT_ALLOWED", {"method": method}, header)
         raise not_found()
 
 
 def split_path(raw_path: bytes) -> list[str]:
-    """The decoded segments of a raw path. Raises Refusal for what is not UTF-8."""
+    """Return the decoded segments of a raw path. Raises ErrorResponse 404 when they are not UTF-8."""
     try:
         return [unquote_to_bytes(segment).decode() for segment in raw_path.lstrip(b"/").split(b"/")]
     except UnicodeDecodeError:

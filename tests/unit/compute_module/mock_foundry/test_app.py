@@ -1,4 +1,4 @@
-"""The stand-in's endpoints, in process, without a port."""
+"""The endpoints of the mock Foundry, without a port."""
 
 import asyncio
 import hashlib
@@ -69,17 +69,17 @@ async def write(mock: httpx.AsyncClient, content: bytes, branch: str = "master",
 @pytest.mark.parametrize(
     "path", ["/", "/api", "/api/v2/datasets", "/api/v2/datasets//readTable", "/__debug/none", "/%ff"]
 )
-async def test_an_unknown_path_is_404_in_foundrys_form(mock: httpx.AsyncClient, path: str) -> None:
+async def test_router_unknown_path_is_404_in_foundrys_form(mock: httpx.AsyncClient, path: str) -> None:
     assert_error(await mock.get(path), 404, "NotFound", "NOT_FOUND")
 
 
-async def test_a_wrong_method_is_405_and_says_which_is_right(mock: httpx.AsyncClient) -> None:
+async def test_router_wrong_method_is_405_with_allow(mock: httpx.AsyncClient) -> None:
     response = await mock.delete(V2 + "/transactions")
     assert_error(response, 405, "MethodNotAllowed", "METHOD_NOT_ALLOWED")
     assert response.headers["Allow"] == "GET, POST"
 
 
-async def test_with_a_token_every_call_needs_it_but_debug_does_not(tmp_path: Path) -> None:
+async def test_token_is_required_except_under_debug(tmp_path: Path) -> None:
     app = MockFoundry(uploads=tmp_path, token="right", stream_rids=[STREAM])
     records = f"/stream-proxy/api/streams/{STREAM}/branches/master/records"
     async with client_of(app) as mock:
@@ -92,7 +92,7 @@ async def test_with_a_token_every_call_needs_it_but_debug_does_not(tmp_path: Pat
         assert (await mock.get("/__debug/health")).text == "ok"
 
 
-async def test_calls_are_recorded_decoded_in_order_without_query_and_without_debug(mock: httpx.AsyncClient) -> None:
+async def test_debug_calls_are_decoded_in_order_without_query_and_debug(mock: httpx.AsyncClient) -> None:
     await mock.get(f"/api/v2/datasets/{RID}/branches/feature%2Fx?q=1")
     await mock.get("/__debug/health")
     await mock.put("/nowhere%20at/all")
@@ -102,7 +102,7 @@ async def test_calls_are_recorded_decoded_in_order_without_query_and_without_deb
     ]
 
 
-async def test_uploads_are_shown_with_their_digest(mock: httpx.AsyncClient) -> None:
+async def test_debug_uploads_have_their_digest(mock: httpx.AsyncClient) -> None:
     rid = await create(mock)
     await mock.post(f"{V2}/files/a/b.csv/upload", params={"transactionRid": rid}, content=b"0123456789")
     assert (await mock.get("/__debug/uploads")).json() == [
@@ -142,11 +142,11 @@ async def test_read_table_is_the_last_commit_else_the_input_else_404(mock: httpx
     assert parameters == {"datasetRid": "unknown", "branchName": "b"}
 
 
-async def test_only_csv_is_served(mock: httpx.AsyncClient) -> None:
+async def test_read_table_serves_csv_only(mock: httpx.AsyncClient) -> None:
     assert_error(await mock.get(V2 + "/readTable?format=ARROW"), 400, "InvalidParameter", "INVALID_ARGUMENT")
 
 
-async def test_what_is_committed_survives_a_restart_where_the_contract_says(app: MockFoundry, tmp_path: Path) -> None:
+async def test_commit_survives_a_restart_in_the_folders_of_the_contract(app: MockFoundry, tmp_path: Path) -> None:
     async with client_of(app) as mock:
         first = await write(mock, b"x\n1\n", path="out/t.csv")
         await write(mock, b"x\n2\n", branch="feature/x")
@@ -169,7 +169,7 @@ async def test_what_is_committed_survives_a_restart_where_the_contract_says(app:
         ({"content": b'{"transactionType": "UPDATE"}', "headers": {"Content-Type": "text/plain"}}, "master", "UPDATE"),
     ],
 )
-async def test_create_takes_the_branch_from_the_query_else_the_body(
+async def test_create_transaction_takes_the_branch_from_the_query_else_the_body(
     mock: httpx.AsyncClient, options: dict[str, object], branch: str, kind: str
 ) -> None:
     response = await mock.post(V2 + "/transactions", **options)  # type: ignore[arg-type]
@@ -179,7 +179,7 @@ async def test_create_takes_the_branch_from_the_query_else_the_body(
     assert (await mock.get(f"{V2}/branches/{branch}")).json()["transactionRid"] == TXN % 1
 
 
-async def test_a_branch_has_one_open_transaction(mock: httpx.AsyncClient) -> None:
+async def test_create_transaction_allows_one_open_transaction_per_branch(mock: httpx.AsyncClient) -> None:
     rid = await create(mock)
     assert_error(await mock.post(V2 + "/transactions"), 409, "OpenTransactionAlreadyExists", "CONFLICT")
     await create(mock, params={"branchName": "other"})
@@ -199,11 +199,11 @@ async def test_a_branch_has_one_open_transaction(mock: httpx.AsyncClient) -> Non
         (b"[" * 100_000, "InvalidBody"),
     ],
 )
-async def test_a_wrong_body_is_400(mock: httpx.AsyncClient, content: bytes, name: str) -> None:
+async def test_create_transaction_wrong_body_is_400(mock: httpx.AsyncClient, content: bytes, name: str) -> None:
     assert_error(await mock.post(V2 + "/transactions", content=content), 400, name, "INVALID_ARGUMENT")
 
 
-async def test_transactions_are_listed_newest_first_in_pages_that_end(mock: httpx.AsyncClient) -> None:
+async def test_list_transactions_newest_first_in_pages_that_end(mock: httpx.AsyncClient) -> None:
     for number in range(5):
         await create(mock, params={"branchName": f"b{number}"})
     await mock.post("/api/v2/datasets/another/transactions")
@@ -219,7 +219,7 @@ async def test_transactions_are_listed_newest_first_in_pages_that_end(mock: http
     assert found == [TXN % number for number in (5, 4, 3, 2, 1)]
 
 
-async def test_transactions_are_a_preview(mock: httpx.AsyncClient) -> None:
+async def test_list_transactions_requires_preview(mock: httpx.AsyncClient) -> None:
     assert_error(await mock.get(V2 + "/transactions"), 404, "NotFound", "NOT_FOUND")
     assert_error(await mock.get(V2 + "/transactions?preview=false"), 404, "NotFound", "NOT_FOUND")
     rid = await write(mock, b"x\n")
@@ -229,12 +229,12 @@ async def test_transactions_are_a_preview(mock: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["pageSize=0", "pageSize=x", "pageToken=-1", "pageSize=%C2%B2"])
-async def test_wrong_paging_is_400(mock: httpx.AsyncClient, query: str) -> None:
+async def test_list_transactions_wrong_paging_is_400(mock: httpx.AsyncClient, query: str) -> None:
     response = await mock.get(f"{V2}/transactions?preview=true&{query}")
     assert_error(response, 400, "InvalidParameter", "INVALID_ARGUMENT")
 
 
-async def test_upload_answers_with_the_file(mock: httpx.AsyncClient) -> None:
+async def test_upload_returns_the_file(mock: httpx.AsyncClient) -> None:
     rid = await create(mock)
     for path in ("a%2Fb.csv", "a/b.csv"):
         response = await mock.post(f"{V2}/files/{path}/upload", params={"transactionRid": rid}, content=b"0123456789")
@@ -271,14 +271,16 @@ async def test_upload_checks_the_transaction(mock: httpx.AsyncClient) -> None:
         "a/b/",
     ],
 )
-async def test_a_path_that_escapes_is_refused(mock: httpx.AsyncClient, tmp_path: Path, path: str) -> None:
+async def test_upload_path_that_leaves_its_folder_is_refused(
+    mock: httpx.AsyncClient, tmp_path: Path, path: str
+) -> None:
     rid = await create(mock)
     response = await mock.post(f"{V2}/files/{path}/upload", params={"transactionRid": rid}, content=b"evil")
     assert_error(response, 400, "InvalidFilePath", "INVALID_ARGUMENT")
     assert not [file for file in (tmp_path / "uploads").rglob("*") if file.is_file()]
 
 
-async def test_a_path_through_a_file_is_refused(mock: httpx.AsyncClient) -> None:
+async def test_upload_path_through_a_file_is_refused(mock: httpx.AsyncClient) -> None:
     rid = await create(mock)
     for path, status in (("a", 200), ("a/b", 400), ("c/d", 200), ("c", 400)):
         response = await mock.post(f"{V2}/files/{path}/upload", params={"transactionRid": rid}, content=b"x")
@@ -289,7 +291,7 @@ async def test_a_path_through_a_file_is_refused(mock: httpx.AsyncClient) -> None
     rid=st.text(min_size=1, max_size=12), branch=st.text(min_size=1, max_size=12), path=st.text(min_size=1, max_size=12)
 )
 @settings(max_examples=150)
-def test_nothing_is_ever_written_outside_the_upload_folder(tmp_path: Path, rid: str, branch: str, path: str) -> None:
+def test_upload_writes_nothing_outside_the_upload_folder(tmp_path: Path, rid: str, branch: str, path: str) -> None:
     from urllib.parse import quote
 
     root = tmp_path / "guarded"
@@ -314,7 +316,7 @@ def test_nothing_is_ever_written_outside_the_upload_folder(tmp_path: Path, rid: 
     assert {entry.name for entry in tmp_path.iterdir()} == {"guarded"}
 
 
-async def test_commit_needs_exactly_one_file_and_an_open_transaction(mock: httpx.AsyncClient) -> None:
+async def test_commit_requires_exactly_one_file_and_an_open_transaction(mock: httpx.AsyncClient) -> None:
     rid = await create(mock)
     commit = f"{V2}/transactions/{rid}/commit"
     assert_error(await mock.post(commit), 400, "Conjure:InvalidArgument", "INVALID_ARGUMENT")
@@ -326,13 +328,13 @@ async def test_commit_needs_exactly_one_file_and_an_open_transaction(mock: httpx
     assert_error(await mock.post(f"{V2}/transactions/{done}/commit"), 400, "TransactionNotOpen", "INVALID_ARGUMENT")
 
 
-async def test_a_stream_is_no_dataset_to_write_to(mock: httpx.AsyncClient) -> None:
+async def test_dataset_routes_refuse_writes_to_a_stream(mock: httpx.AsyncClient) -> None:
     dataset = f"/api/v2/datasets/{STREAM}"
     for path in ("/transactions", "/files/t/upload?transactionRid=x", "/transactions/x/commit"):
         assert_error(await mock.post(dataset + path), 400, "InvalidDatasetType", "INVALID_ARGUMENT")
 
 
-async def test_version_1_reads_and_uploads(mock: httpx.AsyncClient) -> None:
+async def test_dataset_routes_version_1_reads_and_uploads(mock: httpx.AsyncClient) -> None:
     v1 = f"/api/v1/datasets/{RID}"
     assert (await mock.get(v1 + "/readTable")).text == "email\na@x.io\n"
     rid = await create(mock)
@@ -342,7 +344,7 @@ async def test_version_1_reads_and_uploads(mock: httpx.AsyncClient) -> None:
     assert_error(unknown, 404, "TransactionNotFound", "NOT_FOUND")
 
 
-async def test_files_are_listed_and_read(mock: httpx.AsyncClient) -> None:
+async def test_dataset_routes_list_and_read_files(mock: httpx.AsyncClient) -> None:
     (given_file,) = (await mock.get(V2 + "/files")).json()["data"]
     assert (given_file["path"], given_file["sizeBytes"]) == (f"{RID}.csv", "13")
     rid = await write(mock, b"x\n1\n", path="out%2Ft.csv")
@@ -373,12 +375,12 @@ async def test_streams_append_and_list_by_branch(mock: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"3", b"null", b"{", b'"x"', b"\xff"])
-async def test_a_record_is_an_object(mock: httpx.AsyncClient, content: bytes) -> None:
+async def test_streams_record_that_is_not_an_object_is_400(mock: httpx.AsyncClient, content: bytes) -> None:
     response = await mock.post(f"/stream-proxy/api/streams/{STREAM}/branches/master/jsonRecord", content=content)
     assert response.status_code == 400
 
 
-async def test_only_registered_streams_exist(mock: httpx.AsyncClient) -> None:
+async def test_streams_unregistered_rid_is_404(mock: httpx.AsyncClient) -> None:
     proxy = f"/stream-proxy/api/streams/{RID}/branches/master"
     assert_error(await mock.get(proxy + "/records"), 404, "NotFound", "NOT_FOUND")
     assert_error(await mock.post(proxy + "/jsonRecord", json={}), 404, "NotFound", "NOT_FOUND")
@@ -386,7 +388,7 @@ async def test_only_registered_streams_exist(mock: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("gateway", ["/api", "/stream-proxy/api"])
-async def test_high_scale_streams_have_offsets(mock: httpx.AsyncClient, gateway: str) -> None:
+async def test_streams_high_scale_records_have_offsets(mock: httpx.AsyncClient, gateway: str) -> None:
     stream = f"{gateway}/v2/highScale/streams/datasets/{STREAM}/streams/master"
     assert (await mock.post(stream + "/publishRecord", json={"record": {"n": 0}})).status_code == 204
     records = [{"n": number} for number in range(1, 5)]
@@ -399,7 +401,7 @@ async def test_high_scale_streams_have_offsets(mock: httpx.AsyncClient, gateway:
         assert (await mock.post(stream + "/publishRecords", json=wrong)).status_code == 400
 
 
-def test_every_endpoint_of_the_seed_is_registered(app: MockFoundry) -> None:
+def test_router_has_every_endpoint_of_the_contract(app: MockFoundry) -> None:
     registered = {f"{route.method} /{'/'.join(route.pattern)}" for route in app._router._routes}
     seed = """
         GET /__debug/health

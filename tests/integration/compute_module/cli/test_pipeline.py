@@ -1,4 +1,4 @@
-"""`faas pipeline` and `faas mock-foundry` as a person starts them: processes, messages, exit codes, signals."""
+"""`faas pipeline` and `faas mock-foundry` as commands: processes, messages, exit codes, signals."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ Here = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def faas_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """`faas` in this process, which spares half a second each time; for commands that end by themselves."""
+    """Run `faas` in this process, half a second faster than in a new one; for commands that end by themselves."""
 
     def run(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         for name in set(os.environ) - {"PATH"}:
@@ -62,7 +62,7 @@ def clean(environ: dict[str, str] | None) -> dict[str, str]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """A Foundry environment that lacks only where Foundry is."""
+    """A Foundry environment without the URL."""
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "aliases").write_text(json.dumps({"input": {"rid": IN, "branch": None}, "output": {"rid": OUT}}))
     return {"BUILD2_TOKEN": str(tmp_path / "token"), "RESOURCE_ALIAS_MAP": str(tmp_path / "aliases")}
@@ -82,7 +82,7 @@ def started(*arguments: str, environ: dict[str, str] | None = None) -> Iterator[
 
 @contextmanager
 def mock_foundry(folder: Path, *arguments: str) -> Iterator[tuple[str, list[str]]]:
-    """The address of a started `faas mock-foundry`, and what it printed."""
+    """Start `faas mock-foundry`; yields its URL and the lines that it printed."""
     (folder / "inputs").mkdir(exist_ok=True)
     (folder / "inputs" / f"{IN}.csv").write_text("id,email\n1,a@x.io\n2,\n3,b@x.io\n")
     options = ["--addr", "127.0.0.1:0", "--input-dir", str(folder / "inputs"), "--upload-dir", str(folder / "uploads")]
@@ -98,7 +98,7 @@ def mock_foundry(folder: Path, *arguments: str) -> Iterator[tuple[str, list[str]
 
 
 def one_red_line(result: subprocess.CompletedProcess[str], code: int) -> str:
-    """The last line of standard error, after checking that nothing looks like a crash."""
+    """Return the last line of standard error, after a check of the exit code and for tracebacks and the token."""
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert TOKEN not in result.stderr + result.stdout
@@ -117,7 +117,7 @@ def test_help_needs_no_environment(faas_here: Here, command: list[str]) -> None:
     assert result.stdout.startswith("Usage: faas ")
 
 
-def test_local_says_what_it_did(tmp_path: Path) -> None:
+def test_pipeline_local_prints_its_counts_and_output(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("email\na@x.io\nb@x.io\na@x.io\n")
     result = faas(
         "pipeline", "local", "--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv"),
@@ -151,7 +151,7 @@ def test_local_says_what_it_did(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_local_failures_are_one_line_with_the_right_exit_code(
+def test_pipeline_local_failure_is_one_line_with_its_exit_code(
     faas_here: Here, tmp_path: Path, arguments: list[str], environ: dict[str, str], code: int, message: str
 ) -> None:
     (tmp_path / "in.csv").write_text("id,email\n1,a@x.io\n2,\n")
@@ -168,7 +168,7 @@ def test_local_failures_are_one_line_with_the_right_exit_code(
         (b'email\n"x\n', "in.csv: line 2 is not CSV"),
     ],
 )
-def test_a_wrong_table_is_exit_1(faas_here: Here, tmp_path: Path, content: bytes, message: str) -> None:
+def test_pipeline_local_invalid_table_is_exit_1(faas_here: Here, tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "in.csv").write_bytes(content)
     files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv")]
     line = one_red_line(faas_here("pipeline", "local", *files, "--enricher", "static"), 1)
@@ -176,14 +176,14 @@ def test_a_wrong_table_is_exit_1(faas_here: Here, tmp_path: Path, content: bytes
     assert line.endswith("(written: nothing)")
 
 
-def test_wrong_flags_are_exit_2(faas_here: Here) -> None:
+def test_pipeline_wrong_options_are_exit_2(faas_here: Here) -> None:
     assert faas_here("pipeline", "local").returncode == 2
     assert faas_here("pipeline", "local", "--enricher", "other").returncode == 2
     assert faas_here("pipeline", "foundry", "--output-write-mode", "other").returncode == 2
     assert faas_here("pipeline", "foundry", "--output-filename", "../x").returncode == 2
 
 
-def test_gemini_over_a_real_port(faas_here: Here, tmp_path: Path) -> None:
+def test_pipeline_local_with_gemini_over_a_real_port(faas_here: Here, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("email\na@x.io\nb@x.io\n")
     fake = FakeGemini(person())
     with served(fake) as address:
@@ -200,7 +200,7 @@ def test_gemini_over_a_real_port(faas_here: Here, tmp_path: Path) -> None:
 
 
 class Silent:
-    """A Gemini that answers the first `count` calls and then never; `reached` is set when it has."""
+    """A fake Gemini that answers the first `count` calls only; `reached` is set by the next call."""
 
     def __init__(self, count: int) -> None:
         self.left = count
@@ -216,7 +216,7 @@ class Silent:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_local_run_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_ends_a_local_run_with_a_partial_output(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "in.csv").write_text("email\n" + "".join(f"{count}@x.io\n" for count in range(50)))
     files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv"), "--workers", "1"]
     fake = Silent(3)
@@ -235,12 +235,12 @@ def test_a_signal_ends_a_local_run_cleanly(tmp_path: Path, number: signal.Signal
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_signal_ends_a_run_that_reads_a_pipe_without_end(tmp_path: Path) -> None:
+def test_signal_ends_a_run_that_reads_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "in.csv")
     files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv")]
     with (
         started("pipeline", "local", *files, "--enricher", "static") as process,
-        (tmp_path / "in.csv").open("w"),  # which returns when the run has opened its end
+        (tmp_path / "in.csv").open("w"),  # returns when the run has opened the pipe
     ):
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
@@ -248,7 +248,7 @@ def test_a_signal_ends_a_run_that_reads_a_pipe_without_end(tmp_path: Path) -> No
     assert errors.strip() == "faas: stopped by SIGTERM (written: nothing)"
 
 
-def test_a_signal_ends_a_stream_run_and_says_what_was_published(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_signal_ends_a_stream_run_and_shows_the_published_count(tmp_path: Path, environ: dict[str, str]) -> None:
     fake = Silent(1)
     with mock_foundry(tmp_path, "--stream-rids", OUT, "--token", TOKEN) as (url, _), served(fake) as address:
         place = {"GEMINI_API_KEY": "k", "GEMINI_MODEL": "m", "GEMINI_BASE_URL": f"http://{address}", "FOUNDRY_URL": url}
@@ -266,7 +266,7 @@ def test_a_signal_ends_a_stream_run_and_says_what_was_published(tmp_path: Path, 
 # --- Foundry ----------------------------------------------------------------------------------------------------------
 
 
-def test_mock_foundry_says_where_it_is_and_what_it_has(tmp_path: Path) -> None:
+def test_mock_foundry_prints_its_url_and_contents(tmp_path: Path) -> None:
     with mock_foundry(tmp_path, "--stream-rids", f"ri.other,{OUT}") as (url, lines):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
         assert lines[1:] == [
@@ -283,7 +283,7 @@ def test_mock_foundry_says_where_it_is_and_what_it_has(tmp_path: Path) -> None:
 def test_mock_foundry_logs_its_own_failure_without_the_token(tmp_path: Path) -> None:
     folder = tmp_path / "uploads" / OUT
     folder.mkdir(parents=True)
-    (folder / "_committed").write_text("a file where a folder should be")
+    (folder / "_committed").write_text("a file in place of a folder")
     options = ["--addr", "127.0.0.1:0", "--upload-dir", str(tmp_path / "uploads"), "--token", TOKEN]
     with started("mock-foundry", *options) as process:
         assert process.stdout
@@ -294,24 +294,24 @@ def test_mock_foundry_logs_its_own_failure_without_the_token(tmp_path: Path) -> 
             assert api.post(f"/transactions/{rid}/commit").json()["errorName"] == "Internal"
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=20)
-    assert "mock_foundry.failed" in errors
+    assert "mock_foundry.request_failed" in errors
     assert "FileExistsError" in errors
     assert TOKEN not in output + errors
 
 
-def test_mock_foundry_on_a_port_that_is_taken_is_exit_2(faas_here: Here, tmp_path: Path) -> None:
+def test_mock_foundry_port_in_use_is_exit_2(faas_here: Here, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = faas_here("mock-foundry", "--addr", address, "--upload-dir", str(tmp_path))
     assert "Address already in use" in one_red_line(result, 2)
 
 
-def test_mock_foundry_on_a_host_that_cannot_be_is_exit_2(faas_here: Here, tmp_path: Path) -> None:
+def test_mock_foundry_invalid_host_is_exit_2(faas_here: Here, tmp_path: Path) -> None:
     result = faas_here("mock-foundry", "--addr", "a..b:0", "--upload-dir", str(tmp_path))
     assert "--addr a..b:0: not the name of a host" in one_red_line(result, 2)
 
 
-def test_a_dataset_run_and_a_second_one_from_the_command_line(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_pipeline_foundry_second_run_uses_the_cache(tmp_path: Path, environ: dict[str, str]) -> None:
     with mock_foundry(tmp_path, "--token", TOKEN) as (url, _):
         place = environ | {"FOUNDRY_URL": url}
         first = faas("pipeline", "foundry", "--enricher", "static", environ=place)
@@ -334,21 +334,23 @@ def test_a_dataset_run_and_a_second_one_from_the_command_line(tmp_path: Path, en
         ({"GET_JOB_URI": "http://x", "POST_RESULT_URI": "http://x"}, "MODULE_AUTH_TOKEN: needed"),
     ],
 )
-def test_a_wrong_foundry_environment_is_exit_2(
+def test_pipeline_foundry_wrong_environment_is_exit_2(
     faas_here: Here, environ: dict[str, str], change: dict[str, str], message: str
 ) -> None:
     place = {"FOUNDRY_URL": "http://127.0.0.1:1", **environ, **change}
     assert message in one_red_line(faas_here("pipeline", "foundry", "--enricher", "static", environ=place), 2)
 
 
-def test_a_wrong_token_is_exit_1_and_stays_secret(faas_here: Here, tmp_path: Path, environ: dict[str, str]) -> None:
+def test_pipeline_foundry_wrong_token_is_exit_1_and_not_shown(
+    faas_here: Here, tmp_path: Path, environ: dict[str, str]
+) -> None:
     with mock_foundry(tmp_path, "--token", "another") as (url, _):
         result = faas_here("pipeline", "foundry", "--enricher", "static", environ=environ | {"FOUNDRY_URL": url})
     line = one_red_line(result, 1)
     assert f"Foundry: read branch master of {IN}: 401 errorName=Default:Unauthorized errorCode=UNAUTHORIZED" in line
 
 
-def test_an_unreachable_server_is_tried_eight_times_and_exit_1(
+def test_pipeline_foundry_unreachable_server_is_exit_1_after_eight_attempts(
     faas_here: Here, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

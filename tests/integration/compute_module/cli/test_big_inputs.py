@@ -1,4 +1,4 @@
-"""200,000 rows through the command: memory that holds the addresses and little more, order kept, one row for each."""
+"""Runs of 200,000 rows: bounded memory, one output row for each input row, in its order."""
 
 import csv
 import json
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 ROWS = 200_000
 IN, OUT = "ri.foundry.main.dataset.in", "ri.foundry.main.dataset.out"
 FAAS = [sys.executable, "-m", "faas"]
-# The program itself takes 35 MiB; the addresses of this table and their places 30.
-LIMIT = 100 * 1024
+# The program takes 35 MiB, the addresses of this table with their offsets 30 MiB.
+PEAK_LIMIT_KIB = 100 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# A process begins with the peak of the one that started it, and pytest is large: a small one stands in between.
+# A new process inherits the peak of the one that forked it, and pytest is large: a small process is in between.
 MEASURE = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -39,7 +39,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def peak(command: list[str], environ: dict[str, str]) -> int:
-    """The peak resident memory of a command that succeeds, in KiB."""
+    """Run a command and return its peak resident memory in KiB."""
     measured = [sys.executable, "-c", MEASURE, *FAAS, "pipeline", *command]
     return int(subprocess.run(measured, env=environ, stdout=subprocess.PIPE, check=True).stdout)
 
@@ -52,14 +52,14 @@ def check(path: Path) -> None:
     assert number == ROWS - 1
 
 
-def test_200000_rows_file_to_file(table: Path, tmp_path: Path) -> None:
+def test_pipeline_local_memory_is_bounded_for_200000_rows(table: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     command = ["local", "--input", str(table), "--output", str(output), "--enricher", "static"]
-    assert peak(command, {"PATH": os.environ["PATH"]}) < LIMIT
+    assert peak(command, {"PATH": os.environ["PATH"]}) < PEAK_LIMIT_KIB
     check(output)
 
 
-def test_200000_rows_through_foundry_and_again_from_the_cache(table: Path, tmp_path: Path) -> None:
+def test_pipeline_foundry_memory_is_bounded_for_200000_rows_and_their_cache(table: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("token")
     (tmp_path / "aliases").write_text(json.dumps({"input": {"rid": IN}, "output": {"rid": OUT}}))
     options = ["--addr", "127.0.0.1:0", "--input-dir", str(table.parent), "--upload-dir", str(tmp_path / "uploads")]
@@ -72,8 +72,8 @@ def test_200000_rows_through_foundry_and_again_from_the_cache(table: Path, tmp_p
                 "BUILD2_TOKEN": str(tmp_path / "token"),
                 "RESOURCE_ALIAS_MAP": str(tmp_path / "aliases"),
             }
-            assert peak(["foundry", "--enricher", "static"], environ) < LIMIT
-            assert peak(["foundry", "--enricher", "static", "--fail-fast"], environ) < LIMIT
+            assert peak(["foundry", "--enricher", "static"], environ) < PEAK_LIMIT_KIB
+            assert peak(["foundry", "--enricher", "static", "--fail-fast"], environ) < PEAK_LIMIT_KIB
         finally:
             mock.terminate()
     check(tmp_path / "uploads" / OUT / "_committed" / "readTable.csv")

@@ -1,4 +1,4 @@
-"""The official foundry-platform-sdk against the stand-in, over a real port."""
+"""The official foundry-platform-sdk against the mock Foundry, over a real port."""
 
 from collections.abc import Iterator
 from pathlib import Path

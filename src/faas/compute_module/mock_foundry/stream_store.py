@@ -1,4 +1,4 @@
-"""Streams: lists of records in memory, one for each branch of each registered resource identifier."""
+"""Streams: lists of records in memory, one for each branch of each registered RID."""
 
 import io
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from faas.compute_module.mock_foundry.answer import invalid, not_found
+from faas.compute_module.mock_foundry.responses import bad_request, not_found
 from faas.compute_module.pipeline.table import csv_writer
 
 Record = dict[str, Any]
 
 
-class Streams:
-    """Only the identifiers given at the start are streams."""
+class StreamStore:
+    """The streams; only the RIDs given to the constructor are streams."""
 
     def __init__(self, rids: Iterable[str]) -> None:
         self.records: dict[str, dict[str, list[Record]]] = {rid: {} for rid in rids}
@@ -22,20 +22,20 @@ class Streams:
         return rid in self.records
 
     def read(self, rid: str, branch: str) -> list[Record]:
-        """All records of a branch in the order they came. Raises Refusal: 404 when this is not a stream."""
+        """Return the records of a branch in the order of publication. Raises ErrorResponse 404 for any other RID."""
         if rid not in self.records:
             raise not_found(streamRid=rid)
         return self.records[rid].get(branch, [])
 
     def publish(self, rid: str, branch: str, records: object) -> None:
-        """Append. Raises Refusal: 404 when this is not a stream, 400 for what is not a list of objects."""
+        """Append records. Raises ErrorResponse 404 for any other RID, 400 when they are not a list of objects."""
         self.read(rid, branch)
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise invalid("InvalidRecord", streamRid=rid, reason="a record is a JSON object")
+            raise bad_request("InvalidRecord", streamRid=rid, reason="a record is a JSON object")
         self.records[rid].setdefault(branch, []).extend(records)
 
     def table(self, rid: str, branch: str) -> bytes:
-        """The records as CSV: a column for every field that occurs, in the order of first appearance."""
+        """Return the records as CSV, with a column for each field in the order of its first occurrence."""
         records = self.read(rid, branch)
         columns = list(dict.fromkeys(name for record in records for name in record))
         text = io.StringIO()
