@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from faas.database.held_connection import HeldConnection
@@ -84,8 +85,10 @@ async def test_retry_buffer_does_not_keep_executions_that_cannot_have_started(
     async def no_connection(*_: object, **__: object) -> None:
         raise OSError("connection refused")
 
+    for connection in recorder.start_connections:
+        await connection.close()
     with monkeypatch.context() as patch:
-        patch.setattr(HeldConnection, "_prepared", no_connection)
+        patch.setattr(asyncpg.Pool, "acquire", no_connection)
         with pytest.raises(DatabaseNotReached):
             await executions.execute(ECHO, b"{}")
         assert not retry_buffer.unrecorded
