@@ -1,52 +1,46 @@
 -- name: start_execution(reference_id, reference_name, id, process_id, input, now)^
--- One statement checks that the function is READY, finds the module to run, and records RUNNING, so that the function
--- cannot change in between. Returns no row when there is no such function or it is not READY.
-WITH ready AS (
-    SELECT id, revision, wasm_digest
+-- One statement finds the function and, if it is READY, records RUNNING, so that the function cannot change in between.
+-- Returns the module to run, or why nothing was started: no row when there is no such function, else its status.
+WITH found AS (
+    SELECT id, revision, wasm_digest, name, status, compile_error
     FROM executable_functions
-    WHERE status = 'READY' AND (id = :reference_id::uuid OR name = :reference_name::text)
+    WHERE id = :reference_id::uuid OR name = :reference_name::text
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
-    SELECT :id::uuid, ready.id, ready.revision, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
-    FROM ready
+    SELECT :id::uuid, found.id, found.revision, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
+    FROM found
+    WHERE status = 'READY'
 )
-SELECT id AS function_id, revision, wasm_digest FROM ready;
+SELECT id AS function_id, revision, wasm_digest, name, status, compile_error FROM found;
 
 -- name: start_executions(ids, reference_ids, reference_names, inputs, times, process_id)
--- The same for a batch, in one commit. Returns a row for each execution; those without a function_id have not started.
--- SKIP LOCKED: a function whose row is locked, because it is being revised or deleted, must not delay the rest of the
--- batch. `status` is read for executions that have not started only: NULL says that there is no such function, READY
--- that its row was locked.
+-- The same for a batch, in one commit. Returns a row for each execution that has started. The others are started alone,
+-- because this statement does not say why they have not: SKIP LOCKED passes over a function whose row is locked, which is
+-- being revised or deleted, so that it does not delay the rest of the batch.
 WITH requested AS (
     SELECT *
     FROM unnest(
         :ids::uuid[], :reference_ids::uuid[], :reference_names::text[], :inputs::json[], :times::timestamptz[]
     ) AS requested (execution_id, reference_id, reference_name, input, now)
 ), ready AS MATERIALIZED (
-    SELECT requested.*, function.id AS function_id, function.revision, function.wasm_digest
-    FROM requested LEFT JOIN LATERAL (
+    SELECT requested.execution_id, requested.input, requested.now, function.id AS function_id, function.revision,
+           function.wasm_digest
+    FROM requested CROSS JOIN LATERAL (
         SELECT id, revision, wasm_digest
         FROM executable_functions
         WHERE status = 'READY' AND (id = requested.reference_id OR name = requested.reference_name)
         FOR KEY SHARE SKIP LOCKED
-    ) AS function ON true
+    ) AS function
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
     SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now
     FROM ready
-    WHERE function_id IS NOT NULL
 )
-SELECT execution_id, function_id, revision, wasm_digest,
-       CASE WHEN function_id IS NULL THEN (
-           SELECT status
-           FROM executable_functions
-           WHERE id = ready.reference_id OR name = ready.reference_name
-       ) END AS status
-FROM ready;
+SELECT execution_id, function_id, revision, wasm_digest FROM ready;
 
--- name: find_function(reference_id, reference_name)^
--- Explains why nothing was started: the function does not exist, or its status and compile error say why.
-SELECT id, name, status, compile_error
+-- name: find_function_id(reference_id, reference_name)^
+-- The id by which the function's executions are listed.
+SELECT id
 FROM executable_functions
 WHERE id = :reference_id::uuid OR name = :reference_name::text;
 

@@ -21,34 +21,24 @@ _sql = queries.load("executions")  # Any: aiosql makes its functions at run time
 AnyConnection: TypeAlias = Connection | HeldConnection
 
 
-class ReadyFunctionRow(msgspec.Struct, frozen=True):
-    """The revision and the module that an execution runs."""
+class SingleStartRow(msgspec.Struct, frozen=True):
+    """The function of an execution. The execution has started if its status is READY; else nothing was recorded."""
 
     function_id: UUID
     revision: int
-    wasm_digest: bytes
-
-
-class BatchedStartRow(msgspec.Struct, frozen=True):
-    """The result of one execution of a batch. Without a `function_id` it has not started.
-
-    `status` is then the function's: None when there is no such function, READY when its row was locked.
-    """
-
-    execution_id: UUID
-    function_id: UUID | None
-    revision: int | None
     wasm_digest: bytes | None
-    status: str | None
-
-
-class FunctionRow(msgspec.Struct, frozen=True):
-    """A function, and why it cannot be executed when its status is FAILED."""
-
-    id: UUID
     name: str
     status: str
     compile_error: str | None
+
+
+class BatchedStartRow(msgspec.Struct, frozen=True):
+    """An execution of a batch that has started, with the revision and the module to run."""
+
+    execution_id: UUID
+    function_id: UUID
+    revision: int
+    wasm_digest: bytes
 
 
 class ListedExecutionRow(Execution, frozen=True):
@@ -64,8 +54,8 @@ class HeartbeatRow(msgspec.Struct, frozen=True):
     heartbeat: int
 
 
-async def start_execution(connection: Connection, start: ExecutionStart, process_id: UUID) -> ReadyFunctionRow | None:
-    """Record one execution as RUNNING. Returns None when no READY function has the id or name."""
+async def start_execution(connection: Connection, start: ExecutionStart, process_id: UUID) -> SingleStartRow | None:
+    """Record one execution as RUNNING if its function is READY. Returns None when there is no such function."""
     row = await _sql.start_execution(
         connection,
         id=start.id,
@@ -75,13 +65,13 @@ async def start_execution(connection: Connection, start: ExecutionStart, process
         input=start.input,
         now=start.started_at,
     )
-    return None if row is None else ReadyFunctionRow(*row)
+    return None if row is None else SingleStartRow(*row)
 
 
 async def start_executions(
     connection: AnyConnection, starts: Sequence[ExecutionStart], process_id: UUID
 ) -> list[BatchedStartRow]:
-    """Record many executions as RUNNING. Returns a row for each, in no particular order."""
+    """Record many executions as RUNNING. Returns those that have started, in no particular order."""
     return [
         BatchedStartRow(*row)
         async for row in _sql.start_executions(
@@ -111,10 +101,11 @@ async def end_executions(connection: AnyConnection, ends: Sequence[ExecutionEnd]
     }
 
 
-async def find_function(connection: Connection, function_ref: FunctionRef) -> FunctionRow | None:
-    """Return the function that `function_ref` names, whatever its status."""
-    row = await _sql.find_function(connection, reference_id=function_ref.id, reference_name=function_ref.name)
-    return None if row is None else FunctionRow(*row)
+async def find_function_id(connection: Connection, function_ref: FunctionRef) -> UUID | None:
+    """Return the id of the function that `function_ref` names, or None when there is no such function."""
+    row = await _sql.find_function_id(connection, reference_id=function_ref.id, reference_name=function_ref.name)
+    function_id: UUID | None = None if row is None else row[0]
+    return function_id
 
 
 async def get_module(connection: Connection, function_id: UUID, wasm_digest: bytes) -> bytes | None:

@@ -19,7 +19,7 @@ import msgspec
 
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool, acquire, describe_connect_error, open_pool
-from faas.errors import ConfigurationError, DatabaseUnavailable
+from faas.errors import ConfigurationError, DatabaseUnavailable, FunctionNotFound, FunctionNotReady
 from faas.executions import queries
 from faas.executions.batching import Batcher
 from faas.executions.model import ExecutionEnd, ExecutionStart
@@ -60,18 +60,19 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class NotStarted(msgspec.Struct, frozen=True):
-    """Nothing was recorded: there is no such function, or it is not READY."""
+    """Nothing was recorded, for this reason: there is no such function, or it is not READY."""
+
+    reason: FunctionNotFound | FunctionNotReady
 
 
 class RetryAlone(msgspec.Struct, frozen=True):
-    """The batch could not settle this item: a row was locked, or an item of the batch was refused."""
+    """The batch did not settle this item: a row was locked, the batch failed, or there is no READY function."""
 
 
 StartResult: TypeAlias = Started | NotStarted
-_BatchedStartResult: TypeAlias = Started | NotStarted | RetryAlone
+_BatchedStartResult: TypeAlias = Started | RetryAlone
 _BatchedEndResult: TypeAlias = bool | RetryAlone
 
-_NOT_STARTED = NotStarted()
 _RETRY_ALONE = RetryAlone()
 
 
@@ -119,11 +120,16 @@ class ExecutionRecorder:
         size = len(start.input)
         if size <= _MAX_BATCHED_ITEM_BYTES:
             result = await self._starts.submit(start, size)
-            if not isinstance(result, RetryAlone):
+            if isinstance(result, Started):
                 return result
         async with self._starts_alone, acquire(self._pool) as connection:
             row = await queries.start_execution(connection, start, self._process_id)
-        return _NOT_STARTED if row is None else Started(row.function_id, row.revision, row.wasm_digest)
+        if row is None:
+            return NotStarted(FunctionNotFound(str(start.function_ref)))
+        if row.status != "READY":
+            return NotStarted(FunctionNotReady(row.name, row.status, row.compile_error))
+        assert row.wasm_digest is not None
+        return Started(row.function_id, row.revision, row.wasm_digest)
 
     async def record_finished(self, end: ExecutionEnd) -> bool:
         """Record the outcome durably. Returns False when the execution is no longer RUNNING or no longer exists.
@@ -146,8 +152,8 @@ class ExecutionRecorder:
             return [_RETRY_ALONE] * len(starts)
         finally:
             self._idle_start_connections.append(connection)
-        results = {row.execution_id: _start_result(row) for row in rows}
-        return [results[start.id] for start in starts]
+        started = {row.execution_id: Started(row.function_id, row.revision, row.wasm_digest) for row in rows}
+        return [started.get(start.id, _RETRY_ALONE) for start in starts]
 
     async def _write_ends(self, ends: Sequence[ExecutionEnd]) -> list[_BatchedEndResult]:
         connection = self._idle_end_connections.pop()
@@ -158,14 +164,6 @@ class ExecutionRecorder:
         finally:
             self._idle_end_connections.append(connection)
         return [_pop(ended, end.id) for end in ends]
-
-
-def _start_result(row: queries.BatchedStartRow) -> _BatchedStartResult:
-    if row.function_id is not None:
-        assert row.revision is not None
-        assert row.wasm_digest is not None
-        return Started(row.function_id, row.revision, row.wasm_digest)
-    return _RETRY_ALONE if row.status == "READY" else _NOT_STARTED
 
 
 def _pop(ids: set[UUID], wanted: UUID) -> bool:

@@ -19,7 +19,6 @@ from faas.errors import (
     DatabaseNotReached,
     ExecutionNotFound,
     FunctionNotFound,
-    FunctionNotReady,
     PayloadTooLarge,
     Saturated,
 )
@@ -146,7 +145,7 @@ class ExecutionService:
             self._retry_buffer.record_later(ExecutionEnd(start.id, Outcome(error="interrupted"), start.started_at))
             raise
         if isinstance(result, NotStarted):
-            raise await self._refusal(start.function_ref)
+            raise result.reason
         return result
 
     async def _run_guest(self, started: Started, input_json: bytes) -> Outcome:
@@ -164,14 +163,6 @@ class ExecutionService:
         except Exception as error:
             log.exception("execution.module_load_failed", function_id=str(started.function_id))
             return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
-
-    async def _refusal(self, function_ref: FunctionRef) -> FunctionNotFound | FunctionNotReady:
-        """Return the error that says why nothing was started."""
-        async with acquire(self._pool) as connection:
-            function = await queries.find_function(connection, function_ref)
-        if function is None:
-            return FunctionNotFound(str(function_ref))
-        return FunctionNotReady(function.name, function.status, function.compile_error)
 
     async def get(self, execution_id: UUID) -> ExecutionRecord:
         """Return the record of an execution. Raises ExecutionNotFound."""
@@ -194,11 +185,11 @@ class ExecutionService:
         A page is shorter when its outputs are large. Raises FunctionNotFound.
         """
         async with acquire(self._pool) as connection:
-            function = await queries.find_function(connection, function_ref)
-            if function is None:
+            function_id = await queries.find_function_id(connection, function_ref)
+            if function_id is None:
                 raise FunctionNotFound(str(function_ref))
             rows = await queries.list_executions(
-                connection, function.id, limit=limit, max_bytes=_MAX_PAGE_BYTES, cursor=cursor, status=status
+                connection, function_id, limit=limit, max_bytes=_MAX_PAGE_BYTES, cursor=cursor, status=status
             )
         more_follow = bool(rows) and rows[0].found > len(rows)
         return [*rows], more_follow

@@ -11,14 +11,18 @@ from faas.executions import queries
 from faas.executions.model import ExecutionRecord
 
 ROWS: dict[str, type[msgspec.Struct]] = {
-    "start_execution": queries.ReadyFunctionRow,
+    "start_execution": queries.SingleStartRow,
     "start_executions": queries.BatchedStartRow,
-    "find_function": queries.FunctionRow,
     "get_execution": ExecutionRecord,
     "list_executions": queries.ListedExecutionRow,
     "list_heartbeats": queries.HeartbeatRow,
 }
-SINGLE_COLUMNS = {"end_executions": "id", "get_module": "wasm_binary", "reap_executions": "id"}
+SINGLE_COLUMNS = {
+    "end_executions": "id",
+    "find_function_id": "id",
+    "get_module": "wasm_binary",
+    "reap_executions": "id",
+}
 WITHOUT_ROWS = {"send_heartbeat", "deregister_process"}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,8 +10,9 @@ from uuid_utils.compat import uuid7
 
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool
+from faas.errors import FunctionNotFound, FunctionNotReady
 from faas.executions.model import ExecutionEnd, ExecutionStart
-from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, open_recorder
+from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, StartResult, open_recorder
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome
 from tests.helpers.executions import insert_function
@@ -37,6 +37,11 @@ def end(execution_id: UUID, output: bytes = b"1") -> ExecutionEnd:
     return ExecutionEnd(execution_id, Outcome(output=output), datetime.now(UTC))
 
 
+def refusal(result: StartResult) -> FunctionNotFound | FunctionNotReady:
+    assert isinstance(result, NotStarted)
+    return result.reason
+
+
 async def statuses(pool: Pool) -> dict[UUID, str]:
     return {row["id"]: row["status"] for row in await pool.fetch("SELECT id, status FROM executions")}
 
@@ -52,26 +57,18 @@ async def test_recorder_starts_each_execution_of_a_batch_with_its_own_function(
     assert [isinstance(result, Started) and result.function_id for result in results] == [
         *(ids[one.function_ref.name or ""] for one in by_name), *[ids["b"]] * 5, False, False
     ]  # fmt: skip
-    assert results[-2:] == [NotStarted(), NotStarted()]
+    assert all(isinstance(refusal(result), FunctionNotFound) for result in results[-2:])
     assert await statuses(pool) == {one.id: "RUNNING" for one in [*by_name, *by_id]}
 
 
 async def test_recorder_does_not_start_what_is_not_ready(recorder: ExecutionRecorder, pool: Pool) -> None:
-    await insert_function(pool, "broken", "FAILED")
-    await insert_function(pool, "waiting", "PENDING")
-    for name in ("broken", "waiting"):
-        assert await recorder.record_started(start(name)) == NotStarted()
+    statuses_by_name = {"broken": "FAILED", "waiting": "PENDING"}
+    for name, status in statuses_by_name.items():
+        await insert_function(pool, name, status)
+        reason = refusal(await recorder.record_started(start(name)))
+        assert isinstance(reason, FunctionNotReady)
+        assert (reason.status, reason.compile_error) == (status, "no" if status == "FAILED" else None)
     assert not await statuses(pool)
-
-
-async def test_recorder_decides_not_started_in_the_batch(recorder: ExecutionRecorder, pool: Pool) -> None:
-    """A missing function, or one that is not READY, needs no second statement on the shared pool."""
-    await insert_function(pool, "broken", "FAILED")
-    async with AsyncExitStack() as stack:
-        for _ in range(pool.get_max_size()):
-            await stack.enter_async_context(pool.acquire())
-        for name in ("broken", "missing"):
-            assert await asyncio.wait_for(recorder.record_started(start(name)), 5) == NotStarted()
 
 
 async def test_recorder_locked_function_delays_only_its_own_executions(recorder: ExecutionRecorder, pool: Pool) -> None:
@@ -128,7 +125,6 @@ async def test_recorder_statements_use_indexes_on_small_tables(recorder: Executi
     starts = [start("f") for _ in range(20)]
     await asyncio.gather(*(recorder.record_started(one) for one in starts))
     await asyncio.gather(*(recorder.record_finished(end(one.id)) for one in starts))
-    assert await recorder.record_started(start("missing")) == NotStarted()
 
     async def written() -> int:  # a session reports the statistics of its tables and indexes together, with a delay
         return int(
