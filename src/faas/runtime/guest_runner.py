@@ -95,16 +95,15 @@ class GuestRunner:
     def _outcome(self, result: _CallResult, context: HostContext) -> Outcome:
         if context.host_error:
             log.error("host_function.failed", error=repr(context.host_error))
-        error = context.aborted or self._error_of(result)
-        if error is not None:
-            return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs)
-        assert isinstance(result, bytes)
-        return Outcome(output=result, logs=context.logs)
-
-    def _error_of(self, result: _CallResult) -> str | None:
         if isinstance(result, bytes):
-            return _json_error(result)
-        return "interrupted: the server shut down" if result.interrupted and self._shutting_down else result.reason
+            error = context.aborted or _json_error(result)
+            if error is None:
+                return Outcome(output=result, logs=context.logs)
+        elif result.interrupted and self._shutting_down:
+            error = context.aborted or "interrupted: the server shut down"
+        else:
+            error = context.aborted or result.reason
+        return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs)
 
 
 def _json_error(output: bytes) -> str | None:

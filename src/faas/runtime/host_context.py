@@ -48,6 +48,8 @@ class HostContext:
     @property
     def logs(self) -> str | None:
         """The printed lines without NUL characters, or None when nothing was printed."""
+        if not self._lines and not self._truncated:
+            return None
         lines = [*self._lines, "… cut: the log limit is reached"] if self._truncated else self._lines
         return "\n".join(lines).replace("\0", "\\u0000") or None
 

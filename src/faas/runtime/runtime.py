@@ -13,7 +13,7 @@ import wasmtime
 from faas.runtime import c_api
 from faas.runtime.epoch_ticker import TICK_SECONDS, EpochTicker
 from faas.runtime.guest_runner import GuestRunner
-from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, TryInlineAgain, inline_attempts
+from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, inline_attempts
 from faas.runtime.limits import Limits
 from faas.runtime.module_cache import InvalidModule, Module, ModuleCache
 from faas.runtime.outcome import Outcome
@@ -93,13 +93,11 @@ class Runtime:
             for _ in range(self._inline_attempts):
                 if not module.inline_policy.runs_inline or len(input_json) > MAX_INLINE_BYTES:
                     break
-                match self._guests.run_inline(module, input_json):
-                    case Outcome() as outcome:
-                        return outcome
-                    case TryInlineAgain():
-                        continue
-                    case RunInThread():
-                        break
+                result = self._guests.run_inline(module, input_json)
+                if isinstance(result, Outcome):
+                    return result
+                if isinstance(result, RunInThread):
+                    break
             return await self._run_in_thread(module, input_json)
 
     async def _run_in_thread(self, module: Module, input_json: bytes) -> Outcome:
