@@ -6,10 +6,12 @@ from pathlib import Path
 
 from faas.runtime import Limits, Precompiler, Runtime
 from tests.helpers.guests import run_module
-from tests.helpers.support import LOOP_WAT, core_wat
+from tests.helpers.support import LOOP_WAT, core_wat, wat
 
 
 async def test_runtime_endless_loops_block_neither_the_event_loop_nor_other_executions(runtime: Runtime) -> None:
+    for module in (LOOP_WAT, core_wat()):  # precompiling them takes longer than the loops run
+        assert await runtime.check(wat(module)) is None
     loops = [asyncio.create_task(run_module(runtime, LOOP_WAT)) for _ in range(4)]
     await asyncio.sleep(0.05)
     finished_meanwhile = 0
