@@ -24,7 +24,7 @@ ALLOWED = {
         "extending the visibility timeout: logged; the message is redelivered when it ends",
     ],
     "runtime/module_cache.py": ["another caller's failed load: this caller loads the module itself"],
-    "runtime/runtime.py": ["a guest: logged, and recorded as the execution's error"],
+    "runtime/guest_runner.py": ["a guest: logged, and recorded as the execution's error"],
     "runtime/host_context.py": [
         "a host function: no exception may pass through wasmtime's C frames; raised after the call"
     ],
