@@ -67,15 +67,12 @@ WORDS = (
     _word(r"lest", "so that … not"),
     _word(r"for[ _]ever", "indefinitely, permanently, never ends"),
     _word(r"meanwhile", "say during what: while the database is down"),
-    _word(r"practi[sc]e[sd]?|practi[sc]ing", "warm up"),
+    _word(r"practis(?:e[sd]?|ing)", "warm up"),
     _word(r"what[ _]waits", "name it: queued messages, waiting executions"),
     _word(r"(?:the|a|no|its)[ _]way[ _]back", "restore, rollback, response"),
     _word(r"(?:stands|stood)[ _](?:at|still)", "is, is stored at, does not advance"),
-    Word(
-        re.compile(
-            r"\brooms\b|(?<!\bno )(?<!\bmake )(?<!\bmakes )(?<!\benough )(?<!\bmore )\broom\b(?! for\b)(?! left\b)",
-            re.IGNORECASE,
-        ),
+    _word(
+        r"rooms|(?<!\bno )(?<!\bmake )(?<!\benough )(?<!\bmore )room(?! for\b)(?! left\b)",
         "package; space, if it is that",
     ),
 )

@@ -31,6 +31,7 @@ def words(text: str) -> list[str]:
         ("its count stands still", "stands still"),
         ("one file a room", "room"),
         ("what other rooms may know", "rooms"),
+        ("def test_a_room_touches_its_own_tables() -> None:", "room"),
     ],
 )
 def test_word_list_finds_a_word(text: str, found: str) -> None:
@@ -46,7 +47,7 @@ def test_word_list_finds_a_word(text: str, found: str) -> None:
         "| package | a folder of src/faas | `room` |",
         "alloc(2) returned 65535, which leaves no room for 2 bytes",
         "make room, start again",
-        "self.log_room = 4",
+        "self.headroom = 4",
         "the lesson; headroom; newest; whatever the reason",
         "hold_forever = True",
     ],
