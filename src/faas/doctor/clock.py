@@ -35,7 +35,7 @@ def check_clock(
         found = f"{shown} cannot be right; ids and times of executions come from it"
         return fail("clock", found, "set the clock: `timedatectl set-ntp true`, or `date --set`")
     if passed_monotonic <= 0:
-        return fail("clock", "the monotonic clock stands still", "restart the machine: timeouts need this clock")
+        return fail("clock", "the monotonic clock does not advance", "restart the machine: timeouts need this clock")
     if abs(passed - passed_monotonic) > STEP_SECONDS:
         found = f"{shown}; it moved {passed:+.1f} s in {passed_monotonic:.1f} s"
         return warn("clock", found, "see what sets the clock (NTP, a hypervisor), and that only one does")

@@ -48,7 +48,7 @@ def test_clock_that_is_stepped_warns() -> None:
     assert check(JUNE, wall=-5.0)[0] == "WARN"
 
 
-def test_monotonic_clock_that_stands_still_fails() -> None:
+def test_monotonic_clock_that_does_not_advance_fails() -> None:
     assert check(JUNE, monotonic=0.0)[0] == "FAIL"
 
 
