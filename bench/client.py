@@ -73,7 +73,7 @@ class Client:
             raise BenchmarkFailed(f"{name} answered {answer}")
 
     def get(self, path: str) -> Any:
-        """What stands at `path`."""
+        """Return the JSON document at `path`."""
         return self._checked(self._http.get(path)).json()
 
     def await_toolchain(self, language: str = "assemblyscript") -> None:

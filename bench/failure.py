@@ -2,4 +2,4 @@
 
 
 class BenchmarkFailed(Exception):
-    """Something is missing or went wrong, so that there is nothing to measure; the message is for whoever ran it."""
+    """Raised when something is missing or failed, so that nothing can be measured. The message is for the user."""

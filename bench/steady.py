@@ -3,7 +3,7 @@
 One thread, plain sockets and select(2), whose timeout is in microseconds: a request costs this side some 40 µs, so that
 1,250 a second take a twentieth of a core from the server. Requests are due at fixed times, whether or not earlier ones
 have been answered, and a latency counts from when its request was due: a server that stalls is charged for all that
-came due meanwhile.
+became due during the stall.
 """
 
 import select

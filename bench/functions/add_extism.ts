@@ -33,11 +33,11 @@ function readInput(): string {
 function writeOutput(text: string): void {
   const bytes = String.UTF8.encode(text);
   const start = changetype<usize>(bytes);
-  const room = allocate(bytes.byteLength);
+  const block = allocate(bytes.byteLength);
   let at = 0;
-  for (; at + 8 <= bytes.byteLength; at += 8) storeWord(room + at, load<u64>(start + at));
-  for (; at < bytes.byteLength; at++) storeByte(room + at, load<u8>(start + at));
-  setOutput(room, bytes.byteLength);
+  for (; at + 8 <= bytes.byteLength; at += 8) storeWord(block + at, load<u64>(start + at));
+  for (; at < bytes.byteLength; at++) storeByte(block + at, load<u8>(start + at));
+  setOutput(block, bytes.byteLength);
 }
 
 // Extism has no env.abort.
