@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _compile(bundle: Path) -> None:
-    """By the Python inside; unchecked: nobody changes the sources in there.
+    """By the Python inside; unchecked: the sources in the bundle do not change.
 
     Of what is not ours the byte code takes the source's place: half as many files to unpack.
     """

@@ -1,7 +1,7 @@
 /* The bundles in the cache folder: bundle-<key>, each unpacked once, whole or not at all.
  *
  * `lock` in the cache folder is held by who unpacks or removes. A bundle's own folder is locked (shared) by every process
- * that runs from it; one that nobody runs from may be removed, which happens when another version is unpacked. All locks
+ * that runs from it; one that no process runs from may be removed, which happens when another version is unpacked. All locks
  * are flock's: the kernel lets go of them however a process ends. */
 #include "launcher.h"
 
@@ -35,7 +35,7 @@ static void remove_tree(int parent, const char *name) {
     unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-/* What was left half-made, and the bundles that nobody runs from. Called with the cache's lock. */
+/* Remove incomplete bundles, and those that no process runs from. Called with the cache's lock. */
 static void remove_unused(int cache) {
     int copy = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = copy < 0 ? NULL : fdopendir(copy);
@@ -148,7 +148,7 @@ const char *open_bundle(int executable, const struct trailer *trailer, const cha
         int lock = openat(folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (lock < 0 || flock(lock, LOCK_EX))
             give_up("cannot unpack into %s: %s", cache, strerror(errno));
-        if (!enter(folder, name)) { /* nobody was faster */
+        if (!enter(folder, name)) { /* no other process was faster */
             remove_unused(folder);
             make_bundle(executable, trailer, cache, folder, name);
             if (!enter(folder, name))

@@ -1,5 +1,5 @@
 /* Where bundles are unpacked. Code is run from there, so no other user may be able to write it, or to put another folder
- * in its place: it and every folder above it belong to us or to root and are writable by nobody else. */
+ * in its place: it and every folder above it belong to us or to root and are writable by no other user. */
 #include "launcher.h"
 
 #include <errno.h>
