@@ -17,7 +17,7 @@ TIMINGS: list[str] = []
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that nobody may write, with dist/faas and the examples in it."""
+    """Return a folder that no user may write, with dist/faas and the examples in it."""
     folder = tmp_path_factory.mktemp("shipped")
     shutil.copy2(ROOT / "dist" / "faas", folder / "faas")
     shutil.copytree(ROOT / "examples", folder / "examples")
@@ -45,7 +45,7 @@ def new_machine(shipped: Path) -> Iterator[Callable[..., Enclosure]]:
 
 
 def _in_memory() -> str | None:
-    """A folder for what need not be on a disk, where there is room and programs may be run."""
+    """Return a folder for files that need not be on a disk: with free space, and not mounted noexec."""
     found = os.statvfs("/dev/shm")
     fits = found.f_bavail * found.f_frsize > 2 << 30 and not found.f_flag & os.ST_NOEXEC
     return "/dev/shm" if fits else None

@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-HOMES = {"root": "/root", "nobody": "/home/somebody"}
-_NOBODY = 65534
+HOMES = {"root": "/root", "nobody": "/home/user"}
+_UNPRIVILEGED_UID = 65534
 _LOADER = Path("/lib64/ld-linux-x86-64.so.2")
 _GLIBC = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libresolv.so.2")
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -39,7 +39,7 @@ class Enclosure:
             "var/tmp",
             "tmp",
             "root",
-            "home/somebody",
+            "home/user",
             "small",
             "noexec",
         ):
@@ -47,8 +47,10 @@ class Enclosure:
         for folder in ("tmp", "var/tmp", "dev/shm"):
             (root / folder).chmod(0o1777)
         (root / "root").chmod(0o700)
-        os.chown(root / "home/somebody", _NOBODY, _NOBODY)
-        (root / "etc" / "passwd").write_text(f"root:x:0:0::/root:\nnobody:x:{_NOBODY}:{_NOBODY}::/nonexistent:\n")
+        os.chown(root / "home/user", _UNPRIVILEGED_UID, _UNPRIVILEGED_UID)
+        (root / "etc" / "passwd").write_text(
+            f"root:x:0:0::/root:\nnobody:x:{_UNPRIVILEGED_UID}:{_UNPRIVILEGED_UID}::/nonexistent:\n"
+        )
         for device in _DEVICES:
             (root / "dev" / device).touch()
         if glibc:
@@ -73,7 +75,11 @@ class Enclosure:
         With `one_stream`, what it writes to stderr comes on stdout, too.
         """
         enter = ["/usr/bin/nsenter", f"--target={self._holder.pid}", "--net", "--mount", "--root", "--wd"]
-        identity = ["--setuid=0", "--setgid=0"] if user == "root" else [f"--setuid={_NOBODY}", f"--setgid={_NOBODY}"]
+        identity = (
+            ["--setuid=0", "--setgid=0"]
+            if user == "root"
+            else [f"--setuid={_UNPRIVILEGED_UID}", f"--setgid={_UNPRIVILEGED_UID}"]
+        )
         return subprocess.Popen(
             [*enter, *identity, "--", "/opt/faas", *arguments],
             env={"PATH": "", "HOME": HOMES[user], **(environment or {})}, stdin=subprocess.DEVNULL,

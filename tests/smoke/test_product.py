@@ -15,7 +15,7 @@ FIRST, LATER = 8.0, 3.0  # seconds from the start to the first answer, on a mach
 GENEROUSLY = 5  # so many times that on one that is busy
 
 # Where the file may leave something: its cache and its data, by default.
-PLACES = {"root": {"/var/cache/faas", "/var/lib/faas"}, "nobody": {"/home/somebody/.cache", "/home/somebody/.local"}}
+PLACES = {"root": {"/var/cache/faas", "/var/lib/faas"}, "nobody": {"/home/user/.cache", "/home/user/.local"}}
 
 
 @pytest.mark.parametrize("user", HOMES)
@@ -81,7 +81,7 @@ def test_it_says_what_it_is_made_of_and_keeps_the_commands_exit_codes(new_machin
     finish(machine.start("nobody", "list", "--url", "http://127.0.0.1:9"), code=1)
 
 
-def test_root_may_have_its_cache_where_nobody_gets(new_machine: Callable[..., Enclosure]) -> None:
+def test_root_cache_may_be_unreachable_for_other_users(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     elsewhere = {"FAAS_CACHE_DIR": "/root/cache", "FAAS_DATA_DIR": "/root/data"}
     with Faas(machine.start("root", "serve", "--port", "0", one_stream=True, environment=elsewhere)) as server:

@@ -50,7 +50,7 @@ def test_one_that_was_killed_while_unpacking_leaves_nothing_behind(new_machine: 
     assert [name.startswith("bundle-") for name in bundles(machine)] == [True]
 
 
-def test_another_version_takes_the_place_of_those_that_nobody_runs(new_machine: Callable[..., Enclosure]) -> None:
+def test_unpacking_removes_other_versions_that_no_process_runs(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     for name in ("bundle-0.0.1-idle", "bundle-0.0.2-busy", "postgres-18"):
         (machine.root / CACHE / name / "bin").mkdir(parents=True)
