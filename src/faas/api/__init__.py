@@ -1,1 +1,1 @@
-"""HTTP: routes and wire structs by resource, and the only table from errors to status codes."""
+"""The HTTP API: routes, wire format, middleware, and the only table of errors to status codes."""
