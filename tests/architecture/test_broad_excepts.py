@@ -13,9 +13,10 @@ BROAD = {"Exception", "BaseException"}
 ALLOWED = {
     "api/invocation.py": ["a request: problems.py logs and answers what it does not know"] * 2,
     "bootstrap/background_tasks.py": ["shutdown: the failure of the task was logged when it happened"],
-    "compute_module/cli/pipeline.py": ["the command: prints no exception unredacted"],
+    "compute_module/cli/supervisor.py": ["the command: prints no exception unredacted"],
     "compute_module/mock_foundry/app.py": ["a request to the mock Foundry: logged, answered with 500"],
-    "compute_module/pipeline/local.py": ["a reader thread: raised again where its rows are consumed"],
+    "compute_module/pipeline/local_run.py": ["a reader thread: raised again where its rows are consumed"],
+    "doctor/diagnosis.py": ["a check: its failure is the finding"],
     "executions/batching.py": ["a batch: handed to each of its submitters"],
     "executions/service.py": ["loading a module: logged, and recorded as the execution's error"],
     "queue/consumer.py": [

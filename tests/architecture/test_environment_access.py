@@ -11,8 +11,7 @@ READERS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 # File → what it reads. Everything else gets its settings as arguments.
 ALLOWED = {
     "settings.py": "FAAS_…, the settings of the server and of the commands; XDG_DATA_HOME",
-    "compute_module/pipeline/settings.py": "the settings of a pipeline run, and the variables of credentials",
-    "compute_module/foundry/environment.py": "the variables that Foundry sets for a compute module",
+    "compute_module/settings.py": "the settings of the compute module, and the variables that Foundry sets for it",
 }
 
 

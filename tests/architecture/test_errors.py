@@ -18,10 +18,10 @@ OUTSIDE_THE_TREE = {
     "NotJSON": "a ValueError, which callers turn into InvalidRequest, a guest's failure or a usage error",
     "WorkerDied": "a worker process ended; its caller retries the job or logs it",
     "LimitReached": "a worker process exceeded a limit, which its caller turns into a compile error",
-    "Refused": "a one-shot process failed, and its caller keeps the module as it was",
-    "Refusal": "an answer of the mock Foundry with an error status",
-    "ClientGone": "the client of the mock Foundry closed the connection",
-    "_Refused": "a request of the keep-alive loop failed, and is made again",
+    "OneShotFailed": "a one-shot process failed, and its caller keeps the module as it was",
+    "ErrorResponse": "an answer of the mock Foundry with an error status",
+    "ClientDisconnected": "the client of the mock Foundry closed the connection",
+    "_JobFetchFailed": "a request of the keep-alive loop failed, and is made again",
 }
 
 
