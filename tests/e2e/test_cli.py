@@ -1,4 +1,4 @@
-"""The commands, as somebody types them."""
+"""Tests of the command line, in processes of its own."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 class Faas:
-    """Runs `faas …` against a server."""
+    """Runs `faas …` with the URL of a server."""
 
     def __init__(self, server: Server | None) -> None:
         self._environment = {
@@ -37,7 +37,7 @@ def faas(server: Server) -> Faas:
     return Faas(server)
 
 
-async def test_the_readmes_first_minute(faas: Faas) -> None:
+async def test_cli_first_function_of_the_readme(faas: Faas) -> None:
     out, _ = await faas("deploy", str(EXAMPLES / "hello.ts"))
     assert out == "hello created, revision 1: READY\n"
     out, err = await faas("invoke", "hello", "--input", '{"name": "you"}')
@@ -47,7 +47,7 @@ async def test_the_readmes_first_minute(faas: Faas) -> None:
     assert "COMPLETED" in out
 
 
-async def test_every_example_works(faas: Faas) -> None:
+async def test_cli_deploys_and_invokes_every_example(faas: Faas) -> None:
     for file in sorted(EXAMPLES.glob("*.[tw]*")):
         out, _ = await faas("deploy", str(file))
         assert out == f"{file.stem} created, revision 1: READY\n"
@@ -59,7 +59,7 @@ async def test_every_example_works(faas: Faas) -> None:
     assert {function["status"] for function in json.loads(out)} == {"READY"}
 
 
-async def test_deploy_updates_and_prints_compile_errors_as_a_compiler_would(faas: Faas, tmp_path: Path) -> None:
+async def test_deploy_updates_a_function_and_prints_compile_errors(faas: Faas, tmp_path: Path) -> None:
     file = tmp_path / "greet.ts"
     file.write_text("export function handle(input: string): string { return input; }")
     assert await faas("deploy", str(file), "--description", "greets") == ("greet created, revision 1: READY\n", "")
@@ -78,7 +78,7 @@ async def test_deploy_updates_and_prints_compile_errors_as_a_compiler_would(faas
     assert out == "other created, revision 1: PENDING\n"
 
 
-async def test_invoke_takes_input_from_a_file_and_from_stdin(faas: Faas, tmp_path: Path) -> None:
+async def test_invoke_reads_input_from_a_file_and_from_stdin(faas: Faas, tmp_path: Path) -> None:
     await faas("deploy", str(EXAMPLES / "echo.wat"))
     document = tmp_path / "input.json"
     document.write_text('{"from": "file"}')
@@ -95,7 +95,7 @@ async def test_invoke_takes_input_from_a_file_and_from_stdin(faas: Faas, tmp_pat
     assert err == "faas: body: invalid UTF-8 at byte 15\n"
 
 
-async def test_an_answer_is_printed_though_the_server_stops_after_it() -> None:
+async def test_invoke_prints_the_output_when_the_server_stops_after_it() -> None:
     answer = b'{"id":"1","status":"COMPLETED","output":{"a":1},"errorMessage":null}'
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,13 +109,13 @@ async def test_an_answer_is_printed_though_the_server_stops_after_it() -> None:
     faas._environment["FAAS_URL"] = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     out, err = await faas("invoke", "echo")
     assert out == '{"a":1}\n'
-    assert err.startswith("(what it printed is not known: no answer from ")
+    assert err.startswith("(the logs are not available: no answer from ")
     faas._environment["FAAS_URL"] = "localhost:8080"
     _, err = await faas("invoke", "echo", code=2)
-    assert err == "faas: --url 'localhost:8080': it begins with http:// or https://\n"
+    assert err == "faas: --url 'localhost:8080': accepted is a URL that begins with http:// or https://\n"
 
 
-async def test_a_failed_execution_is_said_and_exit_code_1(faas: Faas, tmp_path: Path) -> None:
+async def test_invoke_prints_the_error_of_a_failed_execution_and_exits_with_1(faas: Faas, tmp_path: Path) -> None:
     file = tmp_path / "fails.ts"
     file.write_text('export function handle(input: string): string { console.log("so far"); throw new Error("no"); }')
     await faas("deploy", str(file))
@@ -124,7 +124,7 @@ async def test_a_failed_execution_is_said_and_exit_code_1(faas: Faas, tmp_path: 
     assert "abort: no in function.ts(1,72)" in (await faas("executions", "fails", "--status", "FAILED"))[0]
 
 
-async def test_list_get_and_delete(faas: Faas) -> None:
+async def test_list_get_and_delete_functions(faas: Faas) -> None:
     assert await faas("list") == ("", "no functions yet: faas deploy FILE\n")
     await faas("deploy", str(EXAMPLES / "echo.wat"), "--description", "gives back")
     out, _ = await faas("list")
@@ -135,13 +135,13 @@ async def test_list_get_and_delete(faas: Faas) -> None:
     assert "gives back" in out
     assert (await faas("get", "echo", "--source"))[0] == (EXAMPLES / "echo.wat").read_text()
     _, err = await faas("delete", "echo", code=2)
-    assert err == "faas: delete asks first, and there is nobody at a terminal to ask: say --yes\n"
+    assert err == "faas: confirmation needed but stdin is not a terminal; pass --yes\n"
     assert (await faas("delete", "echo", "--yes"))[0] == "echo deleted\n"
     _, err = await faas("get", "echo", code=1)
     assert err == "faas: no function has the id or name 'echo'\n"
 
 
-async def test_run_needs_no_server(tmp_path: Path) -> None:
+async def test_run_executes_without_a_server(tmp_path: Path) -> None:
     faas = Faas(None)
     out, err = await faas("run", str(EXAMPLES / "hello.ts"), "--input", '{"name": "you"}')
     assert (out, err) == ('{"greeting":"Hello, you!"}\n', "greeting you\n")
@@ -161,7 +161,7 @@ async def test_run_needs_no_server(tmp_path: Path) -> None:
     assert err == "faas: --input [1]: accepted is a JSON object\n"
 
 
-async def test_a_server_that_is_not_there_is_said() -> None:
+async def test_cli_reports_an_unreachable_server() -> None:
     process = await asyncio.create_subprocess_exec(
         COMMAND, "list", "--url", "http://127.0.0.1:1", env={}, stdout=-1, stderr=-1
     )
@@ -172,7 +172,7 @@ async def test_a_server_that_is_not_there_is_said() -> None:
 
 
 @pytest.mark.parametrize("command", ["", "serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions"])
-async def test_help_needs_nothing(command: str) -> None:
+async def test_help_works_with_an_empty_environment(command: str) -> None:
     process = await asyncio.create_subprocess_exec(COMMAND, *command.split(), "--help", env={}, stdout=-1, stderr=-1)
     out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")

@@ -1,7 +1,7 @@
-"""The `faas` command line: one file per group of commands, loaded when used, so that `faas --help` is quick.
+"""The `faas` command line. Modules of commands are imported on use, so that `faas --help` starts quickly.
 
-Exit codes: 0 done; 1 the work failed (a compile error, a failed execution, a server that answers with an error);
-2 a setting, a flag, a file that they name, or the machine does not allow it.
+Exit codes: 0 success; 1 the operation failed (a compile error, a failed execution, an error of the server);
+2 a setting, an option, a file that they name, or the machine does not allow the operation; 130 aborted.
 """
 
 import sys
@@ -11,16 +11,16 @@ import click
 
 from faas.errors import ConfigurationError, FaasError
 
-# command → (module, one line of help). The line stands here so that listing the commands imports none of them.
+# Command → (module, help line). The help lines are here because listing the commands must not import their modules.
 _COMMANDS = {
-    "serve": ("faas.cli.serve", "Serve the platform over HTTP."),
-    "migrate": ("faas.cli.serve", "Bring the database's schema up to date."),
+    "serve": ("faas.cli.serve", "Serve the API over HTTP."),
+    "migrate": ("faas.cli.serve", "Migrate the database to the current schema."),
     "doctor": ("faas.cli.doctor", "Check an installation, and say what to do."),
-    "run": ("faas.cli.run", "Compile a source file and call it once, without a server."),
-    "backup": ("faas.cli.backup", "Write everything into one file, from a running server too."),
-    "restore": ("faas.cli.backup", "Make a new database of a backup."),
+    "run": ("faas.cli.run", "Compile a source file and execute it once, without a server."),
+    "backup": ("faas.cli.backup", "Back up a database into one file; the server may be running."),
+    "restore": ("faas.cli.backup", "Restore a backup into an empty database."),
     "deploy": ("faas.cli.functions", "Create or update a function from a source file."),
-    "invoke": ("faas.cli.functions", "Execute a function."),
+    "invoke": ("faas.cli.functions", "Invoke a function."),
     "list": ("faas.cli.functions", "List the functions."),
     "get": ("faas.cli.functions", "Show a function."),
     "delete": ("faas.cli.functions", "Delete a function and its executions."),
@@ -29,12 +29,12 @@ _COMMANDS = {
         "faas.compute_module.cli.pipeline",
         "Enrich a table of e-mail addresses: file to file, or in Foundry.",
     ),
-    "mock-foundry": ("faas.compute_module.cli.mock_foundry", "Serve a stand-in for Foundry's datasets and streams."),
+    "mock-foundry": ("faas.compute_module.cli.mock_foundry", "Serve a mock of Foundry's datasets and streams."),
 }
 
 
-class _Commands(click.Group):
-    """A group whose commands are imported when one is run."""
+class _LazyGroup(click.Group):
+    """A group that imports the module of a command when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
@@ -44,7 +44,7 @@ class _Commands(click.Group):
             return None
         try:
             commands: dict[str, click.Command] = import_module(_COMMANDS[cmd_name][0]).COMMANDS
-        except (ImportError, OSError) as error:  # a package, or a shared library of one, is not there
+        except (ImportError, OSError) as error:  # a dependency or one of its shared libraries is missing
             raise ConfigurationError(f"a part of faas is missing, install it again: {error}") from None
         return commands[cmd_name]
 
@@ -61,21 +61,21 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--version",
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=_show_version,
-    help="Show the version, the commit and the parts.",
+    help="Show the version, the commit and the versions of the components.",
 )
 def cli() -> None:
     """Functions as a service in one process: source in, WebAssembly out, every execution on record in Postgres."""
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and exit with its exit code."""
     try:
         code = cli.main(prog_name="faas", standalone_mode=False)
     except click.ClickException as error:
@@ -90,6 +90,6 @@ def main() -> None:
         click.secho(f"faas: {error}", fg="red", err=True)
         sys.exit(1)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone; say nothing more
+        sys.stderr.close()  # the reader of stdout is gone; do not report this on stderr at exit
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

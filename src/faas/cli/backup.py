@@ -1,4 +1,4 @@
-"""`faas backup` and `faas restore`."""
+"""The commands `faas backup` and `faas restore`."""
 
 import asyncio
 import signal
@@ -20,25 +20,27 @@ from faas.cli.setting_options import with_settings
 from faas.errors import BackupFailed, ConfigurationError
 from faas.settings import Settings
 
-_PLACE = ("data_dir", "database_url", "log_format", "log_level")
+_DATABASE_SETTINGS = ("data_dir", "database_url", "log_format", "log_level")
 T = TypeVar("T")
 
 
 @click.command("backup")
 @click.argument("file")
-@click.option("--force", is_flag=True, help="Replace FILE when it exists.")
-@with_settings(*_PLACE)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@with_settings(*_DATABASE_SETTINGS)
 def backup_command(file: str, force: bool, **options: str | None) -> None:
-    """Write everything into FILE: functions and their modules, executions, queues. `-` is standard output.
+    """Back up functions with their modules, executions and queues into FILE. `-` is standard output.
 
-    The server may run meanwhile: FILE holds one moment of it. When the embedded Postgres of --data-dir is not running,
-    it is started for this and stopped again. FILE holds sources, inputs and outputs; only you can read it.
+    The server may be running: FILE is a consistent snapshot. The embedded Postgres of --data-dir is started for the
+    backup if it is not running. FILE contains sources, inputs and outputs; only you can read it.
     """
     chosen = settings.load(options)
     logs.configure(chosen.log_format, chosen.log_level)
     if file == "-":
         if sys.stdout.isatty():
-            raise ConfigurationError("a backup is no text for a terminal: name a file, or redirect the output")
+            raise ConfigurationError(
+                "refusing to write a binary backup to a terminal; name a file or redirect the output"
+            )
         manifest = _run(_back_up(chosen, None, force))
     else:
         manifest = _run(_back_up(chosen, Path(file), force))
@@ -50,17 +52,17 @@ def backup_command(file: str, force: bool, **options: str | None) -> None:
 
 @click.command("restore")
 @click.argument("file")
-@with_settings(*_PLACE)
+@with_settings(*_DATABASE_SETTINGS)
 def restore_command(file: str, **options: str | None) -> None:
-    """Make a new database of the backup FILE: in an empty --data-dir, or in the empty database of --database-url.
+    """Restore the backup FILE into an empty --data-dir or the empty database of --database-url.
 
-    Everything is checked first, and everything is restored or nothing. Executions that were running at the moment of
-    the backup are FAILED as interrupted; compilations that waited go on when a server starts.
+    FILE is verified first and restored in one transaction. Executions that were running when the backup was made
+    become FAILED as interrupted; queued compilations continue when a server starts.
     """
     chosen = settings.load(options)
     logs.configure(chosen.log_format, chosen.log_level)
     if file == "-":
-        raise ConfigurationError("a backup is read from its end: restore takes a file, not standard input")
+        raise ConfigurationError("restore needs a file, not standard input: a backup is read from its end")
     with Archive(Path(file)) as archive:
         restored = _run(_restore(chosen, archive))
         manifest = archive.manifest
@@ -71,8 +73,8 @@ def restore_command(file: str, **options: str | None) -> None:
         click.echo(f"{_count(restored.interrupted, 'execution')} had not ended: FAILED as interrupted")
     if restored.migrated:
         click.echo(f"migrated from {manifest.migrations[-1].name} to {restored.migrated[-1]}")
-    place = "--database-url URL" if chosen.database_url else f"--data-dir {chosen.data_dir}"
-    click.echo(f"next: {sys.argv[0]} serve {place}")
+    database_option = "--database-url URL" if chosen.database_url else f"--data-dir {chosen.data_dir}"
+    click.echo(f"next: {sys.argv[0]} serve {database_option}")
 
 
 COMMANDS: dict[str, click.Command] = {"backup": backup_command, "restore": restore_command}
@@ -91,7 +93,7 @@ async def _restore(chosen: Settings, archive: Archive) -> Restored:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end, or to a signal: what it has begun is then taken away."""
+    """Run `work`. SIGINT and SIGTERM cancel it, and it removes its partial result."""
 
     async def supervised() -> T:
         task = asyncio.current_task()
@@ -103,7 +105,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(supervised())
     except asyncio.CancelledError:
-        raise BackupFailed("stopped by a signal; nothing was left behind") from None
+        raise BackupFailed("stopped by a signal; no partial result was left behind") from None
 
 
 def _contents(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""The commit that a checkout is at.
+"""The commit of a checkout.
 
 Imports nothing of faas: the wheel's build hook (packaging/bundle/commit.py) loads this file alone.
 """
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def describe_commit(root: Path) -> str | None:
-    """Return the short hash of the commit at `root`, with `-dirty` where files differ from it.
+    """Return the short hash of the commit that is checked out at `root`, with `-dirty` if files differ from it.
 
-    None where `root` is not the top of a git work tree, or git is missing or refuses to read it.
+    Returns None if `root` is not the top of a git work tree, or if git is missing or refuses to read it.
     """
 
     def git(*arguments: str) -> str:

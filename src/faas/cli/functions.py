@@ -1,4 +1,4 @@
-"""The commands on functions: deploy, invoke, list, get, delete, executions."""
+"""The commands for functions: deploy, invoke, list, get, delete, executions."""
 
 import sys
 import time
@@ -11,20 +11,22 @@ import msgspec
 
 from faas.cli.client import Client, ServerError, server_options
 from faas.cli.output import ago, first_line, milliseconds, print_fields, print_json, print_table
-from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
+from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
 from faas.errors import ConfigurationError
 
-_WAITING = {"PENDING", "COMPILING"}
-_POLL = 0.1
+_UNCOMPILED = {"PENDING", "COMPILING"}
+_POLL_INTERVAL_SECONDS = 0.1
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="The function's name.  [default: the file's, without its ending]")
-@click.option("--language", type=click.Choice(list(LANGUAGES.values())), help="[default: by the file's ending]")
-@click.option("--description", help="A line that says what it does.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is compiled.")
-@click.option("--timeout", type=float, default=120, show_default=True, help="Wait this many seconds at most.")
+@click.option("--name", help="Name of the function.  [default: the file name without its extension]")
+@click.option(
+    "--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())), help="[default: by the file extension]"
+)
+@click.option("--description", help="Description of the function.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the function is compiled.")
+@click.option("--timeout", type=float, default=120, show_default=True, help="Maximum seconds to wait.")
 @server_options
 def deploy(
     file: Path,
@@ -36,9 +38,9 @@ def deploy(
     client: Client,
     as_json: bool,
 ) -> int:
-    """Create a function from FILE, or update the one that has its name.
+    """Create a function from FILE, or update the function of that name.
 
-    Prints the compiler's diagnostics and ends with 1 when FILE does not compile.
+    Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
     """
     language = language or language_of(file)
     body: dict[str, str | None] = {
@@ -68,14 +70,16 @@ def deploy(
 
 @click.command()
 @click.argument("name")
-@click.option("--input", "source", metavar="JSON|@FILE|-", default="{}", help="A JSON object, a file, or stdin.")
+@click.option(
+    "--input", "source", metavar="JSON|@FILE|-", default="{}", help="The input: a JSON object, a file, or stdin."
+)
 @server_options
 def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
-    """Execute the function NAME (or id) and print its output.
+    """Invoke the function NAME (or id) and print its output.
 
-    What it printed goes to stderr. Ends with 1 when the execution FAILED.
+    The logs of the execution go to stderr. Exits with 1 when the execution FAILED.
     """
-    body = b'{"input":' + input_document(source) + b"}"
+    body = b'{"input":' + read_input(source) + b"}"
     response = client.call("POST", _path(name, "execute"), content=body, headers={"Content-Type": "application/json"})
     execution = response.json()
     if as_json:
@@ -83,21 +87,21 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
         return int(execution["status"] == "FAILED")
     try:
         logs = client.call("GET", f"/executions/{execution['id']}", accept=(404,)).json().get("logs")
-    except ServerError as error:  # the answer is here all the same
-        logs = f"(what it printed is not known: {error})"
+    except ServerError as error:  # the execution is already complete
+        logs = f"(the logs are not available: {error})"
     if logs:
         click.secho(logs, dim=True, err=True)
     if execution["status"] == "FAILED":
         click.secho(execution["errorMessage"], fg="red", err=True)
         return 1
-    # Cut from the answer rather than printed anew: numbers and key order stay the function's own.
+    # The output is cut from the response, not encoded again, which preserves its numbers and key order.
     click.echo(_raw_output(response.text))
     return 0
 
 
 @click.command("list")
 @click.option("--status", type=click.Choice(["PENDING", "COMPILING", "READY", "FAILED"]))
-@click.option("--language", type=click.Choice(list(LANGUAGES.values())))
+@click.option("--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())))
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @server_options
 def list_functions(status: str | None, language: str | None, limit: int, client: Client, as_json: bool) -> None:
@@ -126,7 +130,7 @@ def list_functions(status: str | None, language: str | None, limit: int, client:
 
 @click.command()
 @click.argument("name")
-@click.option("--source", "only_source", is_flag=True, help="Print the source and nothing else.")
+@click.option("--source", "only_source", is_flag=True, help="Print only the source.")
 @server_options
 def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
     """Show the function NAME (or id)."""
@@ -156,12 +160,12 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @server_options
 def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
     """Delete the function NAME (or id) and its executions."""
     if not yes and not sys.stdin.isatty():
-        raise ConfigurationError("delete asks first, and there is nobody at a terminal to ask: say --yes")
+        raise ConfigurationError("confirmation needed but stdin is not a terminal; pass --yes")
     function = client.call("GET", _path(name)).json()
     if not yes:
         click.confirm(f"Delete {function['name']} and all its executions?", abort=True, err=True)
@@ -215,36 +219,36 @@ COMMANDS: dict[str, click.Command] = {
 
 
 def _path(name: str | None, *rest: str) -> str:
-    """The address of a function; a name may hold anything until the server has judged it."""
+    """Return the path of a function. The name is quoted, since only the server validates it."""
     if not name:
         raise ConfigurationError("the name is empty")
     return "/".join(["/functions", quote(name, safe=""), *rest])
 
 
 def _kept_description(client: Client, name: str) -> str | None:
-    """The description that the function has already: a deploy without --description does not wipe it out."""
+    """Return the description of the existing function, which a deploy without --description keeps."""
     response = client.call("GET", _path(name), accept=(400, 404))
     description: str | None = response.json()["description"] if response.is_success else None
     return description
 
 
 def _await_compiled(client: Client, function: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """Ask until the function is READY or FAILED."""
+    """Poll until the function is READY or FAILED. Raises ServerError on a timeout or when the revision changes."""
     deadline = time.monotonic() + timeout
     revision = function["revision"]
-    while function["status"] in _WAITING:
+    while function["status"] in _UNCOMPILED:
         if time.monotonic() > deadline:
             raise ServerError(
                 f"{function['name']} is still {function['status']} after {timeout:g} s; "
-                f"`faas get {function['name']}` shows when it is done"
+                f"check it with `faas get {function['name']}`"
             )
-        time.sleep(_POLL)
+        time.sleep(_POLL_INTERVAL_SECONDS)
         function = client.call("GET", f"/functions/{function['id']}").json()
         if function["revision"] != revision:
-            raise ServerError(f"{function['name']} was changed by somebody else meanwhile")
+            raise ServerError(f"{function['name']} was changed by another client")
     return function
 
 
 def _raw_output(body: str) -> str:
-    """The text of the member `output` of an execution."""
+    """Return the JSON text of the member `output` of an execution."""
     return bytes(msgspec.json.decode(body, type=_Output).output).decode()

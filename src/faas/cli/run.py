@@ -1,4 +1,4 @@
-"""`faas run`: a function tried out without a server."""
+"""The command `faas run`: compiles and executes a function without a server."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ import msgspec
 
 from faas import json_documents, logs, settings
 from faas.bootstrap import open_local_runtime
-from faas.cli.sources import LANGUAGES, input_document, language_of, read_source
+from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
 from faas.compile.outcome import Rejected
 from faas.errors import ConfigurationError
 from faas.runtime import Outcome
@@ -21,24 +21,28 @@ from faas.units import format_size
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--input", "source", metavar="JSON|@FILE|-", default="{}", help="A JSON object, a file, or stdin.")
-@click.option("--language", type=click.Choice(list(LANGUAGES.values())), help="[default: by the file's ending]")
-@click.option("--repeat", type=click.IntRange(1), help="Call it so often, and say how long a call takes.")
+@click.option(
+    "--input", "source", metavar="JSON|@FILE|-", default="{}", help="The input: a JSON object, a file, or stdin."
+)
+@click.option(
+    "--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())), help="[default: by the file extension]"
+)
+@click.option("--repeat", type=click.IntRange(1), help="Execute it N times and report the durations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def run(file: Path, source: str, language: str | None, repeat: int | None, as_json: bool) -> int:
-    """Compile FILE and call it once, here: the same sandbox and limits as on a server, and nothing is kept.
+    """Compile FILE and execute it once, in the sandbox and with the limits of a server. Nothing is recorded.
 
-    What it prints goes to stderr. Ends with 1 when FILE does not compile or the call fails.
+    The logs of the execution go to stderr. Exits with 1 when FILE does not compile or the execution fails.
     """
     chosen = settings.load({})
     logs.configure("console", "error")
-    document = input_document(source)
-    _check(document, chosen.input_limit)
+    document = read_input(source)
+    _validate(document, chosen.input_limit)
     language = language or language_of(file)
     outcome, seconds = asyncio.run(_run(chosen, language, read_source(file, language), document, repeat))
     if as_json:
-        # Encoded, not printed anew: numbers and key order stay the function's own.
-        click.echo(msgspec.json.encode(_described(outcome, seconds if repeat else [])))
+        # msgspec.Raw embeds the output unchanged, which preserves its numbers and key order.
+        click.echo(msgspec.json.encode(_to_json_object(outcome, seconds if repeat else [])))
     else:
         if outcome.logs:
             click.secho(outcome.logs, dim=True, err=True)
@@ -55,7 +59,7 @@ def run(file: Path, source: str, language: str | None, repeat: int | None, as_js
 COMMANDS: dict[str, click.Command] = {"run": run}
 
 
-def _check(document: bytes, limit: int) -> None:
+def _validate(document: bytes, limit: int) -> None:
     try:
         json_documents.check(document)
     except json_documents.NotJSON as error:
@@ -69,7 +73,7 @@ def _check(document: bytes, limit: int) -> None:
 async def _run(
     chosen: Settings, language: str, source: str, document: bytes, repeat: int | None
 ) -> tuple[Outcome, list[float]]:
-    """The last call's outcome, and the seconds that each took. A source that does not compile has made no call."""
+    """Return the outcome of the last execution and the duration of each in seconds, none if compilation failed."""
     async with open_local_runtime(chosen) as local:
         compiled = await local.compilers[language].compile(source)
         if isinstance(compiled, Rejected):
@@ -94,7 +98,7 @@ def _summary(seconds: list[float]) -> dict[str, float]:
     return {"median": statistics.median(ordered), "p99": ordered[int(len(ordered) * 0.99)]} if ordered else {}
 
 
-def _described(outcome: Outcome, seconds: list[float]) -> dict[str, object]:
+def _to_json_object(outcome: Outcome, seconds: list[float]) -> dict[str, object]:
     described: dict[str, object] = {
         "status": "FAILED" if outcome.error else "COMPLETED",
         "output": None if outcome.output is None else msgspec.Raw(outcome.output),

@@ -1,4 +1,4 @@
-"""The settings as options of commands."""
+"""Options of commands for the settings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from faas.units import format_duration, format_size
 
 
 def shown_default(field: Field) -> str:
-    """The default as people write it."""
+    """Return the default value in the format in which the option accepts it."""
     if field.default is None:
         return "none"
     if field.form == "duration":
@@ -24,7 +24,7 @@ def shown_default(field: Field) -> str:
 
 
 def _option(field: Field) -> Callable[[Any], Any]:
-    """The option of one setting. It stays text: settings.load reads it, and says what is wrong with it."""
+    """Return the option of one setting. Its value stays text, which `settings.load` parses and validates."""
     noun = "|".join(field.choices) or field.name.rsplit("_", maxsplit=1)[-1].upper()
     metavar = {"duration": "DURATION", "size": "SIZE"}.get(field.form or "", {int: "N"}.get(field.type, noun))
     text = f"{field.description[0].upper()}{field.description[1:]}."
@@ -38,7 +38,7 @@ def _option(field: Field) -> Callable[[Any], Any]:
 
 
 def with_settings(*names: str) -> Callable[[Any], Any]:
-    """Options for these settings, or for all of them."""
+    """Return a decorator that adds options for the settings `names`, or for all settings."""
     chosen = [field for field in settings.fields() if not names or field.name in names]
 
     def decorate(function: Any) -> Any:

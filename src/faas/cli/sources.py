@@ -1,4 +1,4 @@
-"""What commands read: a function's source, and an input document."""
+"""Input files of the commands: sources of functions and inputs of executions."""
 
 import base64
 import os
@@ -7,19 +7,22 @@ from pathlib import Path
 
 from faas.errors import ConfigurationError
 
-LANGUAGES = {".ts": "assemblyscript", ".wat": "wat", ".wasm": "wasm"}
+LANGUAGE_OF_EXTENSION = {".ts": "assemblyscript", ".wat": "wat", ".wasm": "wasm"}
 
 
 def language_of(file: Path) -> str:
-    """By the file's ending. Raises ConfigurationError when it has none that we know."""
-    language = LANGUAGES.get(file.suffix)
+    """Return the language of `file` by its extension. Raises ConfigurationError for an unknown extension."""
+    language = LANGUAGE_OF_EXTENSION.get(file.suffix)
     if language is None:
-        raise ConfigurationError(f"{file}: no language goes by {file.suffix!r}; say --language")
+        raise ConfigurationError(f"{file}: cannot infer the language from {file.suffix!r}; pass --language")
     return language
 
 
 def read_source(file: Path, language: str) -> str:
-    """The source as the API takes it: text, or a module in base64. Raises ConfigurationError."""
+    """Return the source as the API accepts it: text, or a module in base64.
+
+    Raises ConfigurationError when the file cannot be read or is not UTF-8.
+    """
     try:
         if language == "wasm":
             return base64.b64encode(file.read_bytes()).decode()
@@ -30,8 +33,11 @@ def read_source(file: Path, language: str) -> str:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
 
 
-def input_document(source: str) -> bytes:
-    """The bytes as given in `source`: JSON, `@file`, or `-` for stdin. Nothing at all means `{}`."""
+def read_input(source: str) -> bytes:
+    """Return the input that `source` names: JSON, `@file`, or `-` for stdin. Empty input means `{}`.
+
+    Raises ConfigurationError when the file cannot be read.
+    """
     if source == "-":
         content = sys.stdin.buffer.read()
     elif source.startswith("@"):
@@ -40,5 +46,5 @@ def input_document(source: str) -> bytes:
         except OSError as error:
             raise ConfigurationError(f"--input {source}: {error.strerror}") from None
     else:
-        content = os.fsencode(source)  # as the shell gave it
+        content = os.fsencode(source)  # the bytes of the argument, also if they are not UTF-8
     return content.strip() or b"{}"

@@ -1,4 +1,4 @@
-"""`faas --version`: which faas this is, and what it is made of."""
+"""The output of `faas --version`: the version, the commit and the versions of the components."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -9,13 +9,13 @@ from faas.doctor.parts import BROKEN, PARTS, why
 
 
 def describe() -> str:
-    """The version and the commit, then each part in a line. A part that is missing says so."""
+    """Return the version and the commit, then one line for each component, also if it is missing or broken."""
     width = max(len(name) for name in PARTS)
     lines = [f"faas {__version__} (commit {_commit()})"]
-    return "\n".join([*lines, *(f"  {name:<{width}}  {_tell(name)}" for name in PARTS)])
+    return "\n".join([*lines, *(f"  {name:<{width}}  {_component_version(name)}" for name in PARTS)])
 
 
-def _tell(name: str) -> str:
+def _component_version(name: str) -> str:
     try:
         return PARTS[name]()
     except BROKEN as error:
@@ -23,7 +23,7 @@ def _tell(name: str) -> str:
 
 
 def _commit() -> str:
-    """Return the commit that the wheel was built from, or the one that this checkout is at."""
+    """Return the commit that the wheel was built from, or the commit of this checkout."""
     file = files("faas") / "commit.txt"
     if file.is_file():
         return file.read_text().strip()
