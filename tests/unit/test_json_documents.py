@@ -1,4 +1,4 @@
-"""JSON documents as bytes: what passes, what does not, and why it is said."""
+"""Tests of the validation of JSON texts: what is accepted, what is rejected, and the reasons."""
 
 import json
 
@@ -15,7 +15,7 @@ values = st.recursive(
 
 
 @given(values, st.booleans())
-def test_every_json_document_passes(value: object, ascii_only: bool) -> None:
+def test_check_accepts_every_json_document(value: object, ascii_only: bool) -> None:
     try:
         document = json.dumps(value, ensure_ascii=ascii_only).encode()
     except UnicodeEncodeError:
@@ -24,7 +24,7 @@ def test_every_json_document_passes(value: object, ascii_only: bool) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_raise_anything_but_not_json(data: bytes) -> None:
+def test_check_raises_only_not_json(data: bytes) -> None:
     try:
         json_documents.check(data)
     except json_documents.NotJSON:
@@ -42,7 +42,7 @@ def test_no_bytes_raise_anything_but_not_json(data: bytes) -> None:
         b' {"a":1,"a":2} ',
     ],
 )
-def test_what_decoding_would_change_passes(document: bytes) -> None:
+def test_check_accepts_what_decoding_would_change(document: bytes) -> None:
     json_documents.check(document)
 
 
@@ -58,13 +58,13 @@ def test_what_decoding_would_change_passes(document: bytes) -> None:
         (b"NaN", "malformed"),
     ],
 )
-def test_what_is_wrong_is_said(document: bytes, reason: str) -> None:
+def test_check_names_the_reason(document: bytes, reason: str) -> None:
     with pytest.raises(json_documents.NotJSON) as caught:
         json_documents.check(document)
     assert reason in str(caught.value)
 
 
-def test_depth_is_counted_outside_strings_only() -> None:
+def test_check_depth_ignores_brackets_in_strings() -> None:
     limit = json_documents.DEPTH_LIMIT
     json_documents.check(b"[" * limit + b"]" * limit)
     json_documents.check(json.dumps("[" * 5000 + '\\" {').encode())

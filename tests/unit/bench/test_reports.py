@@ -1,4 +1,4 @@
-"""What wrk, pgbench and HTTP servers say, read; and the figures, written."""
+"""Tests that parse reports of wrk and pgbench and HTTP responses, and that format figures."""
 
 import json
 
@@ -27,7 +27,7 @@ tps = 2749.010987 (without initial connection time)
 """
 
 
-def test_a_report_of_wrk() -> None:
+def test_parse_report_of_wrk() -> None:
     load = parse_report(WRK % (4001, 0))
     assert (load.requests, load.per_second) == (4001, 2000.5)
     assert (load.mean, load.median, load.p99) == (30.5005, 30.0, 61.0)
@@ -42,28 +42,28 @@ def test_a_report_of_wrk() -> None:
         ("", "no report"),
     ],
 )
-def test_failed_requests_are_no_figure(output: str, reason: str) -> None:
+def test_parse_report_rejects_failed_requests(output: str, reason: str) -> None:
     with pytest.raises(BenchmarkFailed, match=reason):
         parse_report(output)
 
 
-def test_a_report_of_pgbench() -> None:
+def test_parse_pgbench() -> None:
     assert parse_pgbench(PGBENCH % 0) == (2749.010987, 23.281)
 
 
 @pytest.mark.parametrize("output", [PGBENCH % 2, "", "pgbench: error: connection failed"])
-def test_failed_transactions_are_no_figure(output: str) -> None:
+def test_parse_pgbench_rejects_failed_transactions(output: str) -> None:
     with pytest.raises(BenchmarkFailed, match="pgbench"):
         parse_pgbench(output)
 
 
-def test_a_response_is_complete_with_its_last_byte() -> None:
+def test_is_complete_with_the_last_byte_of_a_response() -> None:
     response = b"HTTP/1.1 200 OK\r\nContent-Type: x\r\ncontent-length: 5\r\n\r\nhello"
     assert [size for size in range(1, len(response) + 1) if is_complete(response[:size])] == [len(response)]
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
-def test_a_response_that_cannot_be_read_is_said(data: bytes) -> None:
+def test_is_complete_rejects_responses_without_content_length(data: bytes) -> None:
     with pytest.raises(BenchmarkFailed):
         is_complete(data)
 
@@ -76,7 +76,7 @@ FIGURES = [
 ]
 
 
-def test_the_lines_of_the_table() -> None:
+def test_cells_of_the_table() -> None:
     assert [table.cells(one) for one in FIGURES] == [
         ("rate", "2,100/s", "4,000/s", "echo", "0.53 (0.50 … 0.55)", "≥ 0.6", "NO"),
         ("wait", "3 ms", "2.5 ms", "alone", "+0.50 ms", "≤ +1 ms", "yes"),
@@ -85,13 +85,13 @@ def test_the_lines_of_the_table() -> None:
     ]
 
 
-def test_markdown_has_a_line_for_each_figure() -> None:
+def test_markdown_has_a_row_for_each_figure() -> None:
     lines = table.markdown(FIGURES).splitlines()
     assert len(lines) == 2 + len(FIGURES)
     assert {line.count("|") for line in lines} == {len(table.HEADINGS) + 1}
 
 
-def test_json_has_every_round() -> None:
+def test_document_contains_every_round() -> None:
     found = json.loads(table.document({"executions": FIGURES}, {"executions": 12.5}, {"call": "no faas run"}))
     rate = found["figures"]["executions"][0]
     assert rate["roundsOfOurs"] == [2000.0, 2200.0]

@@ -1,18 +1,18 @@
-"""How rounds become figures."""
+"""Tests of the statistics: how rounds become figures."""
 
 import pytest
 
 from bench.stats import at_least, at_most, below, figure, in_turns, percentile, within
 
 
-def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
+def test_figure_ratio_is_the_median_of_the_ratios_of_rounds() -> None:
     found = figure("x", "/s", at_least(0.6), [10, 60, 30], ("them", [20, 40, 100]))
     assert (found.ours, found.reference, found.against) == (30, 40, "them")
     assert (found.least, found.compared, found.most) == (0.3, 0.5, 1.5)
     assert not found.met
 
 
-def test_a_difference_and_a_plain_value_have_targets_too() -> None:
+def test_figure_targets_on_differences_and_values() -> None:
     assert figure("x", "ms", within(1.0), [3, 4], ("them", [2, 3])).met
     assert not figure("x", "ms", within(1.0), [3, 5], ("them", [2, 3])).met
     assert figure("x", "MiB", below(150), [149.0]).met
@@ -20,19 +20,19 @@ def test_a_difference_and_a_plain_value_have_targets_too() -> None:
     assert not figure("x", "MiB", below(150), [151.0]).met
 
 
-def test_a_bound_itself_is_met() -> None:
+def test_target_is_met_by_its_bound() -> None:
     assert at_least(0.6).met_by(0.6)
     assert at_most(3).met_by(3)
     assert not at_least(0.6).met_by(0.59)
     assert not at_most(3).met_by(3.01)
 
 
-def test_a_ratio_needs_a_reference_for_every_round() -> None:
+def test_figure_ratio_needs_a_reference_for_every_round() -> None:
     with pytest.raises(ValueError, match="shorter"):
         figure("x", "ms", at_most(2), [1, 2], ("them", [1]))
 
 
-def test_measures_take_turns_and_every_other_round_goes_backwards() -> None:
+def test_in_turns_reverses_every_other_round() -> None:
     order: list[str] = []
 
     def measure(name: str) -> int:
@@ -45,9 +45,9 @@ def test_measures_take_turns_and_every_other_round_goes_backwards() -> None:
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.991, 100), (1, 100), (0, 1)])
-def test_a_percentile_is_one_of_the_values(share: float, expected: int) -> None:
+def test_percentile_is_one_of_the_values(share: float, expected: int) -> None:
     assert percentile(list(range(100, 0, -1)), share) == expected
 
 
-def test_the_percentile_of_one_value_is_that_value() -> None:
+def test_percentile_of_one_value_is_that_value() -> None:
     assert percentile([7.0], 0.99) == 7.0

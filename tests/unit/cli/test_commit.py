@@ -1,4 +1,4 @@
-"""Which commit a checkout is at, as `faas --version` and the wheel say it."""
+"""Tests of the commit that `faas --version` and the wheel show."""
 
 import subprocess
 from pathlib import Path
