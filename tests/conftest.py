@@ -1,4 +1,4 @@
-"""What tests of all kinds stand on: a real Postgres, a database per test made from a migrated template, services."""
+"""Fixtures of all tiers: a real Postgres, one database for each test from a migrated template, and services."""
 
 import asyncio
 import os
@@ -37,17 +37,17 @@ CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Which Postgres the tests stand on."""
+    """Add the options that choose the Postgres of the tests."""
     group = parser.getgroup("faas")
     group.addoption(
         "--database",
         choices=["embedded", "url", "testcontainers"],
         default="embedded",
-        help="the Postgres of the tests: our own (default), one that runs already, or a container",
+        help="the Postgres of the tests: the embedded one (default), a running one, or a container",
     )
     group.addoption("--database-url", help="with --database=url: a Postgres whose role may create databases")
-    group.addoption("--torture-seconds", default="12", help="how long servers are killed at random")
-    group.addoption("--torture-seed", help="the seed that an earlier run printed")
+    group.addoption("--torture-seconds", default="12", help="duration of the torture test")
+    group.addoption("--torture-seed", help="seed of the torture test, as an earlier run printed it")
     group.addoption("--database-image", default=CONTAINER_IMAGE, help="with --database=testcontainers: its image")
     group.addoption(
         "--database-network",
@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A Postgres for this test process, as --database says."""
+    """The Postgres of this test process, chosen by --database."""
     start = {"embedded": _embedded, "url": _given, "testcontainers": _contained}[request.config.getoption("database")]
     with start(request.config) as url:
         _run(_make_template(url))
@@ -94,7 +94,7 @@ def _embedded(_: pytest.Config) -> Iterator[str]:
 def _given(config: pytest.Config) -> Iterator[str]:
     url = config.getoption("database_url")
     if not url:
-        pytest.exit("--database=url needs --database-url=postgresql://…, of a role that may create databases", 4)
+        pytest.exit("--database=url needs --database-url=postgresql://… with a role that may create databases", 4)
     yield url
 
 
@@ -106,12 +106,12 @@ def _contained(config: pytest.Config) -> Iterator[str]:
     password = uuid4().hex
     try:
         container = PostgresContainer(image, username="postgres", password=password, dbname="postgres")
-        if shares_network:  # then its port is one of ours, and parallel test processes need one each
+        if shares_network:  # the port is a port of the host, and parallel test processes need different ones
             port = free_port()
             container = container.with_kwargs(network_mode="host").with_env("PGPORT", str(port))
             container.ports.clear()
         container.start()
-    except Exception as error:  # noqa: BLE001 - whatever Docker's absence looks like, one line says so
+    except Exception as error:  # noqa: BLE001 - without Docker any exception may occur; one line reports it
         reason = " ".join(str(error).split())[:200]
         pytest.exit(f"--database=testcontainers needs a Docker engine that has or can pull {image}: {reason}", 4)
     try:
@@ -145,14 +145,14 @@ async def _make_template(url: str) -> None:
 
 @pytest.fixture
 async def database_url(server_url: str) -> AsyncIterator[str]:
-    """A migrated database of this test's own."""
+    """A migrated database for one test."""
     async with _own_database(server_url, TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture
 async def empty_database(server_url: str) -> AsyncIterator[str]:
-    """A database of this test's own in which there is nothing yet."""
+    """An empty database for one test."""
     async with _own_database(server_url, "template1") as url:
         yield url
 
@@ -169,21 +169,21 @@ async def _own_database(server_url: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    """Connections to this test's database."""
+    """A connection pool on the database of the test."""
     async with open_pool(database_url, 8) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 async def runtime() -> AsyncIterator[Runtime]:
-    """A runtime whose limits a test reaches quickly."""
+    """A runtime with a short time limit."""
     async with _runtime(time=0.3) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 async def patient_runtime() -> AsyncIterator[Runtime]:
-    """One whose time limit is not reached, by many calls at once on a busy machine either."""
+    """A runtime whose time limit is not reached, even by many concurrent calls on a busy machine."""
     async with _runtime(time=60) as opened:
         yield opened
 
@@ -196,7 +196,7 @@ def _runtime(*, time: float) -> Runtime:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings over this test's database, in a process that compiles nothing."""
+    """Settings of the role api on the database of the test."""
     return Settings(
         database_url=database_url, data_dir=tmp_path, role="api", time_limit=1.0, poll_interval=60, database_pool=8
     )
@@ -204,7 +204,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def bare_platform(settings: Settings) -> AsyncIterator[Platform]:
-    """The whole service in this process, its API driven without a port; nobody compiles."""
+    """A service of the role api in this process, called through ASGI. There is no compiler."""
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(open_service(settings))
         pool = await stack.enter_async_context(open_pool(service.database_url, 4))
@@ -215,7 +215,7 @@ async def bare_platform(settings: Settings) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator[Platform]:
-    """The same with a compiler for wat and wasm attached by the queues, as one elsewhere would be."""
+    """The same with a consumer of compilation jobs for wat and wasm, as another process would be."""
     assert settings.database_url
     listener = Listener(settings.database_url, [messages.COMPILATION_JOBS])
     compilers: dict[str, Compiler] = {
@@ -240,7 +240,7 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Say once, in one line, that there is no Docker: the test processes of pytest-xdist cannot."""
+    """Report a missing Docker once, in one line. The worker processes of pytest-xdist cannot exit with a message."""
     if session.config.getoption("database") == "testcontainers" and not hasattr(session.config, "workerinput"):
         import docker  # type: ignore[import-untyped]
 
@@ -252,7 +252,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_configure() -> None:
-    """A test must not meet the settings of whoever runs it, and no property test be judged by how busy the machine is."""
+    """Remove the developer's FAAS_… variables, and the deadlines of property tests, which a busy machine exceeds."""
     for name in [name for name in os.environ if name.startswith("FAAS_")]:
         del os.environ[name]
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

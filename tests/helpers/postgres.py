@@ -1,4 +1,4 @@
-"""A Postgres that the service does not own: somebody else's, on a TCP port, stopped and started with pg_ctl."""
+"""An external Postgres on a TCP port, which tests stop and start with pg_ctl."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.helpers.support import free_port
 
 
 class OrdinaryPostgres:
-    """One cluster. `stop` and `start` are what its operator does; its clients are not asked."""
+    """One cluster, which `stop` and `start` control as an operator does, regardless of its clients."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,7 +25,7 @@ class OrdinaryPostgres:
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/faas"
 
     async def create(self) -> None:
-        """initdb, the first start, and a database."""
+        """Run initdb, start the cluster and create a database."""
         if os.geteuid() == 0:  # Postgres refuses root
             shutil.chown(self._folder, "nobody")
         await self._run("initdb", "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8", "--no-sync")
@@ -35,12 +35,12 @@ class OrdinaryPostgres:
         await admin.close()
 
     async def start(self) -> None:
-        """Returns when it accepts connections."""
+        """Start the cluster. Returns when it accepts connections."""
         options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
         await self._run("pg_ctl", "start", "--wait", "--log", str(self._folder / "log"), "--options", options)
 
     async def stop(self, mode: str = "fast") -> None:
-        """`fast` cuts every connection; `immediate` is a crash."""
+        """Stop the cluster. `fast` closes all connections; `immediate` is a crash."""
         await self._run("pg_ctl", "stop", "--wait", "--mode", mode)
 
     async def _run(self, program: str, *arguments: str) -> None:
@@ -62,7 +62,7 @@ class OrdinaryPostgres:
 
 @asynccontextmanager
 async def ordinary_postgres() -> AsyncIterator[OrdinaryPostgres]:
-    """A cluster of this test's own."""
+    """Run a cluster for one test."""
     folder = Path(tempfile.mkdtemp(prefix="faas-postgres-", dir="/tmp"))
     postgres = OrdinaryPostgres(folder)
     try:

@@ -1,11 +1,11 @@
-"""What must hold once everything has settled, whatever was killed: one place says it, every test of faults asks it."""
+"""The invariants that hold after any failure, once all work has completed: acknowledged work exists, and exactly once."""
 
 from collections.abc import Iterable
 
 from faas.database.pool import Pool
 from tests.helpers.support import eventually
 
-# Every end that a row came to, in the transaction that brought it there: what is applied twice stands here twice.
+# Records each transition to a final status in the transaction that makes it: a second one adds a second row.
 _RECORD_ENDS = """
 CREATE TABLE ends (what text, id uuid, revision int, status text);
 CREATE FUNCTION record_end() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -34,16 +34,16 @@ HAVING count(*) > 1
 
 
 async def record_ends(pool: Pool) -> None:
-    """Have the database write down from now on how often a function or an execution came to its end."""
+    """Install triggers that record how often each function and execution reaches a final status."""
     await pool.execute(_RECORD_ENDS)
 
 
 async def assert_promises_are_kept(
     pool: Pool, *, functions: Iterable[str], executions: Iterable[str] = (), timeout: float = 40
 ) -> None:
-    """Everything settles within `timeout` seconds; what was acknowledged (ids) is there; nothing was applied twice.
+    """Assert that all work completes within `timeout` seconds, and that nothing is lost or applied twice.
 
-    `executions` are those whose outcome a client was told: they are at an end, and stay so.
+    `functions` and `executions` are the ids that were acknowledged; the executions have a final status.
     """
 
     async def unsettled() -> list[tuple[str, int]]:

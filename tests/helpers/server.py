@@ -23,13 +23,13 @@ COMMAND = str(Path(sys.executable).parent / "faas")
 # The variables by which `make coverage` has child processes measured; none otherwise.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
-# For `faas serve`. Getting the AssemblyScript compiler ready takes seconds of a processor, so that a test says when it
-# wants one; the others' servers take wat and wasm.
+# Options of `faas serve`. The warm-up of the AssemblyScript compiler takes seconds of processor time, so that servers
+# start without it unless a test passes these.
 EVERY_LANGUAGE = ("--languages", "assemblyscript,wat,wasm")
 
 
 class Server:
-    """A server's process, the address that it printed, and all that it wrote."""
+    """The process of a server, the address that it printed, and the lines that it wrote to stderr."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -38,7 +38,7 @@ class Server:
         self._reading: asyncio.Task[None] | None = None
 
     async def await_address(self) -> None:
-        """Read until the server says where it serves."""
+        """Read stderr until the server prints its address."""
         assert self.process.stderr
         while line := (await self.process.stderr.readline()).decode():
             self.lines.append(line.rstrip())
@@ -54,7 +54,7 @@ class Server:
             self.lines.append(line.rstrip())
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send the signal and wait for the end; the exit code."""
+        """Send the signal, wait for the process and return its exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
         code = await asyncio.wait_for(self.process.wait(), 40)
@@ -64,14 +64,14 @@ class Server:
 
 
 def _own_folder() -> str:
-    """A data directory for one server: native code that another has kept would be an answer too soon."""
+    """Create a data directory for one server. A shared one would have native code of other tests."""
     folder = tempfile.mkdtemp(prefix="faas-server-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _kill(pid: int) -> None:
-    """End a server that a test left behind when it failed. Nothing is done to who is no child of ours any more."""
+    """Kill a server that a failed test left behind, if `pid` is still a child process."""
     with suppress(ChildProcessError):
         if os.waitpid(pid, os.WNOHANG) == (0, 0):
             os.kill(pid, signal.SIGKILL)
@@ -80,9 +80,9 @@ def _kill(pid: int) -> None:
 async def start_server(
     *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
 ) -> Server:
-    """Start `faas serve` on a free port with an empty PATH: nothing of the system's is needed.
+    """Start `faas serve` on a free port, with an empty PATH: it needs no program of the system.
 
-    It takes wat and wasm, unless `arguments` say EVERY_LANGUAGE.
+    It accepts wat and wasm, unless `arguments` contain EVERY_LANGUAGE. `prefix` is a command that runs it.
     """
     process = await asyncio.create_subprocess_exec(
         *prefix,
@@ -117,7 +117,7 @@ async def start_server(
 
 @asynccontextmanager
 async def serving(*arguments: str, environment: dict[str, str] | None = None) -> AsyncIterator[Server]:
-    """A server that is stopped in the end, as an operator stops it."""
+    """Run a server, and stop it at the end with SIGTERM."""
     server = await start_server(*arguments, environment=environment)
     try:
         yield server
@@ -127,7 +127,7 @@ async def serving(*arguments: str, environment: dict[str, str] | None = None) ->
 
 
 async def failing(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run `faas …` to its end: the exit code and what it wrote to stderr."""
+    """Run `faas …`, and return its exit code and stderr."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
@@ -141,7 +141,7 @@ async def failing(*arguments: str, environment: dict[str, str] | None = None) ->
 
 @asynccontextmanager
 async def client_of(server: Server, database_url: str) -> AsyncIterator[Platform]:
-    """HTTP to the server, and a look into its database."""
+    """Connect to the API of the server and to its database."""
     async with (
         httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http,
         asyncpg.create_pool(database_url, min_size=1, max_size=3) as pool,
@@ -150,7 +150,7 @@ async def client_of(server: Server, database_url: str) -> AsyncIterator[Platform
 
 
 def processes_of(pid: int) -> list[int]:
-    """The children of a process, and theirs."""
+    """Return the pids of all descendants of a process."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -165,7 +165,7 @@ def processes_of(pid: int) -> list[int]:
 
 
 def compilers_of(server: Server, program: str) -> list[int]:
-    """The server's confined processes that run `program`, such as worker.mjs."""
+    """Return the pids of the server's worker processes that run `program`, such as worker.mjs."""
     found = []
     for pid in processes_of(server.process.pid):
         with suppress(OSError):
@@ -175,7 +175,7 @@ def compilers_of(server: Server, program: str) -> list[int]:
 
 
 async def freeze_compilers(server: Server, program: str) -> list[int]:
-    """Stop those, once there are some that can work: what they get then takes for ever."""
+    """SIGSTOP the worker processes that run `program` once they are ready: their next request never ends."""
 
     async def ready() -> list[int]:
         events = [json.loads(line) for line in server.lines if line.startswith("{")]
@@ -189,7 +189,7 @@ async def freeze_compilers(server: Server, program: str) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process is there and no zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"

@@ -1,7 +1,7 @@
-"""Holding a server between two of its steps, from the database, and killing it there.
+"""Blocks a server between two of its steps, by a trigger in the database, and kills it there.
 
-A trigger waits for an advisory lock that the test holds; `src` knows nothing of it. `BEFORE` a row changes, the server
-waits in the middle of its transaction; at `COMMIT` (a deferred trigger) all of it is done and nothing is there yet.
+The trigger waits for an advisory lock that the test holds. A BEFORE trigger blocks the server in the middle of its
+transaction, a deferred one at its COMMIT, when all statements are done and none is visible.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ _HELD = _WAITING + " AND wait_event = 'advisory'"
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """Where the server is held: at `event` (INSERT, UPDATE, DELETE) on `table`, of rows for which `when` holds.
+    """A place where the server is blocked: `event` (INSERT, UPDATE, DELETE) on `table`, for rows that match `when`.
 
-    `committed`: the held transaction is let go and committed, and the server killed before it learns of that. Otherwise
-    nothing of the transaction remains.
+    With `committed`, the blocked transaction commits, and the server is killed before it receives the result.
+    Otherwise the transaction is rolled back.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Hold:
-    """The test's end of a stop. `set`, then `reached`, then `kill`."""
+    """Controls one stop: call `set`, then `reached`, then `kill`."""
 
     def __init__(self, connection: Connection, stop: Stop) -> None:
         self._connection = connection
         self._stop = stop
 
     async def set(self) -> None:
-        """From now on nobody gets past the stop."""
+        """Install the trigger and take the lock: from now on the server blocks there."""
         stop, at_commit = self._stop, self._stop.at_commit or self._stop.committed
         await self._connection.execute(
             "CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS "
@@ -59,27 +59,27 @@ class Hold:
         await self._connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
 
     async def reached(self) -> None:
-        """Until the server waits there, and will not give up: a statement with a lock timeout is tried another way."""
+        """Wait until the server blocks there for 0.3 s. Statements with a shorter lock timeout are retried differently."""
         await eventually(lambda: self._count(_HELD + " AND clock_timestamp() - query_start > interval '0.3 s'"))
 
     async def kill(self, server: Server) -> None:
-        """SIGKILL between this step and the next; afterwards nobody is held any more."""
+        """SIGKILL the server between this step and the next, and remove the trigger."""
         if self._stop.committed:
-            # Frozen, it does not see the end of the transaction that is now let go; thawed it never is.
+            # A stopped process does not receive the result of the transaction, which is now released.
             server.process.send_signal(signal.SIGSTOP)
             await eventually(lambda: asyncio.sleep(0, _state(server.process.pid)), lambda state: state == "T")
-            await self._let_go()
+            await self._release()
             await eventually(self._held, lambda held: not held)
         server.process.send_signal(signal.SIGKILL)
         await server.process.wait()
-        # What waits still would be carried out as soon as it may; it is to have died with the server.
+        # A backend that still waits would execute its statement after the release: end it, as the server's death does.
         await self._connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_WAITING}")
         await eventually(self._connected, lambda count: count == 0)
         if not self._stop.committed:
-            await self._let_go()
+            await self._release()
         await self._connection.execute(f"DROP TRIGGER hold ON {self._stop.table}")
 
-    async def _let_go(self) -> None:
+    async def _release(self) -> None:
         await self._connection.execute(f"SELECT pg_advisory_unlock({_LOCK})")
 
     async def _held(self) -> int:

@@ -1,4 +1,4 @@
-"""What several tests say with one word."""
+"""WebAssembly modules, polling, and the API client that tests of all tiers share."""
 
 import asyncio
 import socket
@@ -45,20 +45,20 @@ LOOP_WAT = core_wat("(loop (br 0)) unreachable")
 
 
 def replaced_database(url: str, name: str) -> str:
-    """`url` with another database."""
+    """Return `url` with the database `name`."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{name}"))
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool] = bool, *, timeout: float = 30) -> T:
-    """Ask until the answer is accepted; the last answer is in the failure's message."""
+    """Poll `ask` until `accept` returns true for its result, and return that result. Fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         answer = await ask()
@@ -69,7 +69,7 @@ async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool
 
 
 class Platform:
-    """A service under test: its HTTP API and its database."""
+    """Client of a service under test: its HTTP API and its database."""
 
     def __init__(self, http: httpx.AsyncClient, pool: Pool, runtime: Runtime | None = None) -> None:
         self.http = http
@@ -78,12 +78,12 @@ class Platform:
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime of a service in this process."""
+        """The runtime, if the service is in this process."""
         assert self._runtime
         return self._runtime
 
     async def register(self, name: str, source: str, language: str = "wat", **fields: Any) -> dict[str, Any]:
-        """Register a function; its answer."""
+        """Create a function and return the response."""
         body = {"name": name, "language": language, "source": source, **fields}
         response = await self.http.post("/functions", json=body)
         assert response.status_code == 201, response.text
@@ -91,7 +91,7 @@ class Platform:
         return answer
 
     async def settled(self, reference: str, timeout: float = 30) -> dict[str, Any]:
-        """The function, once it is READY or FAILED."""
+        """Wait until the function is READY or FAILED and return it."""
 
         async def ask() -> dict[str, Any]:
             answer: dict[str, Any] = (await self.http.get(f"/functions/{reference}")).json()
@@ -100,14 +100,14 @@ class Platform:
         return await eventually(ask, lambda f: f["status"] in {"READY", "FAILED"}, timeout=timeout)
 
     async def deploy(self, name: str, source: str, language: str = "wat") -> dict[str, Any]:
-        """Register a function and wait until it is READY."""
+        """Create a function, wait until it is READY and return it."""
         await self.register(name, source, language)
         function = await self.settled(name)
         assert function["status"] == "READY", function["compileError"]
         return function
 
     async def execute(self, reference: str, document: Any = None) -> dict[str, Any]:
-        """Execute a function; its execution."""
+        """Execute a function and return the execution."""
         body = {} if document is None else {"input": document}
         response = await self.http.post(f"/functions/{reference}/execute", json=body)
         assert response.status_code == 200, response.text
