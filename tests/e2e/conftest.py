@@ -1,4 +1,4 @@
-"""A started server on this test's own database."""
+"""Fixtures of e2e tests: servers on the database of the test."""
 
 import shutil
 import tempfile
@@ -13,28 +13,28 @@ from tests.helpers.support import Platform
 
 @pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Server]:
-    """`faas serve` with everything in it, the compiler too."""
+    """A server with all languages."""
     async with serving("--database-url", database_url, *EVERY_LANGUAGE) as started:
         yield started
 
 
 @pytest.fixture
 async def small_server(database_url: str) -> AsyncIterator[Server]:
-    """`faas serve` without the AssemblyScript compiler."""
+    """A server without the AssemblyScript compiler."""
     async with serving("--database-url", database_url) as started:
         yield started
 
 
 @pytest.fixture
 async def served(server: Server, database_url: str) -> AsyncIterator[Platform]:
-    """The server's API and its database."""
+    """The API and the database of `server`."""
     async with client_of(server, database_url) as platform:
         yield platform
 
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder like an operator's."""
+    """A data directory outside the folder of pytest, which other users cannot enter."""
     folder = Path(tempfile.mkdtemp(prefix="faas-data-", dir="/tmp"))
     yield folder / "data"
     shutil.rmtree(folder, ignore_errors=True)

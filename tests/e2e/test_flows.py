@@ -1,4 +1,4 @@
-"""The six flows of the platform, through real HTTP against a started server with the real compiler."""
+"""Tests of the six flows, over HTTP with a server process and the real compiler."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ async def test_flow_1_register_function_compile_succeeds(served: Platform) -> No
         return found
 
     await eventually(status, lambda found: found == "READY")
-    assert "COMPILING" in seen  # when a compiler picked the job up, not when it was published
+    assert "COMPILING" in seen  # set when a compiler has received the job, not when the job is sent
     row = await served.pool.fetchrow("SELECT wasm_binary, compile_error FROM functions")
     assert row
     assert row["wasm_binary"].startswith(b"\0asm")
@@ -96,12 +96,12 @@ async def test_flow_5_execute_runtime_failure(served: Platform) -> None:
 
 
 async def test_flow_6_queue_redelivery(served: Platform) -> None:
-    """The connection breaks in the middle of the update: the message comes back and is applied, once."""
+    """When the connection breaks during the update, the message is redelivered and applied once."""
     async with served.pool.acquire() as connection:
         await served.register("echo", ECHO_TS, "assemblyscript")
         transaction = connection.transaction()
         await transaction.start()
-        # Who only reads passes; the handler's update waits: between Flow 6's read and its update.
+        # The lock lets reads pass and blocks the update of the handler, after its read of the message.
         await connection.execute("LOCK TABLE functions IN SHARE ROW EXCLUSIVE MODE")
 
         async def blocked() -> Any:

