@@ -1,4 +1,4 @@
-"""The documents say what the code does: settings, commands, languages, files of a size that one reads."""
+"""Tests that the documentation agrees with the code: settings, commands, paths, packages and decisions."""
 
 import re
 from pathlib import Path
@@ -30,15 +30,15 @@ def test_command_line_page_names_every_command() -> None:
         assert f"faas {command}" in page, command
 
 
-def test_every_language_has_its_compiler() -> None:
+def test_language_has_a_compiler() -> None:
     files = {file.stem for file in (ROOT / "src" / "faas" / "compile" / "languages").glob("*.py")} - {"__init__"}
     assert files == set(get_args(Language))
 
 
-def test_the_architecture_names_every_room() -> None:
-    rooms = {folder.name for folder in (ROOT / "src" / "faas").iterdir() if (folder / "__init__.py").exists()}
-    for room in rooms:
-        assert f"`{room}`" in ARCHITECTURE or f"{room}/" in ARCHITECTURE, room
+def test_architecture_page_names_every_package() -> None:
+    packages = {folder.name for folder in (ROOT / "src" / "faas").iterdir() if (folder / "__init__.py").exists()}
+    for package in packages:
+        assert f"`{package}`" in ARCHITECTURE or f"{package}/" in ARCHITECTURE, package
 
 
 def test_http_page_names_every_operation_of_the_api() -> None:
@@ -48,12 +48,12 @@ def test_http_page_names_every_operation_of_the_api() -> None:
             assert f"`{method.upper()} {path}`" in page, (method, path)
 
 
-def test_no_file_outgrows_a_sitting() -> None:
+def test_source_files_have_at_most_400_lines() -> None:
     for file in (ROOT / "src").rglob("*.py"):
         assert len(file.read_text().splitlines()) <= 400, file
 
 
-def test_every_decision_is_linked() -> None:
+def test_decision_index_links_every_decision() -> None:
     listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
     for file in (ROOT / "docs" / "decisions").glob("*.md"):
         assert file.name == "README.md" or file.name in listed, file
