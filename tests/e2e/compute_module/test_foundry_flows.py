@@ -1,6 +1,7 @@
 """The flow charts of the compute module, each as the exact sequence of calls that Foundry receives."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -504,3 +505,21 @@ def test_cache_dataset_other_errors_fail_the_run(dataset: World, path_end: str) 
     with pytest.raises(FoundryRequestFailed, match="401"):
         virtual_time.run(dataset.run("dataset", answering("GET", path_end, httpx.Response(401))))
     assert CREATE not in dataset.calls
+
+
+# --- docs/compute-module/reference.md ---------------------------------------------------------------------------------
+
+
+def test_reference_names_exactly_the_calls_of_the_flows(tmp_path: Path) -> None:
+    worlds = {name: World(tmp_path / name, stream=name == "stream") for name in ("dataset", "conflict", "stream")}
+    worlds["conflict"].mock.datasets.create(OUT, "master", "SNAPSHOT")
+    calls: set[str] = set()
+    for world in worlds.values():
+        world.emails("a@x.io")
+        calls.update(virtual_time.run(world.run()))
+    page = (Path(__file__).parents[3] / "docs" / "compute-module" / "reference.md").read_text()
+    section = page.partition("\n## Calls to Foundry\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([A-Z]+) \| `(/\S+)` \|", section, flags=re.MULTILINE)
+    patterns = [re.compile(f"{method} {re.sub('{[a-z]+}', '[^/]+', path)}") for method, path in rows]
+    assert all(sum(bool(pattern.fullmatch(call)) for pattern in patterns) == 1 for call in calls), calls
+    assert all(any(pattern.fullmatch(call) for call in calls) for pattern in patterns), patterns

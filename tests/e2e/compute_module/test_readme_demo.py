@@ -1,4 +1,4 @@
-"""The compute module's demo, run as the README prints it, on ports and in folders of the test's own."""
+"""The demo of docs/compute-module/README.md, run as it is printed, with ports and folders of the test."""
 
 import asyncio
 import re
@@ -12,20 +12,20 @@ import pytest
 from tests.helpers.server import Server
 
 ROOT = Path(__file__).parents[3]
-SECTION = (ROOT / "docs" / "readme-compute.md").read_text()
-STAND_IN, RUNS, FUNCTION = re.findall(r"^```sh\n(.*?)^```", SECTION, flags=re.DOTALL | re.MULTILINE)
+PAGE = (ROOT / "docs" / "compute-module" / "README.md").read_text()
+MOCK_FOUNDRY, RUNS, FUNCTION = re.findall(r"^```sh\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
 FAAS = str(Path(sys.executable).parent / "faas")
 
 
 def here(script: str, folder: Path, port: str) -> str:
-    """`script` with this test's folder, port and command."""
+    """Return `script` with the folder, the port and the command of this test."""
     return script.replace("/tmp/", f"{folder}/").replace(":8081", f":{port}").replace(".venv/bin/faas", FAAS)
 
 
 @pytest.fixture
 async def port(tmp_path: Path) -> AsyncIterator[str]:
-    """The stand-in as the demo starts it, on a free port."""
-    command = here(STAND_IN, tmp_path, "").strip() + " --addr 127.0.0.1:0"
+    """Start the mock Foundry as the demo does, on a free port; yields the port."""
+    command = here(MOCK_FOUNDRY, tmp_path, "").replace("\\\n", " ") + " --addr 127.0.0.1:0"
     process = await asyncio.create_subprocess_exec(*command.split(), cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     assert process.stdout
     yield (await process.stdout.readline()).decode().strip().rpartition(":")[2]
@@ -48,7 +48,7 @@ async def sh(script: str, **environment: str) -> str:
     return output.decode()
 
 
-async def test_the_demo_works_as_printed(port: str, server: Server, tmp_path: Path) -> None:
+async def test_demo_works_as_printed(port: str, server: Server, tmp_path: Path) -> None:
     runs = here(RUNS, tmp_path, port)
     if not shutil.which("curl"):
         runs = re.sub(r"^curl.*\n", "", runs, flags=re.MULTILINE)
@@ -65,5 +65,5 @@ async def test_the_demo_works_as_printed(port: str, server: Server, tmp_path: Pa
     assert "Ada of Analytical" in (tmp_path / "enriched.csv").read_text()
 
 
-def test_the_readme_has_the_demo() -> None:
-    assert SECTION in (ROOT / "README.md").read_text()
+def test_readme_links_to_the_demo() -> None:
+    assert "](docs/compute-module/README.md)" in (ROOT / "README.md").read_text()

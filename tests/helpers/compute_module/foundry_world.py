@@ -61,7 +61,7 @@ class World:
     def __init__(self, folder: Path, *, stream: bool = False, branch: str = "master") -> None:
         self.folder = folder
         self.branch = branch
-        (folder / "inputs").mkdir()
+        (folder / "inputs").mkdir(parents=True)
         self.mock = MockFoundry(
             inputs=folder / "inputs", uploads=folder / "uploads", stream_rids=[OUT] if stream else [], token=TOKEN
         )
