@@ -1,4 +1,4 @@
-"""Check the project's text for words that hide who does what to what (CONTRIBUTING.md, "Language").
+"""Check the project's text for words that hide who does what to what (CONTRIBUTING.md, "Code and words").
 
     python -m tools.word_list            every checked file of the project
     python -m tools.word_list PATH…      these files and folders
