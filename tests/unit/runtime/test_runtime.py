@@ -14,14 +14,14 @@ async def test_runtime_endless_loops_block_neither_the_event_loop_nor_other_exec
         assert await runtime.check(wat(module)) is None
     loops = [asyncio.create_task(run_module(runtime, LOOP_WAT)) for _ in range(4)]
     await asyncio.sleep(0.05)
-    finished_meanwhile = 0
+    finished_beside_the_loops = 0
     while not any(loop.done() for loop in loops):
         await asyncio.sleep(0)  # an inline execution does not yield to the event loop
         assert (await run_module(runtime, core_wat(), b'{"n":1}')).output == b'{"n":1}'
-        finished_meanwhile += 1
+        finished_beside_the_loops += 1
     for outcome in await asyncio.gather(*loops):
         assert outcome.error == "time limit of 300ms exceeded"
-    assert finished_meanwhile >= 3
+    assert finished_beside_the_loops >= 3
 
 
 async def test_runtime_output_never_reaches_another_execution(patient_runtime: Runtime) -> None:
