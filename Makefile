@@ -95,6 +95,7 @@ check: dev ## format, lint, types, import contracts, words and commit messages
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/codespell
+	@$(BIN)/python -m tools.word_list
 	@$(BIN)/mdformat --check $(MARKDOWN)
 	@$(BIN)/python -m tools.commit_message
 
