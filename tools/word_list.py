@@ -24,12 +24,14 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 CHECKED = (
-    ".github", "bench", "docs", "examples", "packaging", "sql", "src", "tests", "tools", "CHANGELOG.md",
-    "CONTRIBUTING.md", "Makefile", "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml",
+    ".github", "bench", "docs", "examples", "packaging", "sql", "src", "tests", "tools", ".pre-commit-config.yaml",
+    "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml",
 )  # fmt: skip
-SUFFIXES = frozenset(
-    {".c", ".css", ".h", ".html", ".js", ".lua", ".md", ".mjs", ".py", ".sql", ".toml", ".ts", ".wat", ".yml"}
-)
+SUFFIXES = frozenset({
+    ".c", ".css", ".h", ".html", ".js", ".lua", ".md", ".mjs", ".py", ".service", ".sql", ".toml", ".ts", ".wat",
+    ".yaml", ".yml",
+})  # fmt: skip
+NAMES = frozenset({"Dockerfile", "Makefile"})
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 APPLIED_MIGRATIONS = frozenset({
     "0001_functions.sql", "0002_executions.sql", "0003_queues.sql", "0004_failed_executions.sql",
@@ -101,7 +103,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
         if path.is_dir():
             if path.name not in SKIPPED_FOLDERS and not path.is_symlink():
                 yield from find_files(sorted(path.iterdir()))
-        elif (path.suffix in SUFFIXES or path.name == "Makefile") and not _is_exempt(path):
+        elif (path.suffix in SUFFIXES or path.name in NAMES) and not _is_exempt(path):
             yield path
 
 
