@@ -20,7 +20,7 @@ from faas.bootstrap import open_service
 from faas.compile.languages import Compiler
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
-from faas.compile.worker import CompilationJobs
+from faas.compile.worker import CompilationWorker
 from faas.database.migrations import migrate
 from faas.database.pool import Pool, open_pool
 from faas.database.postgres.server import EmbeddedPostgres
@@ -222,7 +222,7 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
         "wat": WatCompiler(bare_platform.runtime),
         "wasm": WasmCompiler(bare_platform.runtime),
     }
-    handler = CompilationJobs(bare_platform.pool, bare_platform.runtime, compilers, settings.compile_output_limit)
+    handler = CompilationWorker(bare_platform.pool, bare_platform.runtime, compilers, settings.compile_output_limit)
     consumer = Consumer(
         bare_platform.pool,
         messages.COMPILATION_JOBS,

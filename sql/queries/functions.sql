@@ -1,28 +1,28 @@
--- name: insert_function(id, name, description, language, source)^
--- The name's uniqueness is the database's to judge: two registrations at once cannot both win.
+-- name: insert_function(function_id, name, description, language, source)^
+-- The unique constraint decides between concurrent creations of the same name.
 INSERT INTO functions (id, name, description, language, source)
-VALUES (:id, :name, :description, :language, :source)
+VALUES (:function_id, :name, :description, :language, :source)
 RETURNING id, name, description, language, source, status, compile_error, revision, created_at, updated_at;
 
--- name: get_function(id)^
+-- name: get_function(function_id)^
 SELECT id, name, description, language, source, status, compile_error, revision, created_at, updated_at
 FROM functions
-WHERE id = :id;
+WHERE id = :function_id;
 
 -- name: get_function_by_name(name)^
 SELECT id, name, description, language, source, status, compile_error, revision, created_at, updated_at
 FROM functions
 WHERE name = :name;
 
--- name: lock_function(id)^
--- Held until the update below commits: a result that arrives meanwhile waits, then finds the new revision.
+-- name: lock_function(function_id)^
+-- Held until the update commits: a compilation result that arrives before then waits, and finds the new revision.
 SELECT id, name, description, language, source, status, compile_error, revision, created_at, updated_at
 FROM functions
-WHERE id = :id
+WHERE id = :function_id
 FOR UPDATE;
 
 -- name: list_functions(cursor, status, language, limit)
--- Newest first; ids are UUIDv7. Sources and modules stay where they are.
+-- Newest first; ids are UUIDv7. Sources and modules are not read.
 SELECT id, name, description, language, status, compile_error, revision, created_at, updated_at
 FROM functions
 WHERE (:cursor::uuid IS NULL OR id < :cursor::uuid)
@@ -31,43 +31,44 @@ WHERE (:cursor::uuid IS NULL OR id < :cursor::uuid)
 ORDER BY id DESC
 LIMIT :limit;
 
--- name: describe_function(name, description, id)^
--- A change that the compiler need not see: the status, the module and the revision stay.
+-- name: update_metadata(name, description, function_id)^
+-- A change that needs no compilation: the status, the module and the revision stay.
 UPDATE functions
 SET name = :name, description = :description, updated_at = clock_timestamp()
-WHERE id = :id
+WHERE id = :function_id
 RETURNING id, name, description, language, source, status, compile_error, revision, created_at, updated_at;
 
--- name: revise_function(name, description, language, source, id)^
--- The old module goes at once: what is READY always runs the source that is shown.
+-- name: start_revision(name, description, language, source, function_id)^
+-- The old module is deleted at once, so that a READY function always runs the source that is shown.
 UPDATE functions
 SET name = :name, description = :description, language = :language, source = :source,
     status = 'PENDING', wasm_binary = NULL, compile_error = NULL,
     revision = revision + 1, updated_at = clock_timestamp()
-WHERE id = :id
+WHERE id = :function_id
 RETURNING id, name, description, language, source, status, compile_error, revision, created_at, updated_at;
 
--- name: delete_function(id)$
--- Its executions go with it (foreign key).
-DELETE FROM functions WHERE id = :id RETURNING id;
+-- name: delete_function(function_id)$
+-- The foreign key deletes its executions.
+DELETE FROM functions WHERE id = :function_id RETURNING id;
 
--- name: mark_compiling(id, revision)$
--- Only from PENDING: a start that is read after its result, or for an older revision, changes nothing.
+-- name: mark_compiling(function_id, revision)$
+-- Idempotent. Only from PENDING: a `started` message that is read after its result, or that is for an older revision,
+-- changes nothing.
 UPDATE functions
 SET status = 'COMPILING', updated_at = clock_timestamp()
-WHERE id = :id AND status = 'PENDING' AND (:revision::int IS NULL OR revision = :revision::int)
+WHERE id = :function_id AND status = 'PENDING' AND (:revision::int IS NULL OR revision = :revision::int)
 RETURNING revision;
 
--- name: mark_ready(wasm_binary, id, revision)$
--- Only a function that waits, and only the revision that was compiled: twice, late or outdated changes nothing.
+-- name: mark_ready(wasm_binary, function_id, revision)$
+-- Idempotent. Only while the function waits for this revision: a duplicate, late or outdated result changes nothing.
 UPDATE functions
 SET status = 'READY', wasm_binary = :wasm_binary, compile_error = NULL, updated_at = clock_timestamp()
-WHERE id = :id AND status IN ('PENDING', 'COMPILING') AND (:revision::int IS NULL OR revision = :revision::int)
+WHERE id = :function_id AND status IN ('PENDING', 'COMPILING') AND (:revision::int IS NULL OR revision = :revision::int)
 RETURNING revision;
 
--- name: mark_failed(compile_error, id, revision)$
--- Guarded as mark_ready is.
+-- name: mark_failed(compile_error, function_id, revision)$
+-- Guarded in the same way as mark_ready.
 UPDATE functions
 SET status = 'FAILED', wasm_binary = NULL, compile_error = :compile_error, updated_at = clock_timestamp()
-WHERE id = :id AND status IN ('PENDING', 'COMPILING') AND (:revision::int IS NULL OR revision = :revision::int)
+WHERE id = :function_id AND status IN ('PENDING', 'COMPILING') AND (:revision::int IS NULL OR revision = :revision::int)
 RETURNING revision;

@@ -61,7 +61,7 @@ async def test_log_lines_are_json_with_ids(server: Server, served: Platform) -> 
     executed = await served.http.post("/functions/echo/execute", json={}, headers={"X-Request-Id": "call-1"})
 
     of_function = {"functionId": registered.json()["id"], "revision": 1}
-    for name in ("function.registered", "compile.started", "compile.finished", "compilation_result.applied"):
+    for name in ("function.created", "compile.started", "compile.finished", "compilation_result.applied"):
         line = await event(server, name, **of_function, requestId="deploy-1")
         assert line["level"] == "info"
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])

@@ -118,7 +118,7 @@ async def _settle(pool: Pool, client: Client) -> None:
     assert {row["revision"] for row in rows} == {1}
     # A job may have failed on five killed servers and be dead-lettered; every other function is READY.
     errors = [row["compile_error"] for row in rows if row["status"] == "FAILED"]
-    assert [error for error in errors if "given up after" not in error] == []
+    assert [error for error in errors if "failed after" not in error] == []
     wrong = await pool.fetch(
         "SELECT wanted.id, status, output::text FROM unnest($1::uuid[], $2::text[]) AS wanted (id, input) "
         "LEFT JOIN executions USING (id) WHERE status IS DISTINCT FROM 'COMPLETED' "

@@ -17,7 +17,7 @@ from faas.api.middleware.request_id import RequestIdMiddleware
 from faas.api.route_table import RouteTable, routes_of
 from faas.api.routes import executions, functions, system
 from faas.executions.service import ExecutionService
-from faas.functions.service import Functions
+from faas.functions.service import FunctionService
 
 HANDLERS: Sequence[HTTPRouteHandler] = (
     functions.create_function,
@@ -42,7 +42,7 @@ _ENVELOPE_BYTES = 64 << 10  # of an execution request, around its input
 
 def create_application(
     *,
-    functions_service: Functions,
+    functions_service: FunctionService,
     executions_service: ExecutionService,
     invocations: InvocationHandler,
     check_health: system.HealthCheck,

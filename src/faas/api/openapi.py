@@ -24,7 +24,7 @@ from faas.api.schemas import (
 )
 from faas.executions.model import Status as ExecutionStatus
 from faas.functions.model import Status as FunctionStatus
-from faas.functions.validation import DESCRIPTION_LIMIT
+from faas.functions.validation import DESCRIPTION_LIMIT_CHARACTERS
 from faas.languages import Language
 
 _Schema = dict[str, Any]
@@ -307,7 +307,7 @@ def openapi_description() -> _Schema:
         "pattern": f"^{_NAME}$",
         "description": "Unique among all functions; must not look like a UUID.",
     }
-    request["description"] |= {"maxLength": DESCRIPTION_LIMIT, "pattern": "^[^\\u0000]*$"}
+    request["description"] |= {"maxLength": DESCRIPTION_LIMIT_CHARACTERS, "pattern": "^[^\\u0000]*$"}
     request["source"] |= {
         "minLength": 1,
         "pattern": "^[^\\u0000]*$",

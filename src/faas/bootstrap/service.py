@@ -27,15 +27,15 @@ from faas.bootstrap.background_tasks import run_consumer, run_in_background
 from faas.bootstrap.compilers import open_compilers, open_runtime
 from faas.bootstrap.database import open_database
 from faas.compile.languages import Compiler
-from faas.compile.worker import CompilationJobs
+from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.liveness import HeartbeatMonitor
 from faas.executions.recorder import ExecutionRecorder, open_recorder
 from faas.executions.retry import RetryBuffer
 from faas.executions.service import ExecutionService
-from faas.functions.compile_results import CompilationResults
-from faas.functions.service import Functions
+from faas.functions.compile_results import CompileResultHandler
+from faas.functions.service import FunctionService
 from faas.health import HealthChecker
 from faas.queue import messages
 from faas.queue.consumer import Consumer
@@ -113,7 +113,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             invocations = InvocationHandler(executions)
             protocol = partial(FastPathProtocol, invocations=invocations)
             application = create_application(
-                functions_service=Functions(pool, settings.languages),
+                functions_service=FunctionService(pool, settings.languages),
                 executions_service=executions,
                 invocations=invocations,
                 check_health=health.check,
@@ -140,7 +140,7 @@ def _results_consumer(settings: Settings, pool: Pool, runtime: Runtime, listener
     return Consumer(
         pool,
         messages.COMPILATION_RESULTS,
-        CompilationResults(pool, runtime),
+        CompileResultHandler(pool, runtime),
         listener.event(messages.COMPILATION_RESULTS),
         concurrency=_RESULT_CONCURRENCY,
         visibility_timeout=settings.visibility_timeout,
@@ -154,7 +154,7 @@ def _jobs_consumer(
     return Consumer(
         pool,
         messages.COMPILATION_JOBS,
-        CompilationJobs(pool, runtime, compilers, settings.compile_output_limit),
+        CompilationWorker(pool, runtime, compilers, settings.compile_output_limit),
         listener.event(messages.COMPILATION_JOBS),
         concurrency=settings.compile_workers,
         visibility_timeout=settings.visibility_timeout,

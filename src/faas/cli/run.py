@@ -12,7 +12,7 @@ import msgspec
 from faas import json_documents, logs, settings
 from faas.bootstrap import open_local_runtime
 from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
-from faas.compile.outcome import Rejected
+from faas.compile.outcome import CompileFailed
 from faas.errors import ConfigurationError
 from faas.runtime import Outcome
 from faas.settings import Settings
@@ -76,7 +76,7 @@ async def _run(
     """Return the outcome of the last execution and the duration of each in seconds, none if compilation failed."""
     async with open_local_runtime(chosen) as local:
         compiled = await local.compilers[language].compile(source)
-        if isinstance(compiled, Rejected):
+        if isinstance(compiled, CompileFailed):
             return Outcome(error=compiled.diagnostics), []
         if fault := await local.runtime.check(compiled.binary):
             return Outcome(error=fault), []

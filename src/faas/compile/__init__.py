@@ -1,1 +1,1 @@
-"""Compiling: the compilation_jobs handler, and the compilers, one file per language."""
+"""Compilation: the worker of the queue compilation_jobs, Wizer, and the compilers, one file for each language."""

@@ -1,15 +1,15 @@
-"""What a compiler gives back."""
+"""The results of a compiler."""
 
 import msgspec
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """A module."""
+    """The compiled module."""
 
     binary: bytes
 
 
-class Rejected(msgspec.Struct, frozen=True):
-    """The source does not compile: the compiler's own `diagnostics`, or which limit was reached."""
+class CompileFailed(msgspec.Struct, frozen=True):
+    """The source does not compile: the compiler's `diagnostics`, or the limit that it exceeded."""
 
     diagnostics: str

@@ -1,22 +1,21 @@
-"""The compilation_jobs handler (Flows 1 and 2, the compiler's side).
+"""The worker of the queue compilation_jobs (flows 1 and 2, on the compiler's side).
 
-It speaks the two queues only: a job in, `started` and a result out. The result and the archiving of the job are one
-transaction, so a compiler that dies half-way leaves the job for the next one.
+It communicates through the two queues only: it receives a job, and sends `started` and a result. The result and the
+archiving of the job are one transaction, so that the job of a compiler that dies is redelivered.
 """
 
 import base64
 import time
 from collections.abc import Mapping
 
-import msgspec
 import structlog
 
 from faas import metrics
 from faas.compile.languages import Compiler
-from faas.compile.outcome import Compiled, Rejected
+from faas.compile.outcome import Compiled, CompileFailed
 from faas.database.pool import Pool, acquire
-from faas.queue import messages
-from faas.queue import pgmq as queue
+from faas.queue import messages, pgmq
+from faas.queue.decoding import decode_or_dead_letter
 from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted
 from faas.queue.pgmq import Message
 from faas.runtime import Runtime
@@ -26,8 +25,11 @@ log = structlog.get_logger()
 _QUEUE = messages.COMPILATION_JOBS
 
 
-class CompilationJobs:
-    """Compiles the messages of `compilation_jobs` with `compilers`, by language."""
+class CompilationWorker:
+    """Compiles the messages of `compilation_jobs` with `compilers`, by language.
+
+    A module may have `output_limit` bytes.
+    """
 
     def __init__(self, pool: Pool, runtime: Runtime, compilers: Mapping[str, Compiler], output_limit: int) -> None:
         self._pool = pool
@@ -37,72 +39,76 @@ class CompilationJobs:
 
     async def handle(self, message: Message) -> None:
         """Compile one job, send its result and archive it."""
-        try:
-            job = messages.decode_job(message.body)
-        except msgspec.DecodeError as error:
-            log.error("compilation_job.undecodable", message_id=message.id, error=str(error))
-            await self.give_up(message, f"does not decode: {error}")
+        job = await decode_or_dead_letter(message, _QUEUE, messages.decode_job, self)
+        if job is None:
             return
         started = CompilationStarted(function_id=job.function_id, revision=job.revision)
         async with acquire(self._pool) as connection:
-            await queue.send(connection, messages.COMPILATION_RESULTS, messages.encode(started))
+            await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(started))
 
         ids = {"function_id": str(job.function_id), "revision": job.revision}
         log.info("compile.started", **ids, language=job.language, attempt=message.read_count)
-        began = time.perf_counter()
+        start = time.perf_counter()
         with metrics.COMPILATIONS_IN_FLIGHT.track_inprogress():
             outcome = await self._compile(job)
-        seconds = time.perf_counter() - began
-        verdict = "compiled" if isinstance(outcome, Compiled) else "rejected"
+        seconds = time.perf_counter() - start
+        outcome_label = "compiled" if isinstance(outcome, Compiled) else "rejected"
 
         async with acquire(self._pool) as connection, connection.transaction():
-            # False: the job came back to the queue while we worked, and another compiler has answered it.
-            if await queue.archive(connection, _QUEUE, message.id):
+            # False: the visibility timeout of the job ended during the compilation, and another compiler answered it.
+            if await pgmq.archive(connection, _QUEUE, message.id):
                 result = _result(job, outcome)
-                await queue.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
+                await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
         language = job.language if job.language in self._compilers else "unknown"
-        metrics.COMPILATION_SECONDS.labels(language, verdict).observe(seconds)
+        metrics.COMPILATION_SECONDS.labels(language, outcome_label).observe(seconds)
         log.info(
             "compile.finished",
             **ids,
             language=job.language,
-            outcome=verdict,
+            outcome=outcome_label,
             duration_ms=round(seconds * 1000, 1),
             since_queued_ms=_age_ms(message),
         )
 
-    async def give_up(self, message: Message, reason: str) -> None:
-        """Archive the job with `reason`, and answer it with a failure so that its function does not wait for ever."""
-        owner = messages.owner_of(message.body)
+    async def dead_letter(self, message: Message, reason: str) -> None:
+        """Archive the job with `reason` and send a failure as its result, so that its function becomes FAILED."""
+        waiting = messages.waiting_function(message.body)
+        reason = _without_nul(reason)
         async with acquire(self._pool) as connection, connection.transaction():
-            archived = await queue.archive_rejected(connection, _QUEUE, message.id, reason.replace("\0", "\\u0000"))
-            if owner and archived:
-                error = f"the compilation job was {reason}" if "given up" in reason else f"the job {reason}"
-                result = CompilationResult(function_id=owner[0], revision=owner[1], success=False, error=error)
-                await queue.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
+            archived = await pgmq.archive_dead_letter(connection, _QUEUE, message.id, reason)
+            if waiting and archived:
+                result = CompilationResult(
+                    function_id=waiting.function_id,
+                    revision=waiting.revision,
+                    success=False,
+                    error=f"the compilation job {reason}",
+                )
+                await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
 
-    async def _compile(self, job: CompilationJob) -> Compiled | Rejected:
+    async def _compile(self, job: CompilationJob) -> Compiled | CompileFailed:
         compiler = self._compilers.get(job.language)
         if compiler is None:
-            return Rejected(f"no compiler for the language {job.language!r}; there are {', '.join(self._compilers)}")
+            return CompileFailed(
+                f"no compiler for the language {job.language!r}; there are {', '.join(self._compilers)}"
+            )
         outcome = await compiler.compile(job.source)
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, CompileFailed):
             return outcome
         if len(outcome.binary) > self._output_limit:
-            return Rejected(
+            return CompileFailed(
                 f"the module has {len(outcome.binary)} bytes; the limit is {format_size(self._output_limit)}"
             )
         fault = await self._runtime.check(outcome.binary)
-        return Rejected(fault) if fault else outcome
+        return CompileFailed(fault) if fault else outcome
 
 
-def _result(job: CompilationJob, outcome: Compiled | Rejected) -> CompilationResult:
-    if isinstance(outcome, Rejected):
+def _result(job: CompilationJob, outcome: Compiled | CompileFailed) -> CompilationResult:
+    if isinstance(outcome, CompileFailed):
         return CompilationResult(
             function_id=job.function_id,
             revision=job.revision,
             success=False,
-            error=outcome.diagnostics.replace("\0", "\\u0000"),
+            error=_without_nul(outcome.diagnostics),
         )
     return CompilationResult(
         function_id=job.function_id,
@@ -110,6 +116,11 @@ def _result(job: CompilationJob, outcome: Compiled | Rejected) -> CompilationRes
         success=True,
         wasm_binary=base64.b64encode(outcome.binary).decode(),
     )
+
+
+def _without_nul(text: str) -> str:
+    """Return `text` in a form that Postgres can store."""
+    return text.replace("\0", "\\u0000")
 
 
 def _age_ms(message: Message) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module, metadata
 
 from faas.compile.languages.assemblyscript import TOOLCHAIN, find_node
-from faas.compile.wizer import Snapshots
+from faas.compile.wizer import Wizer
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.parts import BROKEN, npm_version, program_version, why
 from faas.settings import Settings
@@ -80,7 +80,7 @@ def _describe_toolchain() -> str:
 
 
 def _describe_wizer() -> str:
-    program = Snapshots(TOOLCHAIN, memory=1, size_limit=1).program
+    program = Wizer(TOOLCHAIN, memory=1, size_limit=1).program
     if not program.is_file():
         raise FileNotFoundError(f"{program} is missing")
     return npm_version(f"@bytecodealliance/{program.parent.name}")

@@ -1,1 +1,1 @@
-"""Functions: registering, changing and finding them, and what becomes of their compilation."""
+"""Functions: creating, changing, finding and deleting them, and applying the results of their compilation."""

@@ -1,28 +1,39 @@
-"""The compilation_results handler (Flows 1, 2 and 6, the platform's side).
+"""The handler of the queue compilation_results (flows 1, 2 and 6, on the side of `functions`).
 
-A result comes from whatever compiled it, so its module is checked here before READY. The update and the archiving of
-the message are one transaction, and the update is guarded by status and revision: a result that is read twice, late or
-for an older revision changes nothing.
+Any compiler can send a result, so its module is checked here before READY. The update and the archiving of the message
+are one transaction, and the update is guarded by status and revision: a duplicate, late or outdated result changes
+nothing.
 """
 
 import msgspec
 import structlog
 
-from faas.database import queries
 from faas.database.pool import Pool, acquire
-from faas.queue import messages
-from faas.queue import pgmq as queue
+from faas.functions import queries
+from faas.queue import messages, pgmq
+from faas.queue.decoding import decode_or_dead_letter
 from faas.queue.messages import CompilationResult, CompilationStarted
 from faas.queue.pgmq import Message
 from faas.runtime import Runtime
 
 log = structlog.get_logger()
-_sql = queries.load("functions")
 _QUEUE = messages.COMPILATION_RESULTS
-_ERROR_LIMIT = 64 << 10  # characters
+_COMPILE_ERROR_LIMIT_CHARACTERS = 64 << 10
 
 
-class CompilationResults:
+class CheckedModule(msgspec.Struct, frozen=True):
+    """A module that the runtime accepts."""
+
+    binary: bytes
+
+
+class CompileError(msgspec.Struct, frozen=True):
+    """Why a function has no module."""
+
+    text: str
+
+
+class CompileResultHandler:
     """Applies the messages of `compilation_results` to the functions."""
 
     def __init__(self, pool: Pool, runtime: Runtime) -> None:
@@ -31,67 +42,64 @@ class CompilationResults:
 
     async def handle(self, message: Message) -> None:
         """Apply one message and archive it, in one transaction."""
-        try:
-            decoded = messages.decode_result(message.body)
-        except msgspec.DecodeError as error:
-            log.error("compilation_result.undecodable", message_id=message.id, error=str(error))
-            await self.give_up(message, f"does not decode: {error}")
-            return
+        decoded = await decode_or_dead_letter(message, _QUEUE, messages.decode_result, self)
         if isinstance(decoded, CompilationStarted):
             await self._apply_started(message, decoded)
-        else:
+        elif decoded is not None:
             await self._apply_result(message, decoded)
 
-    async def give_up(self, message: Message, reason: str) -> None:
-        """Archive with `reason`; the function that waits for this message is FAILED, so that nobody waits forever."""
-        owner = messages.owner_of(message.body)
+    async def dead_letter(self, message: Message, reason: str) -> None:
+        """Archive the message with `reason` and set the function that waits for it to FAILED."""
+        waiting = messages.waiting_function(message.body)
         async with acquire(self._pool) as connection, connection.transaction():
-            if owner:
-                error = f"the compiler's answer could not be used: {reason}"
-                await _sql.mark_failed(connection, id=owner[0], revision=owner[1], compile_error=_storable(error))
-            await queue.archive_rejected(connection, _QUEUE, message.id, _storable(reason))
+            if waiting:
+                error = _storable(f"the compiler's answer could not be used: {reason}")
+                await queries.mark_failed(
+                    connection, function_id=waiting.function_id, revision=waiting.revision, compile_error=error
+                )
+            await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _storable(reason))
 
     async def _apply_started(self, message: Message, started: CompilationStarted) -> None:
         async with acquire(self._pool) as connection, connection.transaction():
-            await _sql.mark_compiling(connection, id=started.function_id, revision=started.revision)
-            await queue.archive(connection, _QUEUE, message.id)
+            await queries.mark_compiling(connection, function_id=started.function_id, revision=started.revision)
+            await pgmq.archive(connection, _QUEUE, message.id)
 
     async def _apply_result(self, message: Message, result: CompilationResult) -> None:
-        binary, error = await self._judge(result)
+        checked = await self._check(result)
+        function_id, revision = result.function_id, result.revision
         async with acquire(self._pool) as connection, connection.transaction():
-            if binary is not None:
-                revision = await _sql.mark_ready(
-                    connection, id=result.function_id, revision=result.revision, wasm_binary=binary
+            if isinstance(checked, CheckedModule):
+                applied = await queries.mark_ready(
+                    connection, function_id=function_id, revision=revision, wasm_binary=checked.binary
                 )
             else:
-                revision = await _sql.mark_failed(
-                    connection, id=result.function_id, revision=result.revision, compile_error=_storable(error)
+                applied = await queries.mark_failed(
+                    connection, function_id=function_id, revision=revision, compile_error=_storable(checked.text)
                 )
-            await queue.archive(connection, _QUEUE, message.id)
+            await pgmq.archive(connection, _QUEUE, message.id)
         log.info(
-            "compilation_result.applied" if revision is not None else "compilation_result.outdated",
-            function_id=str(result.function_id),
-            revision=result.revision if revision is None else revision,
-            status="FAILED" if binary is None else "READY",
+            "compilation_result.applied" if applied is not None else "compilation_result.outdated",
+            function_id=str(function_id),
+            revision=revision if applied is None else applied,
+            status="READY" if isinstance(checked, CheckedModule) else "FAILED",
         )
 
-    async def _judge(self, result: CompilationResult) -> tuple[bytes | None, str]:
-        """The module when it can be run, else None and why."""
+    async def _check(self, result: CompilationResult) -> CheckedModule | CompileError:
+        """Decode the module of `result` and check it with the runtime."""
         if not result.success:
-            return None, result.error or "the compiler failed without saying why"
+            return CompileError(result.error or "the compiler failed without saying why")
         if result.wasm_binary is None:
-            return None, "the compiler reported success without a module"
+            return CompileError("the compiler reported success without a module")
         try:
             binary = messages.decode_binary(result.wasm_binary)
         except ValueError as error:
-            return None, f"the compiler's module is not base64: {error}"
+            return CompileError(f"the compiler's module is not base64: {error}")
         fault = await self._runtime.check(binary)
-        return (None, fault) if fault else (binary, "")
+        return CompileError(fault) if fault else CheckedModule(binary)
 
 
 def _storable(text: str) -> str:
-    """`text` as Postgres can hold it, without NUL, and as people can read it: not more than so much."""
-    shown = (
-        text if len(text) <= _ERROR_LIMIT else f"{text[:_ERROR_LIMIT]}\n… {len(text) - _ERROR_LIMIT} more characters"
-    )
+    """Return `text` without NUL, which Postgres cannot store, and cut at the limit for compile errors."""
+    excess = len(text) - _COMPILE_ERROR_LIMIT_CHARACTERS
+    shown = text if excess <= 0 else f"{text[:_COMPILE_ERROR_LIMIT_CHARACTERS]}\n… {excess} more characters"
     return shown.replace("\0", "\\u0000")

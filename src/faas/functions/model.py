@@ -1,4 +1,4 @@
-"""What a function is."""
+"""The data of a function."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,7 +12,7 @@ Status = Literal["PENDING", "COMPILING", "READY", "FAILED"]
 
 
 class FunctionSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A function without its source, as lists show it."""
+    """A function without its source, for lists."""
 
     id: UUID
     name: str
@@ -41,7 +41,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FunctionDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client gives to make or change a function, checked by `validation.check_draft`."""
+    """The fields with which a client creates or changes a function; `validation.check_draft` checks them."""
 
     name: str
     language: Language

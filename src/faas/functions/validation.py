@@ -1,4 +1,4 @@
-"""What a function's name and source must look like; messages name the field, the value and what is accepted."""
+"""Checks of a function's fields; error messages name the field, the value and what is accepted."""
 
 from collections.abc import Collection
 
@@ -9,9 +9,9 @@ from faas.languages import Language
 from faas.queue import messages
 from faas.units import format_size
 
-SOURCE_LIMIT = 1 << 20
-WASM_LIMIT = 8 << 20
-DESCRIPTION_LIMIT = 10_000
+SOURCE_LIMIT_BYTES = 1 << 20
+WASM_LIMIT_BYTES = 8 << 20
+DESCRIPTION_LIMIT_CHARACTERS = 10_000
 
 
 def check_draft(draft: FunctionDraft) -> None:
@@ -24,18 +24,20 @@ def check_draft(draft: FunctionDraft) -> None:
     for field, text in (("source", draft.source), ("description", draft.description or "")):
         if "\0" in text:
             raise InvalidRequest(field, f"contains NUL at character {text.index(chr(0))}")
-    if draft.description is not None and len(draft.description) > DESCRIPTION_LIMIT:
-        raise InvalidRequest("description", f"longer than {DESCRIPTION_LIMIT} characters")
+    if draft.description is not None and len(draft.description) > DESCRIPTION_LIMIT_CHARACTERS:
+        raise InvalidRequest("description", f"longer than {DESCRIPTION_LIMIT_CHARACTERS} characters")
     if not draft.source:
         raise InvalidRequest("source", "is empty")
     if draft.language == "wasm":
         _check_wasm_source(draft.source)
-    elif (size := len(draft.source.encode())) > SOURCE_LIMIT:
-        raise PayloadTooLarge("source", SOURCE_LIMIT, f"{size} bytes; at most {format_size(SOURCE_LIMIT)} are accepted")
+    elif (size := len(draft.source.encode())) > SOURCE_LIMIT_BYTES:
+        raise PayloadTooLarge(
+            "source", SOURCE_LIMIT_BYTES, f"{size} bytes; at most {format_size(SOURCE_LIMIT_BYTES)} are accepted"
+        )
 
 
 def check_language(draft: FunctionDraft, languages: Collection[Language]) -> None:
-    """Raise InvalidRequest unless the draft's language is one of `languages`, those of this server."""
+    """Raise InvalidRequest unless the draft's language is one of `languages`, those enabled on this server."""
     if draft.language not in languages:
         listed = ", ".join(languages)
         raise InvalidRequest("language", f"{draft.language!r} is switched off on this server; it takes {listed}")
@@ -46,5 +48,7 @@ def _check_wasm_source(source: str) -> None:
         size = len(messages.decode_binary(source))
     except ValueError as error:
         raise InvalidRequest("source", f"not base64, which the language wasm takes: {error}") from None
-    if size > WASM_LIMIT:
-        raise PayloadTooLarge("source", WASM_LIMIT, f"a module of at most {format_size(WASM_LIMIT)}, in base64")
+    if size > WASM_LIMIT_BYTES:
+        raise PayloadTooLarge(
+            "source", WASM_LIMIT_BYTES, f"a module of at most {format_size(WASM_LIMIT_BYTES)}, in base64"
+        )

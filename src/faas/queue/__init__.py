@@ -1,1 +1,1 @@
-"""pgmq: a client for the calls we make, and the one consumer loop."""
+"""The message queues: typed pgmq calls, the consumer loop, the LISTEN connection and the message formats."""

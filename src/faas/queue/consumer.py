@@ -1,7 +1,8 @@
-"""The one consumer loop: read, handle several messages at once, extend, give back, give up.
+"""The consumer loop of a queue: concurrent handlers, visibility timeout, retries with backoff, dead letters.
 
-A handler ends a message itself, inside the transaction that also holds its effects. What it raises leaves the message
-in the queue: it is hidden for a growing pause and read again, at most `READS_LIMIT` times, by whoever is first.
+A handler archives its message in the transaction that holds the handler's effects. When a handler raises, the message
+stays in the queue: it is hidden for a growing pause and then redelivered, at most `MAX_DELIVERIES` times, to any
+consumer of the queue. After that it becomes a dead letter.
 """
 
 import asyncio
@@ -17,22 +18,26 @@ from faas.queue.pgmq import Message
 
 log = structlog.get_logger()
 
-READS_LIMIT = 5
-_RETRY_PAUSE_LIMIT = 8
+MAX_DELIVERIES = 5
+_MAX_RETRY_PAUSE_SECONDS = 8
+_READ_ERROR_PAUSE_SECONDS = 0.5
 
 
 class Handler(Protocol):
-    """What a consumer does with the messages of one queue."""
+    """Processes the messages of one queue."""
 
     async def handle(self, message: Message) -> None:
-        """Do the work and archive the message, in one transaction."""
+        """Process `message` and archive it, in one transaction. An exception causes a redelivery."""
 
-    async def give_up(self, message: Message, reason: str) -> None:
-        """Archive a message that was read too often, with `reason`, and tell whoever waits for it."""
+    async def dead_letter(self, message: Message, reason: str) -> None:
+        """Archive `message` as a dead letter with `reason`, and fail the function that waits for it."""
 
 
 class Consumer:
-    """Reads one queue. `run` until `stop`; what is being handled then is finished first."""
+    """Reads one queue and runs up to `concurrency` handlers at once. Times are in seconds.
+
+    `run` consumes until `stop` (which lets running handlers finish) or `cancel` (which does not).
+    """
 
     def __init__(
         self,
@@ -50,49 +55,49 @@ class Consumer:
         self._handler = handler
         self._wake = wake
         self._concurrency = concurrency
-        self._visibility = math.ceil(visibility_timeout)
+        self._visibility_timeout = math.ceil(visibility_timeout)
         self._poll_interval = poll_interval
-        self._working: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self.healthy = False
         self.first_read = asyncio.Event()
 
     async def run(self) -> None:
-        """Consume until `stop`. Never ends because of a message or of the database being away."""
+        """Consume until `stop` or `cancel`. Neither a failing handler nor an unreachable database ends the loop."""
         while not self._stop.is_set():
             self._wake.clear()
-            free = self._concurrency - len(self._working)
+            free = self._concurrency - len(self._running)
             messages = await self._read(free) if free else []
             if self._stop.is_set():
                 for message in messages:
-                    await self._set_visibility(message, 0)
+                    await self._set_visibility_timeout(message, 0)
                 break
             for message in messages:
-                task = asyncio.create_task(self._work(message), name=f"{self._queue}:{message.id}")
-                self._working.add(task)
-                task.add_done_callback(self._finished)
-            if free and len(messages) == free and len(self._working) < self._concurrency:
+                task = asyncio.create_task(self._process(message), name=f"{self._queue}:{message.id}")
+                self._running.add(task)
+                task.add_done_callback(self._on_done)
+            if free and len(messages) == free and len(self._running) < self._concurrency:
                 continue
-            await self._sleep()
-        if self._working:
-            await asyncio.wait(self._working)
+            await self._wait_for_wake()
+        if self._running:
+            await asyncio.wait(self._running)
 
     def stop(self) -> None:
-        """Read no more; `run` returns once the messages in hand are done."""
+        """Stop reading; `run` returns when the running handlers have finished."""
         self._stop.set()
         self._wake.set()
 
     def cancel(self) -> None:
-        """Drop the messages in hand: they go back to the queue at once."""
+        """Stop reading and cancel the running handlers; their messages become visible at once."""
         self.stop()
-        for task in self._working:
+        for task in self._running:
             task.cancel()
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._working.discard(task)
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
         self._wake.set()
 
-    async def _sleep(self) -> None:
+    async def _wait_for_wake(self) -> None:
         try:
             await asyncio.wait_for(self._wake.wait(), self._poll_interval)
         except TimeoutError:
@@ -101,34 +106,36 @@ class Consumer:
     async def _read(self, limit: int) -> list[Message]:
         try:
             async with self._pool.acquire(timeout=10) as connection:
-                messages = await pgmq.read(connection, self._queue, limit=limit, visibility=self._visibility)
-        except Exception as error:  # noqa: BLE001 - the loop outlives whatever a read meets
+                messages = await pgmq.read(
+                    connection, self._queue, limit=limit, visibility_timeout=self._visibility_timeout
+                )
+        except Exception as error:  # noqa: BLE001 - no error of a read may end the loop
             if self.healthy or not isinstance(error, TRANSIENT_ERRORS):
-                log.warning("queue.unreadable", queue=self._queue, error=f"{type(error).__name__}: {error}")
+                log.warning("queue.read_failed", queue=self._queue, error=f"{type(error).__name__}: {error}")
             self.healthy = False
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_READ_ERROR_PAUSE_SECONDS)
             self._wake.set()
             return []
         self.healthy = True
         self.first_read.set()
         return messages
 
-    async def _work(self, message: Message) -> None:
-        if message.request_id:  # this task's context ends with it
+    async def _process(self, message: Message) -> None:
+        if message.request_id:  # bound in this task's context only
             structlog.contextvars.bind_contextvars(request_id=message.request_id)
-        extending = asyncio.create_task(self._extend(message))
+        extension = asyncio.create_task(self._extend_visibility_timeout(message))
         try:
-            if message.read_count > READS_LIMIT:
-                reason = f"given up after {READS_LIMIT} attempts"
-                log.error("queue.given_up", queue=self._queue, message_id=message.id)
-                await self._handler.give_up(message, reason)
+            if message.read_count > MAX_DELIVERIES:
+                reason = f"failed after {MAX_DELIVERIES} attempts"
+                log.error("message.dead_lettered", queue=self._queue, message_id=message.id, reason=reason)
+                await self._handler.dead_letter(message, reason)
             else:
                 await self._handler.handle(message)
         except asyncio.CancelledError:
-            await self._give_back(message, 0, extending)
+            await self._return_to_queue(message, 0, extension)
             raise
         except Exception as error:
-            pause = min(2 ** (message.read_count - 1), _RETRY_PAUSE_LIMIT)
+            pause = min(2 ** (message.read_count - 1), _MAX_RETRY_PAUSE_SECONDS)
             transient = isinstance(error, (*TRANSIENT_ERRORS, DatabaseUnavailable))
             log.warning(
                 "queue.handler_failed",
@@ -139,26 +146,27 @@ class Consumer:
                 error=f"{type(error).__name__}: {error}",
                 exc_info=not transient,
             )
-            await self._give_back(message, pause, extending)
-            # Nothing notifies when a hidden message reappears; here we know when.
+            await self._return_to_queue(message, pause, extension)
+            # Postgres sends no notification when a hidden message becomes visible again.
             asyncio.get_running_loop().call_later(pause + 0.05, self._wake.set)
         finally:
-            extending.cancel()
+            extension.cancel()
 
-    async def _extend(self, message: Message) -> None:
-        """Keep the message hidden while it is worked on. Three chances to do so before it would reappear."""
+    async def _extend_visibility_timeout(self, message: Message) -> None:
+        """Extend the visibility timeout every quarter of it, so that three extensions may fail before a redelivery."""
         while True:
-            await asyncio.sleep(self._visibility / 4)
-            await self._set_visibility(message, self._visibility)
+            await asyncio.sleep(self._visibility_timeout / 4)
+            await self._set_visibility_timeout(message, self._visibility_timeout)
 
-    async def _give_back(self, message: Message, seconds: int, extending: asyncio.Task[None]) -> None:
-        extending.cancel()  # and wait: an extension under way must not be the last word
-        await asyncio.gather(extending, return_exceptions=True)
-        await self._set_visibility(message, seconds)
+    async def _return_to_queue(self, message: Message, seconds: int, extension: asyncio.Task[None]) -> None:
+        """Make the message visible again in `seconds`."""
+        extension.cancel()  # and wait for it: a statement in progress must not overwrite the new timeout
+        await asyncio.gather(extension, return_exceptions=True)
+        await self._set_visibility_timeout(message, seconds)
 
-    async def _set_visibility(self, message: Message, seconds: int) -> None:
+    async def _set_visibility_timeout(self, message: Message, seconds: int) -> None:
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                await pgmq.set_visibility(connection, self._queue, message.id, seconds)
-        except Exception as error:  # noqa: BLE001 - then it reappears when its visibility timeout ends
-            log.warning("queue.visibility_unset", queue=self._queue, message_id=message.id, error=str(error))
+                await pgmq.set_visibility_timeout(connection, self._queue, message.id, seconds)
+        except Exception as error:  # noqa: BLE001 - the message becomes visible when its current timeout ends
+            log.warning("queue.visibility_timeout_failed", queue=self._queue, message_id=message.id, error=str(error))

@@ -1,4 +1,4 @@
-"""LISTEN on a connection of its own: turns the database's notifications into events that consumers wait on."""
+"""The LISTEN connection: turns notifications of Postgres into events that wake the consumers."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,11 +11,15 @@ from faas.queue.pgmq import channel
 
 log = structlog.get_logger()
 
+_FIRST_RECONNECT_PAUSE_SECONDS = 0.1
+_MAX_RECONNECT_PAUSE_SECONDS = 5.0
+_KEEP_ALIVE_SECONDS = 10.0
+
 
 class Listener:
-    """`run` keeps one connection listening; `event(queue)` is set whenever something was sent to that queue.
+    """Keeps one connection listening while `run` runs; sets `event(queue)` when a message was sent to that queue.
 
-    Every event is also set after each (re)connect: what was sent while nobody listened is found then.
+    All events are also set after each (re)connect, so that messages sent while it was disconnected are read.
     """
 
     def __init__(self, url: str, queues: Iterable[str]) -> None:
@@ -24,12 +28,12 @@ class Listener:
         self.connected = False
 
     def event(self, queue: str) -> asyncio.Event:
-        """Set when `queue` should be read; the consumer clears it before it reads."""
+        """Return the event that is set when `queue` has messages; the consumer clears it before it reads."""
         return self._events[queue]
 
     async def run(self) -> None:
-        """Listen until cancelled; reconnect with a growing pause (0.1 s to 5 s) when the connection is lost."""
-        pause = 0.1
+        """Listen until cancelled; reconnect with a growing pause when the connection is lost."""
+        pause = _FIRST_RECONNECT_PAUSE_SECONDS
         while True:
             try:
                 await self._listen()
@@ -37,9 +41,9 @@ class Listener:
                 log.warning("listener.disconnected", error=f"{type(error).__name__}: {error}", retry_in=pause)
             finally:
                 if self.connected:
-                    self.connected, pause = False, 0.1
+                    self.connected, pause = False, _FIRST_RECONNECT_PAUSE_SECONDS
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 5)
+            pause = min(pause * 2, _MAX_RECONNECT_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._url, timeout=10, server_settings={"application_name": "faas listener"})
@@ -52,9 +56,9 @@ class Listener:
             for event in self._events.values():
                 event.set()
             while not lost.is_set():
-                # A peer that vanished without a word is noticed by asking; a closed socket ends the wait at once.
+                # A closed socket ends the wait at once; a peer that vanished without closing it is detected by a query.
                 try:
-                    await asyncio.wait_for(lost.wait(), 10)
+                    await asyncio.wait_for(lost.wait(), _KEEP_ALIVE_SECONDS)
                 except TimeoutError:
                     await connection.execute("SELECT 1", timeout=5)
         finally:

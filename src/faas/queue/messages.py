@@ -1,8 +1,8 @@
-"""The queue messages: all that `functions` and `compile` share, and what a compiler written elsewhere speaks.
+"""The formats of the queue messages: the interface between `functions` and `compile`, and of external compilers.
 
 `compilation_jobs` carries `CompilationJob`. `compilation_results` carries `CompilationResult` (no `kind`) and, when a
-compiler starts, `CompilationStarted` (`"kind": "started"`). Keys are camelCase; unknown keys are ignored, so that
-either side can add some.
+compiler starts, `CompilationStarted` (`"kind": "started"`). Keys are camelCase. Unknown keys are ignored, so that
+either side can add keys.
 """
 
 import base64
@@ -14,14 +14,14 @@ import msgspec
 COMPILATION_JOBS = "compilation_jobs"
 COMPILATION_RESULTS = "compilation_results"
 
-_WHITESPACE = b" \t\r\n\f\v"  # in base64, where it means nothing
+_BASE64_WHITESPACE = b" \t\r\n\f\v"
 
-# A Postgres integer, counted from 1.
+# The range of a Postgres integer that counts from 1.
 Revision = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class CompilationJob(msgspec.Struct, frozen=True, rename="camel"):
-    """Compile `source`; `wasm` sources are base64."""
+    """A request to compile `source`; in the language `wasm` the source is base64."""
 
     function_id: UUID
     revision: Revision
@@ -30,7 +30,7 @@ class CompilationJob(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CompilationStarted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A compiler has picked the job up. Without `revision`: the current one."""
+    """A compiler has started the job. Without `revision` it refers to the current one."""
 
     kind: Literal["started"] = "started"
     function_id: UUID
@@ -38,7 +38,7 @@ class CompilationStarted(msgspec.Struct, frozen=True, rename="camel", kw_only=Tr
 
 
 class CompilationResult(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What became of a job: `wasm_binary` (base64) on success, else `error`, the compiler's diagnostics."""
+    """The result of a job: `wasm_binary` (base64) on success, else `error`, the compiler's diagnostics."""
 
     function_id: UUID
     revision: Revision | None = None
@@ -47,50 +47,60 @@ class CompilationResult(msgspec.Struct, frozen=True, rename="camel", kw_only=Tru
     error: str | None = None
 
 
+class FunctionRevision(msgspec.Struct, frozen=True):
+    """The revision of a function that a message refers to; None is the current one."""
+
+    function_id: UUID
+    revision: int | None
+
+
 class _Kind(msgspec.Struct):
     kind: str | None = None
 
 
-class _Owner(msgspec.Struct, rename="camel"):
+class _Addressed(msgspec.Struct, rename="camel"):
     function_id: UUID
     revision: Any = None
     kind: Any = None
 
 
 def encode(message: CompilationJob | CompilationStarted | CompilationResult) -> bytes:
-    """The message as JSON, UTF-8."""
+    """Return the message as JSON in UTF-8."""
     return msgspec.json.encode(message)
 
 
 def decode_job(body: bytes) -> CompilationJob:
-    """Raises msgspec.DecodeError (of which ValidationError is one) when `body` is no job."""
+    """Decode a message of `compilation_jobs`. Raises msgspec.DecodeError, of which ValidationError is a subclass."""
     return msgspec.json.decode(body, type=CompilationJob)
 
 
 def decode_result(body: bytes) -> CompilationStarted | CompilationResult:
-    """Raises msgspec.DecodeError when `body` is neither a result nor a start."""
+    """Decode a message of `compilation_results`. Raises msgspec.DecodeError."""
     kind = msgspec.json.decode(body, type=_Kind).kind
     if kind is None:
         return msgspec.json.decode(body, type=CompilationResult)
     return msgspec.json.decode(body, type=CompilationStarted)
 
 
-def owner_of(body: bytes) -> tuple[UUID, int | None] | None:
-    """The function (and revision) that waits for this job or result, even when the rest of it does not decode."""
+def waiting_function(body: bytes) -> FunctionRevision | None:
+    """Return the function revision that waits for this job or result, even when other fields do not decode.
+
+    None when the function id does not decode, or for a `started` message, for which no function waits.
+    """
     try:
-        owner = msgspec.json.decode(body, type=_Owner)
+        message = msgspec.json.decode(body, type=_Addressed)
     except msgspec.DecodeError:
         return None
     try:
-        revision = msgspec.convert(owner.revision, Revision | None, strict=False)
+        revision = msgspec.convert(message.revision, Revision | None, strict=False)
     except msgspec.ValidationError:
         revision = None
-    return None if owner.kind else (owner.function_id, revision)
+    return None if message.kind else FunctionRevision(message.function_id, revision)
 
 
 def decode_binary(text: str) -> bytes:
-    """The bytes of a module in base64; line breaks, as Postgres and base64(1) put them in, do not matter.
+    """Decode a base64 module; whitespace is ignored, because Postgres and base64(1) insert line breaks.
 
-    Raises ValueError on anything else.
+    Raises ValueError for any other character.
     """
-    return base64.b64decode(text.encode("ascii").translate(None, _WHITESPACE), validate=True)
+    return base64.b64decode(text.encode("ascii").translate(None, _BASE64_WHITESPACE), validate=True)

@@ -1,4 +1,7 @@
-"""pgmq's calls, one function each. All take the connection, so that a caller's transaction covers them."""
+"""The pgmq client: one function for each operation on a queue.
+
+Each function takes a connection, so that the caller's transaction covers the operation.
+"""
 
 from datetime import datetime
 
@@ -6,14 +9,15 @@ import msgspec
 import structlog
 
 from faas import metrics
-from faas.database import queries
 from faas.database.pool import Connection
-
-_sql = queries.load("queue")
+from faas.queue import queries
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One delivery. `read_count` counts this one; `body` is JSON, UTF-8; `request_id` is the request it comes from."""
+    """One delivery of a message.
+
+    `read_count` includes this delivery; `body` is JSON in UTF-8; `request_id` identifies the request that sent it.
+    """
 
     id: int
     read_count: int
@@ -23,54 +27,55 @@ class Message(msgspec.Struct, frozen=True):
 
 
 def channel(queue: str) -> str:
-    """The NOTIFY channel that says something was sent to `queue`."""
+    """Return the NOTIFY channel that announces new messages in `queue`."""
     return f"pgmq.q_{queue}.INSERT"
 
 
 async def send(connection: Connection, queue: str, body: bytes) -> int:
-    """Put a message into `queue` when the connection's transaction commits; its id.
+    """Send a message to `queue` and return its id. Readers see it when the connection's transaction commits.
 
-    The `request_id` of the log's context goes along: what is done about the message is logged under it too.
+    The `request_id` of the logging context is sent in the headers, so that the consumer logs under the same id.
     """
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     headers = msgspec.json.encode({"requestId": request_id}).decode() if request_id else None
-    message_id: int = await _sql.send(connection, queue=queue, message=body.decode(), headers=headers)
-    return message_id
+    return await queries.send_message(connection, queue=queue, message=body.decode(), headers=headers)
 
 
-async def read(connection: Connection, queue: str, *, limit: int, visibility: int) -> list[Message]:
-    """Up to `limit` messages, hidden from other readers for `visibility` seconds."""
+async def read(connection: Connection, queue: str, *, limit: int, visibility_timeout: int) -> list[Message]:
+    """Read up to `limit` messages and hide them from other readers for `visibility_timeout` seconds."""
+    rows = await queries.read_messages(connection, queue=queue, limit=limit, visibility_timeout=visibility_timeout)
     return [
         Message(
-            id=row["msg_id"],
-            read_count=row["read_ct"],
-            enqueued_at=row["enqueued_at"],
-            body=row["message"].encode(),
-            request_id=row["request_id"],
+            id=row.msg_id,
+            read_count=row.read_ct,
+            enqueued_at=row.enqueued_at,
+            body=row.message.encode(),
+            request_id=row.request_id,
         )
-        async for row in _sql.read(connection, queue=queue, limit=limit, visibility=visibility)
+        for row in rows
     ]
 
 
-async def set_visibility(connection: Connection, queue: str, message_id: int, seconds: int) -> None:
-    """Hide the message for `seconds` from now; 0 gives it back at once."""
-    await _sql.set_visibility(connection, queue=queue, msg_id=message_id, visibility=seconds)
+async def set_visibility_timeout(connection: Connection, queue: str, message_id: int, seconds: int) -> None:
+    """Hide the message for `seconds` from now; 0 makes it visible at once."""
+    await queries.set_visibility_timeout(connection, queue=queue, msg_id=message_id, visibility_timeout=seconds)
 
 
 async def archive(connection: Connection, queue: str, message_id: int) -> bool:
-    """Take a finished message out of the queue. False when another reader did so first."""
-    archived: bool = await _sql.archive(connection, queue=queue, msg_id=message_id)
-    return archived
+    """Archive a processed message. Return False when another reader archived it first."""
+    return await queries.archive_message(connection, queue=queue, msg_id=message_id)
 
 
-async def archive_rejected(connection: Connection, queue: str, message_id: int, reason: str) -> bool:
-    """Take a message out that cannot be worked on; `reason` stands in the archived row's headers."""
-    archived: bool = await _sql.archive_rejected(connection, queue=queue, msg_id=message_id, reason=reason)
-    return archived
+async def archive_dead_letter(connection: Connection, queue: str, message_id: int, reason: str) -> bool:
+    """Archive a message that cannot be processed, with `reason` in its headers.
+
+    Return False when another reader archived it first.
+    """
+    return await queries.archive_dead_letter(connection, queue=queue, msg_id=message_id, reason=reason)
 
 
 async def measure(connection: Connection, queues: list[str]) -> None:
-    """Set the queue gauges of faas.metrics to what is in the database now."""
-    async for row in _sql.measure(connection, queues=queues):
-        metrics.QUEUE_MESSAGES.labels(row["queue_name"]).set(row["queue_length"])
-        metrics.QUEUE_OLDEST_SECONDS.labels(row["queue_name"]).set(row["oldest_seconds"])
+    """Set the queue gauges of faas.metrics from the database."""
+    for row in await queries.measure_queues(connection, queues=queues):
+        metrics.QUEUE_MESSAGES.labels(row.queue_name).set(row.queue_length)
+        metrics.QUEUE_OLDEST_SECONDS.labels(row.queue_name).set(row.oldest_seconds)

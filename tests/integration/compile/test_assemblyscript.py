@@ -6,7 +6,7 @@ import json
 import pytest
 
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
-from faas.compile.outcome import Compiled, Rejected
+from faas.compile.outcome import Compiled, CompileFailed
 from faas.runtime import Outcome, Runtime
 from tests.helpers.support import ECHO_TS
 
@@ -133,7 +133,7 @@ function deep(n: i32): i32 {{ return n > 1 << 30 ? 1 : deep(n + 1) ^ n; }}
 async def test_diagnostics_name_line_and_column_of_the_source(compiler: AssemblyScriptCompiler) -> None:
     source = 'import { JSON } from "json-as";\n@json class A { n: i32 = 0; }\nexport function handle(input: string): string {\n'
     answer = await compiler.compile(source + '  const n: i32 = "five";\n  return nowhere;\n}\n')
-    assert isinstance(answer, Rejected)
+    assert isinstance(answer, CompileFailed)
     assert "function.ts(4,18)" in answer.diagnostics
     assert "function.ts(5,10)" in answer.diagnostics
     assert "Cannot find name 'nowhere'" in answer.diagnostics
@@ -158,7 +158,7 @@ async def test_what_cannot_become_a_function_is_told(
     compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, diagnostic: str
 ) -> None:
     answer = await compiler.compile(source or "export const nothing = 1;")
-    told = answer.diagnostics if isinstance(answer, Rejected) else await runtime.check(answer.binary)
+    told = answer.diagnostics if isinstance(answer, CompileFailed) else await runtime.check(answer.binary)
     assert told is not None
     assert diagnostic in told
 
@@ -179,7 +179,7 @@ async def test_odd_characters_are_characters(
 async def test_diagnostics_are_cut_to_what_one_reads(compiler: AssemblyScriptCompiler) -> None:
     line = "export function handle(input: string): string { " + "const a: i32 = 'x'; " * 3000 + "return input; }"
     answer = await compiler.compile(line)
-    assert isinstance(answer, Rejected)
+    assert isinstance(answer, CompileFailed)
     assert "function.ts(1," in answer.diagnostics
     assert len(answer.diagnostics) <= 64 << 10
 
@@ -189,7 +189,7 @@ async def test_sources_do_not_meet(compiler: AssemblyScriptCompiler, runtime: Ru
         "export function handle(input: string): string { return other(); } function other(): string { return 'x' }"
     )
     answer = await compiler.compile("export function handle(input: string): string { return other(); }")
-    assert isinstance(answer, Rejected)
+    assert isinstance(answer, CompileFailed)
     assert "Cannot find name 'other'" in answer.diagnostics
     assert (await run(compiler, runtime, ECHO_TS)).output == b"{}"
 

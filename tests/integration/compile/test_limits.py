@@ -7,7 +7,7 @@ import pytest
 
 from faas.compile.languages import assemblyscript
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
-from faas.compile.outcome import Compiled, Rejected
+from faas.compile.outcome import Compiled, CompileFailed
 from faas.sandbox import WorkerDied
 from tests.helpers.support import ECHO_TS
 
@@ -32,7 +32,7 @@ async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=1.5, memory=3 << 30, output_limit=8 << 20)
     await compiler.warm_up()
     before = pids(compiler)
-    assert await compiler.compile(LONG_TS) == Rejected("compiling exceeded the time limit of 1.5s")
+    assert await compiler.compile(LONG_TS) == CompileFailed("compiling exceeded the time limit of 1.5s")
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     assert pids(compiler).isdisjoint(before)
     await compiler.close()
@@ -42,7 +42,7 @@ async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
 
 async def test_the_memory_limit_ends_a_compilation() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=120, memory=1100 << 20, output_limit=8 << 20)
-    assert await compiler.compile(DOUBLING_TS) == Rejected("compiling exceeded the memory limit of 1100 MiB")
+    assert await compiler.compile(DOUBLING_TS) == CompileFailed("compiling exceeded the memory limit of 1100 MiB")
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     await compiler.close()
 
@@ -50,14 +50,14 @@ async def test_the_memory_limit_ends_a_compilation() -> None:
 async def test_the_output_limit_is_told() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=1000)
     answer = await compiler.compile(ECHO_TS)
-    assert answer == Rejected("the compiled module has 4578 bytes, over the output limit of 1000 bytes")
+    assert answer == CompileFailed("the compiled module has 4578 bytes, over the output limit of 1000 bytes")
     await compiler.close()
 
 
 async def test_a_compiler_that_crashes_on_a_source_says_so_and_is_replaced() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
     answer = await compiler.compile(CRASHING_TS)
-    assert isinstance(answer, Rejected)
+    assert isinstance(answer, CompileFailed)
     assert answer.diagnostics.startswith("the compiler crashed on this source: RangeError")
     before = pids(compiler)
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)

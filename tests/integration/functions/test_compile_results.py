@@ -197,9 +197,9 @@ async def test_a_message_read_more_than_five_times_is_given_up(bare_platform: Pl
             json.dumps({"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}),
         )
         await connection.execute("UPDATE pgmq.q_compilation_results SET read_ct = 5 WHERE msg_id = $1", message_id)
-    assert (await archived(bare_platform.pool, message_id))["rejected"] == "given up after 5 attempts"
+    assert (await archived(bare_platform.pool, message_id))["rejected"] == "failed after 5 attempts"
     found = await bare_platform.settled("waits")
-    assert (found["status"], "given up after 5 attempts" in found["compileError"]) == ("FAILED", True)
+    assert (found["status"], "failed after 5 attempts" in found["compileError"]) == ("FAILED", True)
 
 
 async def test_a_passing_database_failure_leaves_the_message_for_redelivery(bare_platform: Platform) -> None:

@@ -10,7 +10,7 @@ import pytest
 from faas.database.pool import Pool
 from faas.errors import InvalidRequest, NameTaken
 from faas.functions.model import FunctionDraft
-from faas.functions.service import Functions
+from faas.functions.service import FunctionService
 from faas.languages import Language
 
 LANGUAGES = get_args(Language)
@@ -25,7 +25,7 @@ async def counts(pool: Pool) -> tuple[int, int]:
 
 
 async def test_a_function_comes_with_its_job(pool: Pool) -> None:
-    function = await Functions(pool, LANGUAGES).register(DRAFT)
+    function = await FunctionService(pool, LANGUAGES).create(DRAFT)
     assert await counts(pool) == (1, 1)
     message = json.loads(await pool.fetchval("SELECT message::text FROM pgmq.q_compilation_jobs"))
     assert message == {"functionId": str(function.id), "revision": 1, "language": "wat", "source": "(module)"}
@@ -34,20 +34,20 @@ async def test_a_function_comes_with_its_job(pool: Pool) -> None:
 async def test_without_its_job_there_is_no_function(pool: Pool) -> None:
     await pool.execute("DROP FUNCTION pgmq.send(text, jsonb, jsonb)")
     with pytest.raises(asyncpg.UndefinedFunctionError):
-        await Functions(pool, LANGUAGES).register(DRAFT)
+        await FunctionService(pool, LANGUAGES).create(DRAFT)
     assert await counts(pool) == (0, 0)
 
 
 async def test_of_those_that_want_one_name_at_once_one_gets_it(pool: Pool) -> None:
-    functions = Functions(pool, LANGUAGES)
-    outcomes = await asyncio.gather(*(functions.register(DRAFT) for _ in range(6)), return_exceptions=True)
+    functions = FunctionService(pool, LANGUAGES)
+    outcomes = await asyncio.gather(*(functions.create(DRAFT) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(outcome, NameTaken) for outcome in outcomes) == 5
     assert await counts(pool) == (1, 1)
 
 
 async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
-    functions = Functions(pool, LANGUAGES)
-    await functions.register(DRAFT)
+    functions = FunctionService(pool, LANGUAGES)
+    await functions.create(DRAFT)
     same = await functions.update("echo", DRAFT)
     assert (same.revision, await counts(pool)) == (1, (1, 1))
     revised = await functions.update("echo", FunctionDraft(name="echo", language="wat", source="(module )"))
@@ -55,11 +55,11 @@ async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
 
 
 async def test_a_language_that_is_switched_off_takes_nothing_new_and_leaves_what_is_there(pool: Pool) -> None:
-    await Functions(pool, LANGUAGES).register(DRAFT)
-    narrower = Functions(pool, ["assemblyscript", "wasm"])
+    await FunctionService(pool, LANGUAGES).create(DRAFT)
+    narrower = FunctionService(pool, ["assemblyscript", "wasm"])
     refusal = "language: 'wat' is switched off on this server; it takes assemblyscript, wasm"
     with pytest.raises(InvalidRequest, match=refusal):
-        await narrower.register(FunctionDraft(name="new", language="wat", source="(module)"))
+        await narrower.create(FunctionDraft(name="new", language="wat", source="(module)"))
     with pytest.raises(InvalidRequest, match=refusal):
         await narrower.update("echo", FunctionDraft(name="echo", language="wat", source="(module )"))
     renamed = await narrower.update("echo", FunctionDraft(name="reply", language="wat", source="(module)"))
@@ -67,7 +67,7 @@ async def test_a_language_that_is_switched_off_takes_nothing_new_and_leaves_what
 
 
 async def test_the_database_refuses_states_that_contradict_themselves(pool: Pool) -> None:
-    await Functions(pool, LANGUAGES).register(DRAFT)
+    await FunctionService(pool, LANGUAGES).create(DRAFT)
     for change in (
         "status = 'READY'",
         "status = 'FAILED'",

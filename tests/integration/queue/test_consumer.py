@@ -23,7 +23,7 @@ class Recorder:
         self._work = work
         self.handled: list[int] = []
         self.attempts: list[int] = []
-        self.given_up: list[str] = []
+        self.dead_letters: list[str] = []
 
     async def handle(self, message: Message) -> None:
         self.attempts.append(message.read_count)
@@ -33,10 +33,10 @@ class Recorder:
             assert await pgmq.archive(connection, QUEUE, message.id)
         self.handled.append(message.id)
 
-    async def give_up(self, message: Message, reason: str) -> None:
+    async def dead_letter(self, message: Message, reason: str) -> None:
         async with self._pool.acquire() as connection:
-            assert await pgmq.archive_rejected(connection, QUEUE, message.id, reason)
-        self.given_up.append(reason)
+            assert await pgmq.archive_dead_letter(connection, QUEUE, message.id, reason)
+        self.dead_letters.append(reason)
 
 
 @asynccontextmanager
@@ -129,13 +129,13 @@ async def test_what_fails_is_tried_again_and_given_up_after_five_reads(pool: Poo
     async with consuming(pool, database_url, recorder):
         await send(pool)
         # The pauses between the attempts grow to 8 s: let the message reappear at once instead.
-        while not recorder.given_up:
+        while not recorder.dead_letters:
             await pool.execute(f"UPDATE pgmq.q_{QUEUE} SET vt = clock_timestamp() WHERE vt > clock_timestamp()")
             await pool.execute(f'NOTIFY "pgmq.q_{QUEUE}.INSERT"')
             await asyncio.sleep(0.02)
     assert recorder.attempts == [1, 2, 3, 4, 5]
-    assert recorder.given_up == ["given up after 5 attempts"]
-    assert await pool.fetchval(f"SELECT headers ->> 'rejected' FROM pgmq.a_{QUEUE}") == "given up after 5 attempts"
+    assert recorder.dead_letters == ["failed after 5 attempts"]
+    assert await pool.fetchval(f"SELECT headers ->> 'rejected' FROM pgmq.a_{QUEUE}") == "failed after 5 attempts"
 
 
 async def test_what_failed_once_is_tried_again_by_itself(pool: Pool, database_url: str) -> None:

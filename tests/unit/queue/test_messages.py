@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faas.queue import messages
-from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted
+from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted, FunctionRevision
 
 ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -56,9 +56,11 @@ def test_the_wire_is_the_contract() -> None:
 
 
 def test_the_owner_is_found_in_what_does_not_decode() -> None:
-    assert messages.owner_of(b'{"functionId":"%s","success":"yes"}' % str(ID).encode()) == (ID, None)
-    assert messages.owner_of(b'{"functionId":"%s","kind":"started"}' % str(ID).encode()) is None
-    assert messages.owner_of(b"[]") is None
+    assert messages.waiting_function(b'{"functionId":"%s","success":"yes"}' % str(ID).encode()) == FunctionRevision(
+        ID, None
+    )
+    assert messages.waiting_function(b'{"functionId":"%s","kind":"started"}' % str(ID).encode()) is None
+    assert messages.waiting_function(b"[]") is None
     with_text = b'{"functionId":"%s","revision":"7","success":1}' % str(ID).encode()
-    assert messages.owner_of(with_text) == (ID, 7)
-    assert messages.owner_of(with_text.replace(b'"7"', b"99999999999")) == (ID, None)
+    assert messages.waiting_function(with_text) == FunctionRevision(ID, 7)
+    assert messages.waiting_function(with_text.replace(b'"7"', b"99999999999")) == FunctionRevision(ID, None)

@@ -10,26 +10,28 @@ from faas.api import bodies, pagination
 from faas.api.mappers import function_draft, function_response, function_summary_response
 from faas.api.responses import json_response
 from faas.functions.model import FunctionDraft, Status
-from faas.functions.service import Functions
-from faas.functions.validation import WASM_LIMIT
+from faas.functions.service import FunctionService
+from faas.functions.validation import WASM_LIMIT_BYTES
 from faas.languages import Language
 
 # The largest body that can be valid: a module in base64, and 256 KiB for the other fields with any escapes.
-BODY_LIMIT_BYTES = (WASM_LIMIT + 2) // 3 * 4 + (256 << 10)
+BODY_LIMIT_BYTES = (WASM_LIMIT_BYTES + 2) // 3 * 4 + (256 << 10)
 _FILTERS = {"status": get_args(Status), "language": get_args(Language)}
 
 
 @post("/functions", request_max_body_size=BODY_LIMIT_BYTES)
 async def create_function(
-    request: Request[Any, Any, Any], body: RawBody, functions: NamedDependency[Functions]
+    request: Request[Any, Any, Any], body: RawBody, functions: NamedDependency[FunctionService]
 ) -> Response[bytes]:
     """Create a function, which is compiled in the background."""
-    function = await functions.register(await _decode_draft(request, body))
+    function = await functions.create(await _decode_draft(request, body))
     return json_response(function_response(function), status=201, headers={"Location": f"/functions/{function.id}"})
 
 
 @get("/functions")
-async def list_functions(request: Request[Any, Any, Any], functions: NamedDependency[Functions]) -> Response[bytes]:
+async def list_functions(
+    request: Request[Any, Any, Any], functions: NamedDependency[FunctionService]
+) -> Response[bytes]:
     """List functions, newest first, without their sources."""
     page = pagination.parse_page("/functions", request.query_params, _FILTERS)
     found = await functions.list(limit=page.limit + 1, cursor=page.cursor, **page.filters)
@@ -39,14 +41,17 @@ async def list_functions(request: Request[Any, Any, Any], functions: NamedDepend
 
 
 @get("/functions/{reference:str}")
-async def get_function(reference: FromPath[str], functions: NamedDependency[Functions]) -> Response[bytes]:
+async def get_function(reference: FromPath[str], functions: NamedDependency[FunctionService]) -> Response[bytes]:
     """Get a function by its id or name."""
     return json_response(function_response(await functions.get(reference)))
 
 
 @put("/functions/{reference:str}", request_max_body_size=BODY_LIMIT_BYTES)
 async def update_function(
-    request: Request[Any, Any, Any], reference: FromPath[str], body: RawBody, functions: NamedDependency[Functions]
+    request: Request[Any, Any, Any],
+    reference: FromPath[str],
+    body: RawBody,
+    functions: NamedDependency[FunctionService],
 ) -> Response[bytes]:
     """Replace a function's name, description, language and source."""
     function = await functions.update(reference, await _decode_draft(request, body))
@@ -54,7 +59,7 @@ async def update_function(
 
 
 @delete("/functions/{reference:str}", status_code=204)
-async def delete_function(reference: FromPath[str], functions: NamedDependency[Functions]) -> None:
+async def delete_function(reference: FromPath[str], functions: NamedDependency[FunctionService]) -> None:
     """Delete a function and its executions."""
     await functions.delete(reference)
 

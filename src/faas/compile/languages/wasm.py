@@ -1,6 +1,6 @@
-"""A module that the author compiled: the source is its base64. Whether it can be run is checked like any other's."""
+"""Modules that the author compiled: the source is base64. They are checked like the output of any compiler."""
 
-from faas.compile.outcome import Compiled, Rejected
+from faas.compile.outcome import Compiled, CompileFailed
 from faas.queue import messages
 from faas.runtime import Runtime
 
@@ -11,15 +11,15 @@ class WasmCompiler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def compile(self, source: str) -> Compiled | Rejected:
+    async def compile(self, source: str) -> Compiled | CompileFailed:
         """Decode `source`."""
         try:
             return Compiled(messages.decode_binary(source))
         except ValueError as error:
-            return Rejected(f"the source is not base64: {error}")
+            return CompileFailed(f"the source is not base64: {error}")
 
     def state(self) -> str:
-        """See Compiler; the state of the runtime's precompiler."""
+        """Return the state of the runtime's precompiler, which precompiles the module; see Compiler."""
         return self._runtime.precompiler_state
 
     async def keep_warm(self) -> None:

@@ -1,9 +1,10 @@
-"""WebAssembly's text format, assembled by wasmtime's own parser in a confined process of the runtime's."""
+"""WebAssembly's text format, assembled by wasmtime's parser in a confined process of the runtime."""
 
-from faas.compile.outcome import Compiled, Rejected
+from faas.compile.outcome import Compiled, CompileFailed
 from faas.runtime import Runtime
 
-_LINE_LIMIT = 400  # characters; a diagnostic quotes its whole line, and a hostile source is one long line
+# A diagnostic quotes the whole source line, and a hostile source is one long line.
+_DIAGNOSTIC_LINE_LIMIT_CHARACTERS = 400
 
 
 class WatCompiler:
@@ -12,15 +13,17 @@ class WatCompiler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def compile(self, source: str) -> Compiled | Rejected:
-        """Assemble `source`. Raises WorkerDied when the process ended without saying why."""
+    async def compile(self, source: str) -> Compiled | CompileFailed:
+        """Assemble `source`. Raises WorkerDied when the process ended for an unknown reason."""
         assembled = await self._runtime.assemble(source)
         if isinstance(assembled, bytes):
             return Compiled(assembled)
-        return Rejected("\n".join(_cut(line) for line in assembled.replace("<anon>", "function.wat").split("\n")))
+        return CompileFailed(
+            "\n".join(_truncate(line) for line in assembled.replace("<anon>", "function.wat").split("\n"))
+        )
 
     def state(self) -> str:
-        """See Compiler; it is the runtime's."""
+        """Return the state of the runtime's precompiler; see Compiler."""
         return self._runtime.precompiler_state
 
     async def keep_warm(self) -> None:
@@ -30,5 +33,5 @@ class WatCompiler:
         """Do nothing: the worker processes are the runtime's; see Compiler."""
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _LINE_LIMIT else f"{line[:_LINE_LIMIT]}…"
+def _truncate(line: str) -> str:
+    return line if len(line) <= _DIAGNOSTIC_LINE_LIMIT_CHARACTERS else f"{line[:_DIAGNOSTIC_LINE_LIMIT_CHARACTERS]}…"

@@ -1,7 +1,7 @@
-// The AssemblyScript compiler as a long-lived worker. Frames (four bytes of length, then so many bytes) in and out: a
-// source in; out a module ("M"), diagnostics ("D"), or why the compiler crashed ("C"), behind a letter that says which.
-// The compiler sees no file system: `readFile` knows the source, and the packages that are read once at the start.
-// Its standard library is part of the compiler itself.
+// A long-lived worker process of the AssemblyScript compiler. Requests and answers are frames: a length of four bytes,
+// then the content. A request is a source. An answer is a letter and its content: a module ("M"), diagnostics ("D"), or
+// the reason of a compiler crash ("C"). The compiler has no access to the file system: `readFile` returns the source and
+// the packages that are read once at start-up. The standard library is part of the compiler.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
@@ -11,10 +11,11 @@ import asc from "assemblyscript/asc";
 const SOURCE = "function.ts";
 const OUTPUT = "function.wasm";
 const LIBRARIES = ["json-as", "xjb-as"];
-const LINE_LIMIT = 400; // a diagnostic quotes its whole line, and a hostile source is one long line
-const DIAGNOSTICS_LIMIT = 64 << 10;
-const PRACTICE = 8; // compilations
-const IDLE_MS = 200;
+// A diagnostic quotes the whole source line, and a hostile source is one long line.
+const DIAGNOSTIC_LINE_LIMIT_CHARACTERS = 400;
+const DIAGNOSTICS_LIMIT_CHARACTERS = 64 << 10;
+const WARM_UP_RUNS = 8; // compilations
+const WARM_UP_PAUSE_MS = 200;
 const modules = join(dirname(fileURLToPath(import.meta.url)), "node_modules");
 const transform = join(modules, "json-as", "transform", "lib", "index.js");
 
@@ -27,10 +28,10 @@ for (const library of LIBRARIES) {
   }
 }
 
-// json-as reads its mode from here. The quicker ones tear surrogate pairs apart, and read -1 as a u64 wrong.
+// json-as reads its mode from the environment. Its faster modes split surrogate pairs and misread -1 as a u64.
 process.env.JSON_MODE = "NAIVE";
 
-// The answers have stdout to themselves.
+// Stdout is reserved for answers.
 console.log = console.info = console.debug = () => {};
 
 async function compile(source) {
@@ -40,19 +41,19 @@ async function compile(source) {
   const diagnostics = [];
   const note = (text) => {
     for (const line of String(text).split("\n")) {
-      const shown = (line.length > LINE_LIMIT ? line.slice(0, LINE_LIMIT) + "…" : line) + "\n";
+      const shown = (line.length > DIAGNOSTIC_LINE_LIMIT_CHARACTERS ? line.slice(0, DIAGNOSTIC_LINE_LIMIT_CHARACTERS) + "…" : line) + "\n";
       size += shown.length;
-      if (size < DIAGNOSTICS_LIMIT) diagnostics.push(shown);
+      if (size < DIAGNOSTICS_LIMIT_CHARACTERS) diagnostics.push(shown);
     }
   };
   console.error = (...words) => note(words.join(" "));
-  // When the compiler meets a bug of its own (or a stack that overflows) it prints a stack trace and exits.
+  // On an internal error or a stack overflow the compiler prints a stack trace and exits.
   process.exit = () => { throw (crash = new Error("exit")); };
   const compiling = asc.main(
     [
       SOURCE, "--outFile", OUTPUT, "--path", "node_modules", "--transform", transform,
       "--exportRuntime", "--exportStart", "_initialize", "--debug", "-O3",
-      // json-as sets a megabyte aside for a cache that is off: 16 pages for each call to copy, fill and give back.
+      // json-as reserves a megabyte for a cache that is off: each call would copy, fill and release 16 pages.
       "--use", "JSON_CACHE_SIZE=0",
     ],
     {
@@ -67,7 +68,7 @@ async function compile(source) {
     crash ??= thrown;
     return { error: thrown };
   });
-  // Errors in the source are plain ones; a RangeError or TypeError is the compiler's.
+  // An error in the source is a plain Error; a RangeError or TypeError is a bug of the compiler.
   if (error && error.constructor !== Error) crash ??= error;
   if (crash) {
     const reason = /\b(\w*Error: .*)/.exec([...diagnostics, String(crash)].join("\n"))?.[1] ?? String(crash);
@@ -77,7 +78,7 @@ async function compile(source) {
   return ["M", wasm];
 }
 
-// The author needs neither stack frames of the compiler nor our paths.
+// Removes stack frames of the compiler and paths of this machine from diagnostics.
 function clean(text) {
   return text
     .split("\n")
@@ -96,46 +97,48 @@ function send(...parts) {
 }
 
 async function* frames(stream) {
-  let waiting = Buffer.alloc(0);
+  let buffered = Buffer.alloc(0);
   for await (const chunk of stream) {
-    waiting = Buffer.concat([waiting, chunk]);
-    while (waiting.length >= 4 && waiting.length >= 4 + waiting.readUInt32BE(0)) {
-      const end = 4 + waiting.readUInt32BE(0);
-      yield waiting.subarray(4, end);
-      waiting = waiting.subarray(end);
+    buffered = Buffer.concat([buffered, chunk]);
+    while (buffered.length >= 4 && buffered.length >= 4 + buffered.readUInt32BE(0)) {
+      const end = 4 + buffered.readUInt32BE(0);
+      yield buffered.subarray(4, end);
+      buffered = buffered.subarray(end);
     }
   }
 }
 
-// The first compilation costs ten times a later one: pay before somebody waits. json-as is the larger part of it.
+// Warm-up, first part, before the worker reports itself ready: the first compilation takes ten times as long as a later
+// one, mostly because of json-as.
 await compile(`import { JSON } from "json-as";
 @json class Input { a: f64 = 0; b: string = ""; }
 export function handle(input: string): string { return JSON.stringify(JSON.parse<Input>(input)); }`);
 await send();
 
-// The next few are a quarter slower than later ones, until V8 has optimised the optimiser: practise while nothing is asked.
-let left = PRACTICE;
-let pause = null;
-let turn = Promise.resolve();
+// Warm-up, second part, while idle: the next compilations are about 25 % slower than later ones, until V8's JIT has
+// optimized the compiler's optimizer.
+let warmUpRunsLeft = WARM_UP_RUNS;
+let warmUpTimer = null;
+let lastCompilation = Promise.resolve();
 
-function inTurn(work) {
-  return (turn = turn.then(work));
+function runAfterLast(work) {
+  return (lastCompilation = lastCompilation.then(work));
 }
 
-function rest() {
-  clearTimeout(pause);
-  if (left > 0) pause = setTimeout(() => inTurn(practise), IDLE_MS).unref();
+function scheduleWarmUp() {
+  clearTimeout(warmUpTimer);
+  if (warmUpRunsLeft > 0) warmUpTimer = setTimeout(() => runAfterLast(warmUp), WARM_UP_PAUSE_MS).unref();
 }
 
-async function practise() {
-  left -= 1;
+async function warmUp() {
+  warmUpRunsLeft -= 1;
   await compile("export function handle(input: string): string { return input + input; }");
-  rest();
+  scheduleWarmUp();
 }
 
-rest();
+scheduleWarmUp();
 for await (const source of frames(process.stdin)) {
-  clearTimeout(pause);
-  await send(...(await inTurn(() => compile(source.toString("utf8")))));
-  rest();
+  clearTimeout(warmUpTimer);
+  await send(...(await runAfterLast(() => compile(source.toString("utf8")))));
+  scheduleWarmUp();
 }
