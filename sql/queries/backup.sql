@@ -1,5 +1,5 @@
--- name: describe()^
--- The moment and the place of a backup. pgmq: its version when it is an extension.
+-- name: get_backup_info()^
+-- The time of the snapshot and the versions; pgmq is NULL unless it is installed as an extension.
 SELECT transaction_timestamp() AS taken_at, current_setting('server_version') AS postgres,
        (SELECT extversion FROM pg_extension WHERE extname = 'pgmq') AS pgmq;
 
@@ -7,22 +7,23 @@ SELECT transaction_timestamp() AS taken_at, current_setting('server_version') AS
 SELECT name, sha256 FROM schema_migrations ORDER BY version;
 
 -- name: list_columns(tables)
--- Of those tables that are there, in their order. Generated columns are left to the database that computes them.
-SELECT table_name, attname AS name, format_type(atttypid, atttypmod) AS type
+-- The columns of those tables that exist, in their order. Generated columns are omitted, because the database computes
+-- them.
+SELECT table_name, attname::text AS name, format_type(atttypid, atttypmod) AS type
 FROM unnest(:tables::text[]) WITH ORDINALITY AS wanted (table_name, position)
 JOIN pg_attribute ON attrelid = to_regclass(table_name)
 WHERE attnum > 0 AND NOT attisdropped AND attgenerated = ''
 ORDER BY wanted.position, attnum;
 
 -- name: list_positions(queues)
--- The last message id that each queue gave out; 0 for none.
+-- The last message id that each queue assigned; 0 for none.
 SELECT queue, coalesce(pg_sequence_last_value(pg_get_serial_sequence('pgmq.q_' || queue, 'msg_id')::regclass), 0)
        AS position
 FROM unnest(:queues::text[]) AS queue
 WHERE to_regclass('pgmq.q_' || queue) IS NOT NULL;
 
 -- name: find_relation()$
--- Something that is not an extension's, nor pgmq's own when it was installed from its SQL: then a database is not empty.
+-- A relation that makes the database non-empty: one that belongs neither to an extension nor to pgmq's own SQL.
 SELECT format('%I.%I', nspname, relname)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -33,12 +34,12 @@ ORDER BY 1
 LIMIT 1;
 
 -- name: set_position(queue, position)$
--- The next message gets the id after :position, as it would have in the original.
+-- The next message gets the id after :position, as in the original database.
 SELECT setval(pg_get_serial_sequence('pgmq.q_' || :queue::text, 'msg_id')::regclass,
               greatest(:position::bigint, 1), :position::bigint > 0);
 
 -- name: close_running(taken_at)$
--- What ran at the moment of the backup ended, for this database, at that moment.
+-- Executions that were RUNNING when the backup was taken failed at that time, as far as the restored database knows.
 WITH closed AS (
     UPDATE executions
     SET status = 'FAILED', error_message = 'interrupted', completed_at = greatest(started_at, :taken_at::timestamptz)
@@ -47,13 +48,14 @@ WITH closed AS (
 )
 SELECT count(*) FROM closed;
 
--- name: free_jobs()$
--- A job that was being compiled is nobody's here: it need not wait until its visibility timeout ends.
+-- name: release_jobs()$
+-- Resets the visibility timeout of in-flight jobs: their consumer does not exist in the restored database.
 SELECT count(*)
 FROM pgmq.q_compilation_jobs AS job, LATERAL pgmq.set_vt('compilation_jobs', job.msg_id, 0)
 WHERE job.vt > clock_timestamp();
 
--- name: free_results()$
+-- name: release_results()$
+-- The same for in-flight results.
 SELECT count(*)
 FROM pgmq.q_compilation_results AS result, LATERAL pgmq.set_vt('compilation_results', result.msg_id, 0)
 WHERE result.vt > clock_timestamp();

@@ -166,7 +166,7 @@ async def test_standard_output_and_names_that_are_taken(database_url: str, tmp_p
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
     code, said = await failing("backup", str(file), *connection)
-    assert (code, said) == (2, f"faas: {file} exists: choose another name, or --force to replace it\n")
+    assert (code, said) == (2, f"faas: {file} exists: choose another name, or pass --force to replace it\n")
     assert file.read_bytes() == out
     await faas("backup", str(file), "--force", *connection)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,1 +1,1 @@
-"""One file that holds all that a database of faas holds: made from a running server, and made a database again."""
+"""Backup and restore: all data of faas in one file, made while the server runs and restored into an empty database."""

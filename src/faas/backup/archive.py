@@ -1,4 +1,4 @@
-"""The file: a zip archive with an entry for each table and the manifest last, which any unzip can list and test."""
+"""The backup file: a zip archive with an entry for each table, and the manifest as the last entry."""
 
 import asyncio
 import hashlib
@@ -17,28 +17,28 @@ from faas.backup.manifest import Manifest, Table
 from faas.errors import BackupFailed, ConfigurationError
 
 MANIFEST = "manifest.json"
-_CHUNK = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError)
+_CHUNK_BYTES = 1 << 20
+_DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError)
 
 
-class Entry:
-    """One table's rows on their way into the archive: counted, hashed and compressed outside the event loop."""
+class TableEntry:
+    """The entry of one table in an archive that is written: counted, hashed and compressed outside the event loop."""
 
     def __init__(self, member: IO[bytes]) -> None:
         self._member = member
         self._hash = hashlib.sha256()
-        self._waiting = bytearray()
+        self._buffer = bytearray()
         self.bytes = 0
 
     async def write(self, data: bytes) -> None:
-        """Take some bytes. Raises BackupFailed when the file does not."""
-        self._waiting += data
-        if len(self._waiting) >= _CHUNK:
+        """Write `data`, buffered. Raises BackupFailed when the file cannot be written."""
+        self._buffer += data
+        if len(self._buffer) >= _CHUNK_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
-        """Pass on what waits."""
-        chunk, self._waiting = bytes(self._waiting), bytearray()
+        """Write the buffer. Raises BackupFailed when the file cannot be written."""
+        chunk, self._buffer = bytes(self._buffer), bytearray()
         self._hash.update(chunk)
         self.bytes += len(chunk)
         with _writing():
@@ -46,15 +46,15 @@ class Entry:
 
     @property
     def sha256(self) -> str:
-        """Of all that was flushed."""
+        """The SHA-256 of the flushed bytes, in hexadecimal."""
         return self._hash.hexdigest()
 
 
 class ArchiveWriter:
-    """Writes an archive to `stream`, which need not be seekable. Use as `with`; `finish` comes last."""
+    """Writes an archive to `stream`, which need not be seekable: a context manager in which `finish` comes last."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        # Level 1: executions shrink well, modules hardly, and the server has the same processors.
+        # Level 1: executions compress well, modules hardly, and the server needs the same processors.
         self._zip = zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
 
     def __enter__(self) -> "ArchiveWriter":
@@ -71,11 +71,11 @@ class ArchiveWriter:
                 self._zip.close()
 
     @contextmanager
-    def entry(self, name: str) -> Iterator[Entry]:
-        """A new entry to write to."""
+    def entry(self, name: str) -> Iterator[TableEntry]:
+        """Open a new entry. Raises BackupFailed when the file cannot be written."""
         member = self._zip.open(name, "w", force_zip64=True)
         try:
-            yield Entry(member)
+            yield TableEntry(member)
         except BaseException:
             with suppress(OSError):
                 member.close()
@@ -84,7 +84,7 @@ class ArchiveWriter:
             member.close()
 
     def finish(self, manifest: Manifest) -> None:
-        """Add the manifest, without which the file is no backup."""
+        """Write the manifest. Without it the archive is not a valid backup."""
         with _writing():
             self._zip.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
@@ -97,8 +97,11 @@ def _writing() -> Iterator[None]:
         raise BackupFailed(f"cannot write the backup: {error.strerror}; nothing is left of it") from None
 
 
-class Archive:
-    """A backup to read. Use as `with`. Raises ConfigurationError for what is no backup, is cut short or newer."""
+class ArchiveReader:
+    """Reads the backup at `path`, as a context manager.
+
+    Raises ConfigurationError when the file is not a backup, is truncated, or has a newer format.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -106,8 +109,8 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except OSError as error:
             raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
-        except _DAMAGED:
-            raise ConfigurationError(f"{path} is no backup of faas, or was cut short") from None
+        except _DAMAGE_ERRORS:
+            raise ConfigurationError(f"{path} is not a backup of faas, or is truncated") from None
         try:
             with self._reading():
                 content = self._zip.read(MANIFEST)
@@ -119,7 +122,7 @@ class Archive:
             self._zip.close()
             raise
 
-    def __enter__(self) -> "Archive":
+    def __enter__(self) -> "ArchiveReader":
         return self
 
     def __exit__(
@@ -128,19 +131,19 @@ class Archive:
         self._zip.close()
 
     def verify(self) -> None:
-        """Read everything and compare it with the manifest, before anything is made of it."""
+        """Read all entries and compare them with the manifest. Raises ConfigurationError when the file is damaged."""
         for table in self.manifest.tables:
             with self._reading(), self.open(table) as member:
                 digest = hashlib.sha256()
                 size = 0
-                while chunk := member.read(_CHUNK):
+                while chunk := member.read(_CHUNK_BYTES):
                     digest.update(chunk)
                     size += len(chunk)
             if (size, digest.hexdigest()) != (table.bytes, table.sha256):
-                raise ConfigurationError(f"{self._path} is damaged: {table.entry} is not what its manifest says")
+                raise ConfigurationError(f"{self._path} is damaged: {table.entry} does not match its manifest")
 
     def open(self, table: Table) -> BinaryIO:
-        """The rows of `table`."""
+        """Open the entry with the rows of `table`."""
         return cast("BinaryIO", self._zip.open(table.entry))
 
     @contextmanager
@@ -149,5 +152,5 @@ class Archive:
             yield
         except OSError as error:
             raise BackupFailed(f"cannot read {self._path}: {error.strerror}") from None
-        except _DAMAGED as error:
-            raise ConfigurationError(f"{self._path} is damaged, or no backup of faas: {error}") from None
+        except _DAMAGE_ERRORS as error:
+            raise ConfigurationError(f"{self._path} is damaged, or not a backup of faas: {error}") from None

@@ -1,4 +1,4 @@
-"""From a database to an archive: every table of faas as it was at one moment, while the server goes on."""
+"""From a database to an archive: every table of faas in one snapshot, while the server runs."""
 
 from collections import defaultdict
 from typing import BinaryIO
@@ -6,80 +6,80 @@ from typing import BinaryIO
 import asyncpg
 
 from faas import __version__
+from faas.backup import queries
 from faas.backup.archive import ArchiveWriter
 from faas.backup.manifest import FORMAT, TABLES, Column, Manifest, Migration, Table
-from faas.database import migrations, queries
+from faas.database import migrations
 from faas.database.pool import Connection
 from faas.errors import ConfigurationError
 
-_sql = queries.load("backup")
 QUEUES = ("compilation_jobs", "compilation_results")
 
 
 async def back_up(connection: Connection, stream: BinaryIO) -> Manifest:
-    """Write a backup of the connection's database to `stream`. Reads one snapshot; blocks nobody but migrations.
+    """Write a backup of the connection's database to `stream`. Reads one snapshot; blocks only migrations.
 
-    Memory stays within a few times the largest row. Raises ConfigurationError when it is no database of faas, or a
-    newer one.
+    Uses memory for a few times the largest row. Raises ConfigurationError when the database is not one of faas, or is
+    newer than this program; BackupFailed when `stream` cannot be written.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        applied = await _applied(connection)
-        about = await _sql.describe(connection)
-        columns = await columns_of(connection)
+        applied = await _applied_migrations(connection)
+        info = await queries.get_backup_info(connection)
         tables = []
+        columns_of = await columns_by_table(connection)
         with ArchiveWriter(stream) as archive:
-            for name, found in columns.items():
-                tables.append(await _copy(connection, archive, name, found))
-            # After the rows: a position is never behind a message that the snapshot holds.
-            positions = [row async for row in _sql.list_positions(connection, queues=list(QUEUES))]
+            for name, columns in columns_of.items():
+                tables.append(await _copy(connection, archive, name, columns))
+            # After the rows, so that a position is never less than the id of a message in the snapshot.
+            positions = await queries.list_positions(connection, queues=QUEUES)
             manifest = Manifest(
                 format=FORMAT,
                 faas=__version__,
-                postgres=about["postgres"],
-                pgmq=f"extension {about['pgmq']}" if about["pgmq"] else "from its SQL",
-                taken_at=about["taken_at"],
+                postgres=info.postgres,
+                pgmq=f"extension {info.pgmq}" if info.pgmq else "from its SQL",
+                taken_at=info.taken_at,
                 migrations=applied,
-                queues={row["queue"]: row["position"] for row in positions},
+                queues={row.queue: row.position for row in positions},
                 tables=tables,
             )
             archive.finish(manifest)
     return manifest
 
 
-async def columns_of(connection: Connection) -> dict[str, list[Column]]:
-    """The columns of each table of TABLES that is there, without those that Postgres computes."""
+async def columns_by_table(connection: Connection) -> dict[str, list[Column]]:
+    """Return the columns of each of TABLES that exists, without generated columns."""
     columns: dict[str, list[Column]] = defaultdict(list)
-    async for row in _sql.list_columns(connection, tables=list(TABLES)):
-        columns[row["table_name"]].append(Column(name=row["name"], type=row["type"]))
+    for row in await queries.list_columns(connection, tables=TABLES):
+        columns[row.table_name].append(Column(name=row.name, type=row.type))
     return dict(columns)
 
 
-def split(name: str) -> tuple[str | None, str]:
-    """Schema and table; without a schema the search path decides, as everywhere else."""
+def split_table_name(name: str) -> tuple[str | None, str]:
+    """Return schema and table; without a schema the search path applies, as in all statements."""
     schema, _, table = name.rpartition(".")
     return schema or None, table
 
 
-async def _applied(connection: Connection) -> list[Migration]:
+def parse_row_count(command_tag: str) -> int:
+    """Return the number in a command tag such as `COPY 17`."""
+    return int(command_tag.rsplit(" ", 1)[1])
+
+
+async def _applied_migrations(connection: Connection) -> list[Migration]:
     try:
-        applied = [Migration(name=row["name"], sha256=row["sha256"]) async for row in _sql.list_migrations(connection)]
+        rows = await queries.list_migrations(connection)
     except asyncpg.UndefinedTableError:
         raise ConfigurationError("there is nothing to back up: this database was never used by faas") from None
-    migrations.check_not_newer([migration.name for migration in applied])
-    return applied
+    migrations.check_not_newer([row.name for row in rows])
+    return [Migration(name=row.name, sha256=row.sha256) for row in rows]
 
 
 async def _copy(connection: Connection, archive: ArchiveWriter, name: str, columns: list[Column]) -> Table:
     with archive.entry(f"{name}.copy") as entry:
-        schema, table = split(name)
+        schema, table = split_table_name(name)
         names = [column.name for column in columns]
-        done = await connection.copy_from_table(
+        command_tag = await connection.copy_from_table(
             table, schema_name=schema, columns=names, output=entry.write, format="binary"
         )
         await entry.flush()
-    return Table(name=name, columns=columns, rows=rows_of(done), bytes=entry.bytes, sha256=entry.sha256)
-
-
-def rows_of(status: str) -> int:
-    """The number in `COPY 17`."""
-    return int(status.rsplit(" ", 1)[1])
+    return Table(name=name, columns=columns, rows=parse_row_count(command_tag), bytes=entry.bytes, sha256=entry.sha256)

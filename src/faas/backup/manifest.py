@@ -1,4 +1,4 @@
-"""What a backup says of itself: the last entry of its archive, `manifest.json`."""
+"""The manifest of a backup: `manifest.json`, the last entry of its archive."""
 
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,8 @@ from faas.errors import ConfigurationError
 
 FORMAT = 1
 
-# Functions stand before the executions that refer to them. `processes` is left out: none of them lives in the restored
-# database. What pgmq keeps of its queues is made anew by the migrations.
+# Functions come before the executions that refer to them. `processes` is omitted: no process uses the restored database
+# yet. The migrations create pgmq's own tables.
 TABLES = (
     "functions",
     "executions",
@@ -22,14 +22,14 @@ TABLES = (
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column, and its type in Postgres' words: binary rows are read only where both are the same."""
+    """A column and the name of its type in Postgres. Binary rows are restored only where both match."""
 
     name: str
     type: str
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One entry `<name>.copy`: the rows of a table as `COPY … (FORMAT binary)` gives them."""
+    """The entry `<name>.copy`: the rows of a table in the format of `COPY … (FORMAT binary)`."""
 
     name: str
     columns: list[Column]
@@ -39,19 +39,19 @@ class Table(msgspec.Struct, frozen=True):
 
     @property
     def entry(self) -> str:
-        """Its name in the archive."""
+        """The name of the entry in the archive."""
         return f"{self.name}.copy"
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """A migration that the database had applied."""
+    """A migration that was applied to the database."""
 
     name: str
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):
-    """All of it. `queues` says for each queue the last message id that was given out."""
+    """The whole manifest. `queues` has the last message id that each queue assigned."""
 
     format: int
     faas: str
@@ -63,21 +63,21 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     tables: list[Table]
 
     def rows(self, table: str) -> int:
-        """How many rows of `table` there are."""
+        """Return the number of rows of `table`."""
         return sum(found.rows for found in self.tables if found.name == table)
 
 
 def decode(content: bytes) -> Manifest:
-    """The manifest that `content` holds. Raises ConfigurationError when it is of a newer format, or is none."""
+    """Decode a manifest. Raises ConfigurationError when it has a newer format, or is not a manifest."""
     try:
-        stated: Any = msgspec.json.decode(content)
-        number = stated.get("format") if isinstance(stated, dict) else None
+        decoded: Any = msgspec.json.decode(content)
+        number = decoded.get("format") if isinstance(decoded, dict) else None
         if isinstance(number, int) and number > FORMAT:
             raise ConfigurationError(
                 f"its format is {number}, and this faas reads {FORMAT}: restore it with the faas that made it "
-                f"({stated.get('faas')}), or a newer one"
+                f"({decoded.get('faas')}), or a newer one"
             )
-        manifest = msgspec.convert(stated, Manifest)
+        manifest = msgspec.convert(decoded, Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"its manifest does not decode: {error}") from None
     if unknown := {table.name for table in manifest.tables} - set(TABLES):

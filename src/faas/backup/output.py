@@ -1,4 +1,4 @@
-"""The file that a backup becomes: of its owner alone, and there only when it is whole and on the disk."""
+"""The output file of a backup: readable by its owner only, and visible only when it is complete and on disk."""
 
 import os
 import sys
@@ -13,12 +13,13 @@ from faas.errors import BackupFailed, ConfigurationError
 
 @contextmanager
 def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
-    """A file, mode 0600, to write; it gets the name `path` when the block ends, and is gone when it raises.
+    """Open a new file with mode 0600, which is renamed to `path` when the block ends, and deleted when it raises.
 
-    Raises ConfigurationError when `path` is there already and not to be replaced, or cannot be made.
+    Raises ConfigurationError when `path` exists and `replace` is false, or when the file cannot be created;
+    BackupFailed when it cannot be written.
     """
     if not replace and os.path.lexists(path):
-        raise _exists(path)
+        raise _already_exists(path)
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     except OSError as error:
@@ -29,7 +30,7 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _name(partial, path, replace=replace)
+        _publish(partial, path, replace=replace)
     except OSError as error:
         raise BackupFailed(f"cannot write {path}: {error.strerror}; nothing was written") from None
     finally:
@@ -38,7 +39,7 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def standard_output() -> Iterator[BinaryIO]:
-    """Standard output, for a backup that goes somewhere else."""
+    """Open standard output as a binary stream. Raises BackupFailed when it cannot be written."""
     try:
         with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
             yield stream
@@ -46,15 +47,15 @@ def standard_output() -> Iterator[BinaryIO]:
         raise BackupFailed(f"cannot write to standard output: {error.strerror}") from None
 
 
-def _name(partial: Path, path: Path, *, replace: bool) -> None:
+def _publish(partial: Path, path: Path, *, replace: bool) -> None:
     if replace:
         partial.replace(path)
     else:
         try:
-            os.link(partial, path)  # unlike rename it never takes the place of a file that came meanwhile
+            os.link(partial, path)  # unlike rename, link fails when another process has created the file
         except FileExistsError:
-            raise _exists(path) from None
-        except OSError:  # a file system without links
+            raise _already_exists(path) from None
+        except OSError:  # the file system has no hard links
             partial.replace(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -63,5 +64,5 @@ def _name(partial: Path, path: Path, *, replace: bool) -> None:
         os.close(folder)
 
 
-def _exists(path: Path) -> ConfigurationError:
-    return ConfigurationError(f"{path} exists: choose another name, or --force to replace it")
+def _already_exists(path: Path) -> ConfigurationError:
+    return ConfigurationError(f"{path} exists: choose another name, or pass --force to replace it")

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from faas import logs, settings
-from faas.backup.archive import Archive
+from faas.backup.archive import ArchiveReader
 from faas.backup.backup import back_up
+from faas.backup.databases import existing_database, new_database
 from faas.backup.manifest import Manifest
 from faas.backup.output import new_file, standard_output
-from faas.backup.places import existing_database, new_database
-from faas.backup.restore import Restored, restore
+from faas.backup.restore import RestoreResult, restore
 from faas.cli.setting_options import with_settings
 from faas.errors import BackupFailed, ConfigurationError
 from faas.settings import Settings
@@ -63,7 +63,7 @@ def restore_command(file: str, **options: str | None) -> None:
     logs.configure(chosen.log_format, chosen.log_level)
     if file == "-":
         raise ConfigurationError("restore needs a file, not standard input: a backup is read from its end")
-    with Archive(Path(file)) as archive:
+    with ArchiveReader(Path(file)) as archive:
         restored = _run(_restore(chosen, archive))
         manifest = archive.manifest
     click.echo(
@@ -86,7 +86,7 @@ async def _back_up(chosen: Settings, path: Path | None, force: bool) -> Manifest
             return await back_up(connection, stream)
 
 
-async def _restore(chosen: Settings, archive: Archive) -> Restored:
+async def _restore(chosen: Settings, archive: ArchiveReader) -> RestoreResult:
     archive.verify()
     async with new_database(chosen) as connection:
         return await restore(connection, archive)

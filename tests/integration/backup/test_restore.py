@@ -13,10 +13,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from faas.backup.archive import Archive
+from faas.backup.archive import ArchiveReader
 from faas.backup.backup import back_up
 from faas.backup.manifest import TABLES, Manifest
-from faas.backup.restore import Restored, restore
+from faas.backup.restore import RestoreResult, restore
 from faas.database import migrations
 from faas.database.migrations import files, migrate
 from faas.errors import ConfigurationError
@@ -46,10 +46,10 @@ async def backed_up(url: str, file: Path) -> Manifest:
         await connection.close()
 
 
-async def restored(url: str, file: Path) -> Restored:
+async def restored(url: str, file: Path) -> RestoreResult:
     connection = await asyncpg.connect(url)
     try:
-        with Archive(file) as archive:
+        with ArchiveReader(file) as archive:
             archive.verify()
             return await restore(connection, archive)
     finally:
@@ -99,7 +99,7 @@ async def test_everything_comes_back_and_ids_go_on(
     manifest = await backed_up(database_url, file)
     assert (manifest.rows("functions"), manifest.rows("executions")) == (2, 20)
     outcome = await restored(empty_database, file)
-    assert outcome == Restored(interrupted=0, migrated=[])
+    assert outcome == RestoreResult(interrupted=0, migrated=[])
     assert await contents(empty_database) == await contents(database_url)
 
     sent = []
@@ -283,7 +283,7 @@ async def test_a_damaged_file_is_refused_before_anything_is_made_of_it(
     whole = file.read_bytes()
     for damage in damages(whole):
         file.write_bytes(damage)
-        with pytest.raises(ConfigurationError, match=re.escape(str(file))) as refused, Archive(file) as archive:
+        with pytest.raises(ConfigurationError, match=re.escape(str(file))) as refused, ArchiveReader(file) as archive:
             archive.verify()
         assert "\n" not in str(refused.value)
 
@@ -298,7 +298,10 @@ async def test_rows_that_another_program_swapped_are_noticed(platform: Platform,
     with zipfile.ZipFile(file, "w") as new:
         for name, content in entries.items():
             new.writestr(name, content)
-    with Archive(file) as archive, pytest.raises(ConfigurationError, match=r"functions\.copy is not what its manifest"):
+    with (
+        ArchiveReader(file) as archive,
+        pytest.raises(ConfigurationError, match=r"functions\.copy does not match its manifest"),
+    ):
         archive.verify()
 
 
