@@ -3,65 +3,20 @@
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 import asyncpg
 import msgspec
 
 from faas.database.migrations import files
 from faas.database.pool import MINIMUM_POSTGRES_MAJOR, Connection
-from faas.database.queries import load
+from faas.doctor import queries
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.parts import pgmq_sql_version
+from faas.doctor.queries import Migration, Pgmq, Server, Table
 from faas.settings import Settings
-
-_sql = load("doctor")
 
 CLOCK_DIFFERENCE_SECONDS = 60
 OWN_CONNECTIONS = 5  # beside the pool: the listener's, the heartbeat's and the three of the execution writers
-
-
-class Server(msgspec.Struct, frozen=True):
-    """The row of describe_server."""
-
-    major: int
-    version: str
-    encoding: str
-    standby: bool
-    read_only: bool
-    role: str
-    database: str
-    schema: str | None
-    may_create_schemas: bool
-    may_create_tables: bool
-    free_connections: int
-    now: datetime
-
-
-class Pgmq(msgspec.Struct, frozen=True):
-    """The row of describe_pgmq."""
-
-    installed: bool
-    has_headers: bool
-    extension: str | None
-    available: str | None
-    may_use: bool
-
-
-class Table(msgspec.Struct, frozen=True):
-    """A row of list_tables."""
-
-    name: str
-    may_use: bool
-    may_alter: bool
-
-
-class Migration(msgspec.Struct, frozen=True):
-    """A row of list_migrations."""
-
-    version: int
-    name: str
-    sha256: str
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -78,15 +33,15 @@ class Facts(msgspec.Struct, frozen=True):
 async def read_facts(connection: Connection) -> Facts:
     """Read everything. To be called in a read-only transaction. Raises what asyncpg raises."""
     began = time.time()
-    server = Server(**await _sql.describe_server(connection))
+    server = await queries.describe_server(connection)
     asked_at = (began + time.time()) / 2
-    pgmq = Pgmq(**await _sql.describe_pgmq(connection))
-    tables = [Table(**row) async for row in _sql.list_tables(connection)]
+    pgmq = await queries.describe_pgmq(connection)
+    tables = await queries.list_tables(connection)
     migrations: list[Migration] | None = []
     if any(table.name == "schema_migrations" for table in tables):
         try:
             async with connection.transaction():  # a savepoint: a refusal ends this statement only
-                migrations = [Migration(**row) async for row in _sql.list_migrations(connection)]
+                migrations = await queries.list_migrations(connection)
         except asyncpg.InsufficientPrivilegeError:
             migrations = None
     return Facts(server, pgmq, tables, migrations, asked_at)

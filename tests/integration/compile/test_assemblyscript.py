@@ -219,6 +219,6 @@ async def test_start_up_code_runs_at_compile_time_unless_it_asks_the_host(
 async def test_start_up_code_that_does_not_end_is_left_to_the_time_limit(
     compiler: AssemblyScriptCompiler, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faas.compile.wizer._TIMEOUT", 0.5)
+    monkeypatch.setattr("faas.compile.wizer._TIMEOUT_SECONDS", 0.5)
     source = "while (true) {}\nexport function handle(input: string): string { return input; }"
     assert (await run(compiler, runtime, source)).error == "time limit of 300ms exceeded"

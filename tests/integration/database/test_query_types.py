@@ -35,6 +35,7 @@ PYTHON_TYPES = {
     "int8": int,
     "json": bytes,
     "jsonb": str,
+    "name": str,
     "text": str,
     "timestamptz": datetime,
     "uuid": UUID,
