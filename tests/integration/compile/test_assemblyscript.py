@@ -92,8 +92,8 @@ FAILING = {
         "abort: input is short in function.ts(2,1)",
     ),
     "index": ("return [input][input.length];", "abort: Index out of range in ~lib/array.ts("),
-    "null": ("return changetype<string>(0);", "handle returned null, which is not a string"),
-    "no string": ("return changetype<string>([1, 2]);", "handle returned a value that is not a string"),
+    "null": ("return changetype<string>(0);", "handle returned null, which is no string"),
+    "no string": ("return changetype<string>([1, 2]);", "handle returned something that is no string"),
     "no JSON": (
         'return "hello";',
         "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: hello",
@@ -219,6 +219,6 @@ async def test_start_up_code_runs_at_compile_time_unless_it_asks_the_host(
 async def test_start_up_code_that_does_not_end_is_left_to_the_time_limit(
     compiler: AssemblyScriptCompiler, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faas.compile.wizer._TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(compiler._wizer._process, "_timeout", 0.5)
     source = "while (true) {}\nexport function handle(input: string): string { return input; }"
     assert (await run(compiler, runtime, source)).error == "time limit of 300ms exceeded"
