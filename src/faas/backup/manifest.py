@@ -1,7 +1,6 @@
 """The manifest of a backup: `manifest.json`, the last entry of its archive."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -70,12 +69,13 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
 def decode(content: bytes) -> Manifest:
     """Decode a manifest. Raises ConfigurationError when it has a newer format, or is not a manifest."""
     try:
-        decoded: Any = msgspec.json.decode(content)
-        number = decoded.get("format") if isinstance(decoded, dict) else None
+        decoded: object = msgspec.json.decode(content)
+        head = decoded if isinstance(decoded, dict) else {}
+        number = head.get("format")
         if isinstance(number, int) and number > FORMAT:
             raise ConfigurationError(
                 f"its format is {number}, and this faas reads {FORMAT}: restore it with the faas that made it "
-                f"({decoded.get('faas')}), or a newer one"
+                f"({head.get('faas')}), or a newer one"
             )
         manifest = msgspec.convert(decoded, Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,12 +1,17 @@
 """A pooled connection that one user holds: acquiring and releasing one costs as much as a small statement."""
 
+from __future__ import annotations
+
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from faas.database.pool import ACQUIRE_TIMEOUT_SECONDS, TRANSIENT_ERRORS, Connection, Pool, wrap_transient_error
 from faas.errors import DatabaseNotReached
+
+if TYPE_CHECKING:
+    from asyncpg.prepared_stmt import PreparedStatement
 
 
 class HeldConnection:
@@ -19,9 +24,9 @@ class HeldConnection:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._connection: Connection | None = None
-        self._prepared_statements: dict[str, Any] = {}
+        self._prepared_statements: dict[str, PreparedStatement[asyncpg.Record]] = {}
 
-    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run `sql` and return its rows.
 
         Raises DatabaseNotReached when there is no connection, DatabaseUnavailable when the connection is lost during
@@ -33,13 +38,12 @@ class HeldConnection:
             await self.close()
             raise wrap_transient_error(error, DatabaseNotReached) from error
         try:
-            rows: list[Any] = await statement.fetch(*arguments)
+            return await statement.fetch(*arguments)
         except asyncpg.TransactionRollbackError:  # also transient, but the caller must retry the statement
             raise
         except TRANSIENT_ERRORS as error:
             await self.close()
             raise wrap_transient_error(error) from error
-        return rows
 
     @property
     def lost(self) -> bool:
@@ -57,7 +61,7 @@ class HeldConnection:
             with suppress(*TRANSIENT_ERRORS):
                 await self._pool.release(connection)  # type: ignore[arg-type]
 
-    async def _prepare(self, sql: str) -> Any:
+    async def _prepare(self, sql: str) -> PreparedStatement[asyncpg.Record]:
         if self._connection is None or self.lost:
             await self.close()
             self._connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)

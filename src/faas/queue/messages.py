@@ -6,7 +6,7 @@ either side can add keys.
 """
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -60,8 +60,8 @@ class _Kind(msgspec.Struct):
 
 class _Addressed(msgspec.Struct, rename="camel"):
     function_id: UUID
-    revision: Any = None
-    kind: Any = None
+    revision: object = None
+    kind: object = None
 
 
 def encode(message: CompilationJob | CompilationStarted | CompilationResult) -> bytes:
