@@ -1,9 +1,9 @@
-;; The `core` convention by hand: bytes in, bytes out. faas deploy examples/echo.wat --wait
+;; The calling convention `core`, written by hand: bytes in, bytes out. faas deploy examples/echo.wat --wait
 (module
   (memory (export "memory") 1)
   (global $free (mut i32) (i32.const 1024))
 
-  ;; Room for `len` bytes: hand out the next free address, and grow the memory when it does not reach.
+  ;; Allocate `len` bytes: return the next free address, and grow the memory when it is too small.
   (func (export "alloc") (param $len i32) (result i32)
     (local $start i32)
     (local $missing i32)

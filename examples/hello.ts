@@ -1,4 +1,4 @@
-// A function is `handle`: JSON text in, JSON text out.
+// A function exports `handle`, which takes and returns JSON text.
 import { JSON } from "json-as";
 
 @json
@@ -12,9 +12,9 @@ class Output {
 }
 
 export function handle(input: string): string {
-  const asked = JSON.parse<Input>(input);
-  console.log("greeting " + asked.name);
+  const request = JSON.parse<Input>(input);
+  console.log("greeting " + request.name);
   const answer = new Output();
-  answer.greeting = "Hello, " + asked.name + "!";
+  answer.greeting = "Hello, " + request.name + "!";
   return JSON.stringify(answer);
 }

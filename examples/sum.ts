@@ -1,4 +1,4 @@
-// Adds up numbers: faas invoke sum --input '{"numbers": [1, 2, 3.5]}'
+// Add numbers: faas invoke sum --input '{"numbers": [1, 2, 3.5]}'
 import { JSON } from "json-as";
 
 @json

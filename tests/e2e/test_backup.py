@@ -1,4 +1,4 @@
-"""`faas backup` and `faas restore`, as somebody types them: beside a running server, killed, on damaged files."""
+"""The commands `faas backup` and `faas restore`: beside a running server, when killed, on damaged files."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ _ENVIRONMENT = {"PATH": "", "HOME": "/nonexistent"}
 
 
 async def faas(*arguments: str) -> str:
-    """Run `faas …`, which succeeds; its standard output."""
+    """Run `faas …` successfully and return its standard output."""
     process = await asyncio.create_subprocess_exec(COMMAND, *arguments, env=_ENVIRONMENT, stdout=-1, stderr=-1)
     out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0, err.decode()
@@ -39,7 +39,7 @@ async def http_of(server: Server) -> AsyncIterator[Platform]:
 
 @asynccontextmanager
 async def inside(data_dir: Path) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection to the embedded database of a running server."""
+    """Connect to the embedded database of a running server."""
     postgres = EmbeddedPostgres(data_dir)
     assert postgres.attach()
     connection = await asyncpg.connect(postgres.url)
@@ -51,7 +51,7 @@ async def inside(data_dir: Path) -> AsyncIterator["asyncpg.Connection[asyncpg.Re
 
 
 async def waiting(connection: "asyncpg.Connection[asyncpg.Record]", application: str, query: str) -> None:
-    """Until a statement like `query` of `application` waits for a lock."""
+    """Wait until a statement like `query` of `application` waits for a lock."""
 
     async def blocked() -> int:
         await connection.execute("SELECT pg_stat_clear_snapshot()")  # a transaction sees one of them otherwise
@@ -67,13 +67,13 @@ async def waiting(connection: "asyncpg.Connection[asyncpg.Record]", application:
     await eventually(blocked)
 
 
-async def test_a_restored_server_answers_what_the_running_one_did(data_dir: Path, tmp_path: Path) -> None:
-    """Backed up under load, with an execution and a compilation under way, and restored elsewhere."""
+async def test_backup_of_a_running_server_restores_the_same_answers(data_dir: Path, tmp_path: Path) -> None:
+    """A backup under load, with an execution and a compilation in flight, restored into another data directory."""
     file = tmp_path / "faas.backup"
     async with serving("--data-dir", str(data_dir), *EVERY_LANGUAGE) as server, http_of(server) as platform:
         await platform.deploy("echo", ECHO_TS, "assemblyscript")
         await platform.deploy("loop", LOOP_WAT)
-    # Nobody compiles here, so what is registered waits.
+    # There is no compiler, so that new functions stay PENDING.
     server = await start_server("--data-dir", str(data_dir), "--role", "api", "--time-limit", "300s")
     try:
         async with http_of(server) as platform:
@@ -104,7 +104,7 @@ async def test_a_restored_server_answers_what_the_running_one_did(data_dir: Path
         await server.stop(signal.SIGKILL)
 
     elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
-    # The loop, and perhaps some of the load.
+    # The endless execution, and possibly some of the load.
     assert "had not ended: FAILED as interrupted" in await faas("restore", str(file), "--data-dir", str(elsewhere))
     async with serving("--data-dir", str(elsewhere)) as server, http_of(server) as platform:
         assert [(await platform.http.get(f"/functions/{name}")).json() for name in ("echo", "loop")] == functions
@@ -119,10 +119,10 @@ async def test_a_restored_server_answers_what_the_running_one_did(data_dir: Path
         assert (await platform.http.get("/functions/echo/executions?status=RUNNING")).json() == []
 
 
-async def test_to_another_database_by_url_and_into_a_data_directory(
+async def test_restore_by_url_and_into_a_data_directory(
     database_url: str, server_url: str, data_dir: Path, tmp_path: Path
 ) -> None:
-    """From a database by URL to one by URL, to an embedded one that is not running, and refused where something is."""
+    """From a database by URL to one by URL and to an embedded one that is not running; refused unless empty."""
     file, again = tmp_path / "a", tmp_path / "b"
     async with serving("--database-url", database_url) as server, http_of(server) as platform:
         await platform.deploy("echo", core_wat())
@@ -153,7 +153,7 @@ async def test_to_another_database_by_url_and_into_a_data_directory(
     assert "the database is not empty, it has " in said
 
 
-async def test_standard_output_and_names_that_are_taken(database_url: str, tmp_path: Path) -> None:
+async def test_backup_to_standard_output_and_existing_files(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "faas.backup"
     connection = ("--database-url", database_url)
     process = await asyncio.create_subprocess_exec(
@@ -178,7 +178,7 @@ async def test_standard_output_and_names_that_are_taken(database_url: str, tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_another_user_is_refused_in_one_line(data_dir: Path, tmp_path: Path) -> None:
+async def test_backup_as_another_user_is_refused(data_dir: Path, tmp_path: Path) -> None:
     async with serving("--data-dir", str(data_dir)):
         data_dir.parent.chmod(0o755)
         home = data_dir.parent / "home"
@@ -199,18 +199,18 @@ async def test_another_user_is_refused_in_one_line(data_dir: Path, tmp_path: Pat
         assert list(home.iterdir()) == []
 
 
-async def test_there_is_nothing_to_back_up(data_dir: Path, tmp_path: Path) -> None:
+async def test_backup_without_a_database_is_refused(data_dir: Path, tmp_path: Path) -> None:
     code, said = await failing("backup", str(tmp_path / "x"), "--data-dir", str(data_dir))
     assert code == 2
     assert said == (f"faas: there is nothing to back up in {data_dir}: name its --data-dir, or its --database-url\n")
-    code, said = await failing("backup", str(tmp_path / "x"), "--database-url", "postgresql://nobody@127.0.0.1:1/x")
+    code, said = await failing("backup", str(tmp_path / "x"), "--database-url", "postgresql://unknown@127.0.0.1:1/x")
     assert (code, said.count("\n")) == (2, 1)
     assert not data_dir.exists()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("end", ["backup SIGTERM", "backup SIGKILL", "server SIGKILL"])
-async def test_a_backup_that_is_cut_short_leaves_no_file_by_its_name(data_dir: Path, tmp_path: Path, end: str) -> None:
+async def test_backup_interrupted_leaves_no_file(data_dir: Path, tmp_path: Path, end: str) -> None:
     file = tmp_path / "faas.backup"
     victim, _, number = end.partition(" ")
     server = await start_server("--data-dir", str(data_dir))
@@ -238,7 +238,7 @@ async def test_a_backup_that_is_cut_short_leaves_no_file_by_its_name(data_dir: P
         await server.stop(signal.SIGTERM)
 
 
-async def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(
+async def test_restore_killed_leaves_nothing_and_can_be_repeated(
     database_url: str, server_url: str, data_dir: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "faas.backup"
@@ -246,7 +246,7 @@ async def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(
         await platform.deploy("echo", core_wat())
         await faas("backup", str(file), "--database-url", database_url)
 
-    # By URL, killed in the midst of its transaction: the last migration waits for ours, which makes the same function.
+    # By URL, killed during its transaction: the last migration waits for ours, which creates the same function.
     empty = replaced_database(server_url, f"empty_{uuid4().hex}")
     admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
     await admin.execute(f"CREATE DATABASE {empty.split('/')[-1].split('?')[0]}")
@@ -273,7 +273,7 @@ async def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(
     await holder.close()
     await faas("restore", str(file), "--database-url", empty)
 
-    # Embedded, killed as soon as its server answers; and what it left is no obstacle.
+    # Embedded, killed as soon as its server answers; a second restore is not disturbed by what it left.
     process = await asyncio.create_subprocess_exec(
         COMMAND, "restore", str(file), "--data-dir", str(data_dir), stderr=-1, env=_ENVIRONMENT
     )
@@ -288,9 +288,7 @@ async def test_a_restore_that_is_killed_leaves_nothing_and_can_be_repeated(
         assert (await platform.execute("echo", {"b": 2}))["output"] == {"b": 2}
 
 
-async def test_a_file_that_is_damaged_or_cut_short_is_one_line_and_touches_nothing(
-    database_url: str, data_dir: Path, tmp_path: Path
-) -> None:
+async def test_restore_of_a_damaged_file_changes_nothing(database_url: str, data_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "faas.backup"
     async with serving("--database-url", database_url) as server, http_of(server) as platform:
         await platform.deploy("echo", core_wat())

@@ -1,4 +1,4 @@
-"""Postgres goes away under a service that does not own it, and comes back: the service waits and goes on by itself."""
+"""A restart of a Postgres that the service does not own: the service recovers without help."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from tests.helpers.promises import assert_promises_are_kept, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, client_of, serving
 from tests.helpers.support import LOOP_WAT, core_wat, eventually
 
-PATIENCE = 15  # seconds in which every request is answered, whatever is away
+PATIENCE = 15  # seconds in which every request is answered, with or without a database
 
 
 async def health(http: httpx.AsyncClient) -> tuple[int, dict[str, object]]:
@@ -20,7 +20,7 @@ async def health(http: httpx.AsyncClient) -> tuple[int, dict[str, object]]:
 
 
 class Load:
-    """Executes and registers until it is stopped; remembers what was acknowledged, and whatever else was said."""
+    """Creates functions and executes until it is stopped; records what was acknowledged, and all other answers."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -32,7 +32,7 @@ class Load:
         self.stopping = False
 
     async def run(self, number: int) -> None:
-        """One of both, again and again."""
+        """Create or execute repeatedly."""
         turn = 0
         while not self.stopping:
             turn += 1
@@ -54,8 +54,8 @@ class Load:
             self.unexpected.append(f"{response.status_code}: {response.text[:300]}")
 
 
-async def test_postgres_restarts_under_load() -> None:
-    """503 with Retry-After and /health DOWN meanwhile; afterwards all that was acknowledged is settled, once."""
+async def test_database_restart_under_load() -> None:
+    """503 with Retry-After and /health DOWN during it; afterwards all that was acknowledged is settled, once."""
     async with (
         ordinary_postgres() as postgres,
         serving(
@@ -91,7 +91,7 @@ async def test_postgres_restarts_under_load() -> None:
             toolchains = dict(said["toolchains"])  # type: ignore[call-overload]
             assert set(toolchains) == {"assemblyscript", "wat", "wasm"}
             assert set(toolchains.values()) <= {"UP", "WARMING"}
-            # Every route that needs the database, and one whose guest ended while it was away.
+            # Every route that needs the database, and an execution whose guest ended during the outage.
             for method, path in (("GET", "/functions"), ("GET", "/functions/echo"), ("DELETE", "/functions/echo")):
                 began = time.monotonic()
                 response = await http.request(method, path)
@@ -101,7 +101,9 @@ async def test_postgres_restarts_under_load() -> None:
             assert (await http.get("/metrics")).status_code == 200
             told = await looping
             assert (told.status_code, told.headers["retry-after"]) == (503, "2")
-            assert len(load.executions) + len(load.functions) == acknowledged  # without a database nothing is done
+            assert (
+                len(load.executions) + len(load.functions) == acknowledged
+            )  # without a database nothing is acknowledged
 
             await postgres.start()
             await eventually(lambda: health(http), lambda found: found[0] == 200)
@@ -121,14 +123,14 @@ async def test_postgres_restarts_under_load() -> None:
                 "SELECT count(*) FROM executions WHERE status = 'COMPLETED' AND id = ANY($1::uuid[])", load.executions
             )
             assert completed == len(load.executions)
-            # What ended while the database was away is on record as it ended.
+            # The outcome of an execution that ended during the outage was recorded afterwards.
             (ended,) = (await platform.http.get("/functions/loop/executions")).json()
             assert ended["errorMessage"] == "time limit of 4s exceeded"
         assert sum("serves http" in line for line in server.lines) == 1
 
 
-async def test_connections_that_are_cut_are_made_again(database_url: str) -> None:
-    """Every connection is cut at once, by an administrator or a proxy: requests fail for a moment at most."""
+async def test_database_connections_are_reopened_after_termination(database_url: str) -> None:
+    """All connections are terminated at once, by an administrator or a proxy: requests fail only briefly."""
     async with (
         serving("--database-url", database_url) as server,
         client_of(server, database_url) as platform,

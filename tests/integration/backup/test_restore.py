@@ -1,4 +1,4 @@
-"""From a database to an archive and back: every table, at one moment, in one transaction."""
+"""Backup and restore: every table, in one snapshot, in one transaction."""
 
 import asyncio
 import io
@@ -22,7 +22,7 @@ from faas.database.migrations import files, migrate
 from faas.errors import ConfigurationError
 from tests.helpers.support import Platform, core_wat, eventually, replaced_database
 
-# Tables that a backup leaves out, and why nothing is missing without them.
+# Tables that a backup omits, with the reason.
 LEFT_OUT = {
     "processes": "none of them lives in the restored database",
     "schema_migrations": "in the manifest",
@@ -57,7 +57,7 @@ async def restored(url: str, file: Path) -> RestoreResult:
 
 
 async def contents(url: str) -> dict[str, list[str]]:
-    """Every row of every table that a backup holds, as text."""
+    """Return all rows of all tables of a backup, as text."""
     connection = await asyncpg.connect(url)
     try:
         return {
@@ -69,7 +69,7 @@ async def contents(url: str) -> dict[str, list[str]]:
 
 
 def changed(file: Path, manifest: dict[str, object]) -> None:
-    """The same archive with some of its manifest changed."""
+    """Copy an archive with changes of its manifest."""
     with zipfile.ZipFile(file) as old:
         entries = {name: old.read(name) for name in old.namelist()}
     entries["manifest.json"] = json.dumps(json.loads(entries["manifest.json"]) | manifest).encode()
@@ -78,7 +78,7 @@ def changed(file: Path, manifest: dict[str, object]) -> None:
             new.writestr(name, content)
 
 
-async def test_every_table_of_the_schema_is_in_a_backup_or_left_out_on_purpose(database_url: str) -> None:
+async def test_backup_holds_every_table_or_omits_it_explicitly(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     found = await connection.fetch(
         "SELECT CASE schemaname WHEN 'public' THEN tablename ELSE schemaname || '.' || tablename END AS name "
@@ -88,7 +88,7 @@ async def test_every_table_of_the_schema_is_in_a_backup_or_left_out_on_purpose(d
     assert {row["name"] for row in found} == set(TABLES) | set(LEFT_OUT)
 
 
-async def test_everything_comes_back_and_ids_go_on(
+async def test_restore_returns_all_rows_and_continues_ids(
     platform: Platform, database_url: str, empty_database: str, file: Path
 ) -> None:
     await platform.deploy("echo", core_wat())
@@ -111,7 +111,7 @@ async def test_everything_comes_back_and_ids_go_on(
     assert sent[0] == sent[1] > 2
 
 
-async def test_an_empty_database_of_faas_comes_back_too(database_url: str, empty_database: str, file: Path) -> None:
+async def test_restore_of_an_empty_database(database_url: str, empty_database: str, file: Path) -> None:
     await backed_up(database_url, file)
     await restored(empty_database, file)
     connection = await asyncpg.connect(empty_database)
@@ -119,7 +119,7 @@ async def test_an_empty_database_of_faas_comes_back_too(database_url: str, empty
     await connection.close()
 
 
-async def test_what_ran_is_interrupted_and_what_was_in_hand_is_free(
+async def test_restore_interrupts_executions_and_releases_messages(
     bare_platform: Platform, database_url: str, empty_database: str, file: Path
 ) -> None:
     await bare_platform.register("waiting", core_wat())
@@ -142,11 +142,11 @@ async def test_what_ran_is_interrupted_and_what_was_in_hand_is_free(
     await there.close()
 
 
-async def test_it_is_one_moment(platform: Platform, database_url: str, file: Path) -> None:
-    """What is committed while a backup is being made is in none of its tables."""
+async def test_backup_is_one_snapshot(platform: Platform, database_url: str, file: Path) -> None:
+    """Rows committed during a backup are in none of its tables."""
     await platform.deploy("echo", core_wat())
     async with platform.pool.acquire() as holder:
-        # The backup has read `functions` when it waits here: its third table.
+        # The backup waits here, at its third table, after it has read `functions`.
         transaction = holder.transaction()
         await transaction.start()
         await holder.execute("LOCK TABLE pgmq.q_compilation_jobs IN ACCESS EXCLUSIVE MODE")
@@ -168,9 +168,7 @@ async def test_it_is_one_moment(platform: Platform, database_url: str, file: Pat
     assert (manifest.rows("executions"), manifest.rows("pgmq.q_compilation_jobs")) == (0, 0)
 
 
-async def test_a_backup_of_an_earlier_level_is_migrated_as_its_original_would_have_been(
-    empty_database: str, server_url: str, file: Path
-) -> None:
+async def test_restore_migrates_an_older_backup(empty_database: str, server_url: str, file: Path) -> None:
     earlier = replaced_database(server_url, f"earlier_{uuid4().hex}")
     admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
     await admin.execute(f"CREATE DATABASE {earlier.split('/')[-1].split('?')[0]}")
@@ -191,7 +189,7 @@ async def test_a_backup_of_an_earlier_level_is_migrated_as_its_original_would_ha
 
 
 @pytest.mark.parametrize("statement", ["CREATE TABLE theirs ()", "CREATE VIEW theirs AS SELECT 1"])
-async def test_a_database_that_is_not_empty_is_refused_untouched(
+async def test_restore_refuses_a_non_empty_database(
     database_url: str, empty_database: str, file: Path, statement: str
 ) -> None:
     await backed_up(database_url, file)
@@ -205,7 +203,7 @@ async def test_a_database_that_is_not_empty_is_refused_untouched(
         await restored(database_url, file)
 
 
-async def test_a_database_with_pgmq_installed_and_no_queue_is_empty(
+async def test_restore_accepts_a_database_with_pgmq_and_no_queue(
     platform: Platform, database_url: str, empty_database: str, file: Path
 ) -> None:
     await platform.deploy("echo", core_wat())
@@ -217,7 +215,7 @@ async def test_a_database_with_pgmq_installed_and_no_queue_is_empty(
     assert await contents(empty_database) == await contents(database_url)
 
 
-async def test_a_database_whose_pgmq_has_other_columns_is_refused(
+async def test_restore_refuses_a_database_with_other_pgmq_columns(
     database_url: str, empty_database: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await backed_up(database_url, file)
@@ -252,7 +250,7 @@ async def assert_empty(url: str) -> None:
         ({"tables": None}, "its manifest does not decode"),
     ],
 )
-async def test_what_this_faas_cannot_restore_is_refused(
+async def test_restore_refuses_unknown_formats_and_migrations(
     database_url: str, empty_database: str, file: Path, change: dict[str, object], said: str
 ) -> None:
     await backed_up(database_url, file)
@@ -263,7 +261,7 @@ async def test_what_this_faas_cannot_restore_is_refused(
 
 
 def damages(whole: bytes) -> Iterator[bytes]:
-    """Bits that flipped in every entry, ends that are missing, other files."""
+    """Flipped bits in every entry, truncated files, other files."""
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         for entry in archive.infolist():
             name, extra = struct.unpack_from("<HH", whole, entry.header_offset + 26)
@@ -274,9 +272,7 @@ def damages(whole: bytes) -> Iterator[bytes]:
     yield b"\0" * len(whole)
 
 
-async def test_a_damaged_file_is_refused_before_anything_is_made_of_it(
-    platform: Platform, database_url: str, file: Path
-) -> None:
+async def test_archive_reader_refuses_damaged_files(platform: Platform, database_url: str, file: Path) -> None:
     await platform.deploy("echo", core_wat())
     await platform.execute("echo")
     await backed_up(database_url, file)
@@ -288,8 +284,8 @@ async def test_a_damaged_file_is_refused_before_anything_is_made_of_it(
         assert "\n" not in str(refused.value)
 
 
-async def test_rows_that_another_program_swapped_are_noticed(platform: Platform, database_url: str, file: Path) -> None:
-    """A whole archive, whose entry is not the one that its manifest is about."""
+async def test_archive_reader_verify_detects_replaced_rows(platform: Platform, database_url: str, file: Path) -> None:
+    """An intact archive with an entry that does not match its manifest."""
     await platform.deploy("echo", core_wat())
     await backed_up(database_url, file)
     with zipfile.ZipFile(file) as old:
@@ -305,6 +301,6 @@ async def test_rows_that_another_program_swapped_are_noticed(platform: Platform,
         archive.verify()
 
 
-async def test_a_database_that_is_not_ours_has_nothing_to_back_up(empty_database: str, file: Path) -> None:
+async def test_backup_refuses_a_database_not_of_faas(empty_database: str, file: Path) -> None:
     with pytest.raises(ConfigurationError, match="this database was never used by faas"):
         await backed_up(empty_database, file)

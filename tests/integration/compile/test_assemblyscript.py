@@ -1,4 +1,4 @@
-"""The AssemblyScript compiler: what compiles runs as written, what does not is told with line and column."""
+"""The AssemblyScript compiler and Wizer: compiled functions run as written; errors have line and column."""
 
 import hashlib
 import json
@@ -35,13 +35,13 @@ async def run(compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, d
     return await runtime.run(hashlib.sha256(compiled.binary).digest(), load, document)
 
 
-async def test_json_as_parses_and_writes(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+async def test_assemblyscript_json_as_parses_and_serializes(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
     outcome = await run(compiler, runtime, ADD_TS, b'{"a": 1, "b": 2.5}')
     assert outcome == Outcome(output=b'{"sum":3.5}', logs="adding\nwarn: carefully")
 
 
-async def test_json_as_keeps_every_character(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
-    """Also where its quicker modes tear a pair apart, and where clients escape slashes."""
+async def test_assemblyscript_json_as_keeps_every_character(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    """Including surrogate pairs, which the faster modes of json-as split, and escaped slashes."""
     source = """import { JSON } from "json-as";
     @json class Text { s: string = ""; }
     export function handle(input: string): string { return JSON.stringify(JSON.parse<Text>(input)); }"""
@@ -61,12 +61,12 @@ async def test_json_as_keeps_every_character(compiler: AssemblyScriptCompiler, r
                 assert json.loads(output) == json.loads(document), document
 
 
-async def test_any_text_passes_both_ways(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+async def test_assemblyscript_any_text_round_trips(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
     document = '{"text": "é 𝄞 \\u0000 \\ud834\\udd1e", "n": 1.0e400}'.encode()
     assert (await run(compiler, runtime, ECHO_TS, document)).output == document
 
 
-async def test_the_imports_work(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+async def test_assemblyscript_imports(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
     source = """export function handle(input: string): string {
       trace("traced", 2, 1.5, 2.5);
       console.assert(false, "not so");
@@ -80,7 +80,9 @@ async def test_the_imports_work(compiler: AssemblyScriptCompiler, runtime: Runti
     assert outcome.logs.startswith("trace: traced 1.5 2.5\nerror: Assertion failed: not so\n")
 
 
-async def test_random_numbers_differ_from_call_to_call(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+async def test_assemblyscript_random_numbers_differ_between_executions(
+    compiler: AssemblyScriptCompiler, runtime: Runtime
+) -> None:
     source = "export function handle(input: string): string { return Math.random().toString(); }"
     assert (await run(compiler, runtime, source)).output != (await run(compiler, runtime, source)).output
 
@@ -92,8 +94,8 @@ FAILING = {
         "abort: input is short in function.ts(2,1)",
     ),
     "index": ("return [input][input.length];", "abort: Index out of range in ~lib/array.ts("),
-    "null": ("return changetype<string>(0);", "handle returned null, which is no string"),
-    "no string": ("return changetype<string>([1, 2]);", "handle returned something that is no string"),
+    "null": ("return changetype<string>(0);", "handle returned null, which is not a string"),
+    "no string": ("return changetype<string>([1, 2]);", "handle returned a value that is not a string"),
     "no JSON": (
         'return "hello";',
         "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: hello",
@@ -116,7 +118,9 @@ FAILING = {
 
 
 @pytest.mark.parametrize("name", FAILING)
-async def test_what_goes_wrong_is_told(compiler: AssemblyScriptCompiler, runtime: Runtime, name: str) -> None:
+async def test_assemblyscript_runtime_errors_are_reported(
+    compiler: AssemblyScriptCompiler, runtime: Runtime, name: str
+) -> None:
     body, message = FAILING[name]
     source = f"""export function handle(input: string): string {{
 {body} }}
@@ -130,7 +134,7 @@ function deep(n: i32): i32 {{ return n > 1 << 30 ? 1 : deep(n + 1) ^ n; }}
     assert message in outcome.error
 
 
-async def test_diagnostics_name_line_and_column_of_the_source(compiler: AssemblyScriptCompiler) -> None:
+async def test_assemblyscript_diagnostics_have_line_and_column(compiler: AssemblyScriptCompiler) -> None:
     source = 'import { JSON } from "json-as";\n@json class A { n: i32 = 0; }\nexport function handle(input: string): string {\n'
     answer = await compiler.compile(source + '  const n: i32 = "five";\n  return nowhere;\n}\n')
     assert isinstance(answer, CompileFailed)
@@ -154,7 +158,7 @@ async def test_diagnostics_name_line_and_column_of_the_source(compiler: Assembly
          "import env.fetch is not provided"),
     ],
 )  # fmt: skip
-async def test_what_cannot_become_a_function_is_told(
+async def test_assemblyscript_invalid_functions_are_reported(
     compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, diagnostic: str
 ) -> None:
     answer = await compiler.compile(source or "export const nothing = 1;")
@@ -164,10 +168,10 @@ async def test_what_cannot_become_a_function_is_told(
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\r", "\x0b", "\ufeff", "\x1a"])
-async def test_odd_characters_are_characters(
+async def test_assemblyscript_unusual_characters_in_sources(
     compiler: AssemblyScriptCompiler, runtime: Runtime, character: str
 ) -> None:
-    """Some are line ends to some readers; a comment and a string may hold them."""
+    """Some of them are line ends for some readers; comments and strings may contain them."""
     source = (
         f"export function handle(input: string): string {{ return '\"a' + `{character}`.length.toString() + '\"'; }}"
     )
@@ -176,7 +180,7 @@ async def test_odd_characters_are_characters(
     assert isinstance(await compiler.compile(f"// {character}\n" + ECHO_TS), Compiled)
 
 
-async def test_diagnostics_are_cut_to_what_one_reads(compiler: AssemblyScriptCompiler) -> None:
+async def test_assemblyscript_long_diagnostics_are_truncated(compiler: AssemblyScriptCompiler) -> None:
     line = "export function handle(input: string): string { " + "const a: i32 = 'x'; " * 3000 + "return input; }"
     answer = await compiler.compile(line)
     assert isinstance(answer, CompileFailed)
@@ -184,7 +188,7 @@ async def test_diagnostics_are_cut_to_what_one_reads(compiler: AssemblyScriptCom
     assert len(answer.diagnostics) <= 64 << 10
 
 
-async def test_sources_do_not_meet(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+async def test_assemblyscript_compilations_are_isolated(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
     await compiler.compile(
         "export function handle(input: string): string { return other(); } function other(): string { return 'x' }"
     )
@@ -203,7 +207,7 @@ INITIALIZED = {
 
 
 @pytest.mark.parametrize("name", INITIALIZED)
-async def test_start_up_code_runs_at_compile_time_unless_it_asks_the_host(
+async def test_wizer_runs_start_up_code_unless_it_calls_the_host(
     compiler: AssemblyScriptCompiler, runtime: Runtime, name: str
 ) -> None:
     start_up, snapshot = INITIALIZED[name]
@@ -216,7 +220,7 @@ async def test_start_up_code_runs_at_compile_time_unless_it_asks_the_host(
     assert outcome.logs == ("ready" if name == "a message" else None)
 
 
-async def test_start_up_code_that_does_not_end_is_left_to_the_time_limit(
+async def test_wizer_leaves_endless_start_up_code_to_the_time_limit(
     compiler: AssemblyScriptCompiler, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiler._wizer._process, "_timeout", 0.5)

@@ -1,4 +1,4 @@
-"""A compiler that breaks a limit is killed and replaced, and the author is told which limit."""
+"""A compiler that exceeds a limit is killed and replaced, and its diagnostics name the limit."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ LONG_TS = "\n".join(
     f"export function f{n}(a: i32): i32 {{ return a * {n} + f{max(n - 1, 0)}(a - 1); }}" for n in range(9000)
 )
 
-# Each instance asks for another with a name twice as long.
+# Each instantiation requires another one with a name twice as long.
 DOUBLING_TS = """class Pair<A, B> { constructor(public a: A, public b: B) {} }
 function grow<T>(value: T): void { grow<Pair<T, T>>(new Pair<T, T>(value, value)); }
 export function handle(input: string): string { grow<string>(input); return input; }"""
@@ -28,7 +28,7 @@ def pids(compiler: AssemblyScriptCompiler) -> set[int | None]:
     return {process.pid for process in compiler.pool.processes}
 
 
-async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
+async def test_compiler_time_limit_kills_the_process() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=1.5, memory=3 << 30, output_limit=8 << 20)
     await compiler.warm_up()
     before = pids(compiler)
@@ -40,21 +40,21 @@ async def test_the_time_limit_ends_a_compilation_and_its_process() -> None:
         assert not Path(f"/proc/{pid}").exists()
 
 
-async def test_the_memory_limit_ends_a_compilation() -> None:
+async def test_compiler_memory_limit_is_reported() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=120, memory=1100 << 20, output_limit=8 << 20)
     assert await compiler.compile(DOUBLING_TS) == CompileFailed("compiling exceeded the memory limit of 1100 MiB")
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     await compiler.close()
 
 
-async def test_the_output_limit_is_told() -> None:
+async def test_compiler_output_limit_is_reported() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=1000)
     answer = await compiler.compile(ECHO_TS)
     assert answer == CompileFailed("the compiled module has 4578 bytes, over the output limit of 1000 bytes")
     await compiler.close()
 
 
-async def test_a_compiler_that_crashes_on_a_source_says_so_and_is_replaced() -> None:
+async def test_compiler_crash_is_reported_and_the_process_replaced() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
     answer = await compiler.compile(CRASHING_TS)
     assert isinstance(answer, CompileFailed)
@@ -65,7 +65,7 @@ async def test_a_compiler_that_crashes_on_a_source_says_so_and_is_replaced() -> 
     await compiler.close()
 
 
-async def test_a_compiler_that_is_killed_is_replaced() -> None:
+async def test_compiler_killed_process_is_replaced() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
     await compiler.warm_up()
     (process,) = compiler.pool.processes
@@ -85,10 +85,10 @@ async def test_a_compiler_that_is_killed_is_replaced() -> None:
     await compiler.close()
 
 
-async def test_a_compiler_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_compiler_failed_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemblyscript, "TOOLCHAIN", Path("/nowhere"))
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
-    for _ in range(2):  # the place in the pool is not lost
+    for _ in range(2):  # a failed start releases its slot in the pool
         with pytest.raises(Exception, match="compiler is missing in /nowhere"):
             await asyncio.wait_for(compiler.compile(ECHO_TS), 5)
     assert compiler.state().startswith("DOWN: the AssemblyScript compiler is missing")

@@ -1,4 +1,4 @@
-"""The SQL that the documents tell operators to type works as printed."""
+"""The SQL statements in the documentation run as printed."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from faas.database.pool import Pool
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-async def test_every_statement_in_the_documents_runs(pool: Pool) -> None:
+async def test_documented_sql_every_statement_runs(pool: Pool) -> None:
     function_id = str(uuid4())
     ran = 0
     for document in sorted(DOCS.rglob("*.md")):

@@ -1,4 +1,4 @@
-"""The schema: several processes at once, a database ahead of us, an edited migration, pgmq both ways."""
+"""The migrations: concurrent processes, a newer database, an edited migration, both sources of pgmq."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert [int(file.name[:4]) for file in files()] == list(range(1, len(files()) + 1))
 
 
-async def test_processes_that_start_at_once_migrate_once(empty_database: str) -> None:
+async def test_migrations_concurrent_processes_apply_each_once(empty_database: str) -> None:
     connections = [await asyncpg.connect(empty_database) for _ in range(4)]
     applied = await asyncio.gather(*(migrate(connection) for connection in connections))
     assert sorted(applied) == [[], [], [], [file.stem for file in files()]]
@@ -28,7 +28,7 @@ async def test_processes_that_start_at_once_migrate_once(empty_database: str) ->
         await connection.close()
 
 
-async def test_a_database_ahead_of_this_program_is_refused(empty_database: str) -> None:
+async def test_migrations_newer_database_is_refused(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     await migrate(connection)
     await connection.execute("INSERT INTO schema_migrations VALUES (9999, '9999_future', 'x')")
@@ -37,7 +37,7 @@ async def test_a_database_ahead_of_this_program_is_refused(empty_database: str) 
     await connection.close()
 
 
-async def test_an_edited_migration_is_refused(empty_database: str) -> None:
+async def test_migrations_edited_migration_is_refused(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     await migrate(connection)
     await connection.execute("UPDATE schema_migrations SET sha256 = 'other' WHERE version = 1")
@@ -46,7 +46,7 @@ async def test_an_edited_migration_is_refused(empty_database: str) -> None:
     await connection.close()
 
 
-async def test_a_migration_that_breaks_leaves_nothing(
+async def test_migrations_failure_rolls_back_all(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "0004_broken.sql"
@@ -59,7 +59,7 @@ async def test_a_migration_that_breaks_leaves_nothing(
     await connection.close()
 
 
-async def test_without_the_extension_pgmq_comes_from_its_package(empty_database: str) -> None:
+async def test_migrations_install_pgmq_from_its_package(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     await migrate(connection)
     assert await connection.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'pgmq'") == 0
@@ -68,8 +68,8 @@ async def test_without_the_extension_pgmq_comes_from_its_package(empty_database:
     await connection.close()
 
 
-async def test_with_the_extension_on_offer_pgmq_is_the_extension(tmp_path: Path) -> None:
-    """A server that offers pgmq: the extension's own files, made of the same SQL."""
+async def test_migrations_install_pgmq_as_available_extension(tmp_path: Path) -> None:
+    """The server offers an extension pgmq, made of the same SQL."""
     share = Path("/tmp") / f"faas-extension-{uuid4().hex}"
     folder = share / "extension"
     folder.mkdir(parents=True)

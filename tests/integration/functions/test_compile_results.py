@@ -1,4 +1,4 @@
-"""compilation_results: applied once, never late or outdated, and whatever somebody sends ends somewhere (Flow 6)."""
+"""The handler of compilation_results: applied once, never when outdated, and invalid messages are dead letters."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ async def send(pool: Pool, message: Any, queue: str = "compilation_results") -> 
 
 
 async def waiting(bare_platform: Platform, name: str = "waits") -> dict[str, Any]:
-    """A function whose job a compiler elsewhere (this test) has taken out of the queue."""
+    """Create a function whose job an external compiler (this test) has archived."""
     function = await bare_platform.register(name, "elsewhere", "assemblyscript")
     await take_job(bare_platform.pool, function["id"])
     return function
@@ -52,7 +52,7 @@ async def get(bare_platform: Platform, name: str = "waits") -> dict[str, Any]:
     return function
 
 
-async def test_a_compiler_elsewhere_speaks_the_two_queues_in_plain_sql(bare_platform: Platform) -> None:
+async def test_compile_results_external_compiler_in_plain_sql(bare_platform: Platform) -> None:
     function = await bare_platform.register("waits", "any source", "assemblyscript")
     job = await take_job(bare_platform.pool, function["id"])
     assert job == {
@@ -72,7 +72,7 @@ async def test_a_compiler_elsewhere_speaks_the_two_queues_in_plain_sql(bare_plat
     assert (await bare_platform.execute("waits", {"a": 1}))["output"] == {"a": 1}
 
 
-async def test_a_failure_is_the_compilers_own_words(bare_platform: Platform) -> None:
+async def test_compile_results_failure_stores_the_diagnostics(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     error = "ERROR: no such thing\n  in function.ts(1,2)"
     await send(bare_platform.pool, {"functionId": function["id"], "revision": 1, "success": False, "error": error})
@@ -80,13 +80,13 @@ async def test_a_failure_is_the_compilers_own_words(bare_platform: Platform) -> 
     assert (found["status"], found["compileError"]) == ("FAILED", error)
 
 
-async def test_a_result_without_a_revision_is_for_the_current_one(bare_platform: Platform) -> None:
+async def test_compile_results_without_a_revision_apply_to_the_current_one(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     await send(bare_platform.pool, {"functionId": function["id"], "success": True, "wasmBinary": READY_WASM})
     assert (await bare_platform.settled("waits"))["status"] == "READY"
 
 
-async def test_twice_and_late_change_nothing(bare_platform: Platform) -> None:
+async def test_compile_results_duplicate_or_late_change_nothing(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     result = {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}
     await send(bare_platform.pool, result)
@@ -102,7 +102,7 @@ async def test_twice_and_late_change_nothing(bare_platform: Platform) -> None:
     assert await get(bare_platform) == before
 
 
-async def test_a_result_for_an_older_source_changes_nothing(bare_platform: Platform) -> None:
+async def test_compile_results_for_an_older_revision_change_nothing(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     body = {"name": "waits", "language": "assemblyscript", "source": "newer"}
     assert (await bare_platform.http.put("/functions/waits", json=body)).json()["revision"] == 2
@@ -117,7 +117,7 @@ async def test_a_result_for_an_older_source_changes_nothing(bare_platform: Platf
     assert binary == base64.b64decode(newer)
 
 
-async def test_a_result_for_a_deleted_function_is_archived(bare_platform: Platform) -> None:
+async def test_compile_results_for_a_deleted_function_are_archived(bare_platform: Platform) -> None:
     result = {"functionId": str(uuid4()), "revision": 1, "success": True, "wasmBinary": READY_WASM}
     assert await archived(bare_platform.pool, await send(bare_platform.pool, result)) == {}
 
@@ -132,7 +132,7 @@ UNUSABLE: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "error"), UNUSABLE)
-async def test_a_module_is_judged_here_whoever_compiled_it(
+async def test_compile_results_module_is_checked_before_ready(
     bare_platform: Platform, change: dict[str, Any], error: str
 ) -> None:
     function = await waiting(bare_platform)
@@ -143,8 +143,8 @@ async def test_a_module_is_judged_here_whoever_compiled_it(
     assert error in found["compileError"]
 
 
-async def test_line_breaks_in_base64_do_not_matter(bare_platform: Platform) -> None:
-    """Postgres' encode() breaks its lines, as base64(1) does."""
+async def test_compile_results_base64_with_line_breaks(bare_platform: Platform) -> None:
+    """Postgres' encode() inserts line breaks, as base64(1) does."""
     function = await waiting(bare_platform)
     await bare_platform.pool.execute(
         "SELECT pgmq.send('compilation_results', jsonb_build_object('functionId', $1::text, 'revision', 1, "
@@ -155,7 +155,7 @@ async def test_line_breaks_in_base64_do_not_matter(bare_platform: Platform) -> N
     assert (await bare_platform.settled("waits"))["status"] == "READY"
 
 
-async def test_an_endless_error_is_cut(bare_platform: Platform) -> None:
+async def test_compile_results_long_error_is_truncated(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     await send(bare_platform.pool, {"functionId": function["id"], "success": False, "error": "x" * 200_000})
     found = await bare_platform.settled("waits")
@@ -164,7 +164,7 @@ async def test_an_endless_error_is_cut(bare_platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("revision", [3_000_000_000, 0, -1, 1.5, "one", [1]])
-async def test_a_revision_that_is_none_ends_somewhere(bare_platform: Platform, revision: object) -> None:
+async def test_compile_results_invalid_revision_fails_the_function(bare_platform: Platform, revision: object) -> None:
     function = await waiting(bare_platform)
     result = {"functionId": function["id"], "revision": revision, "success": True, "wasmBinary": READY_WASM}
     headers = await archived(bare_platform.pool, await send(bare_platform.pool, result))
@@ -176,12 +176,14 @@ UNDECODABLE = ['{"success": true}', "[]", '"text"', "null", '{"functionId": "x",
 
 
 @pytest.mark.parametrize("message", UNDECODABLE)
-async def test_what_does_not_decode_is_archived_with_its_reason(bare_platform: Platform, message: str) -> None:
+async def test_dead_letter_undecodable_result_is_archived_with_its_reason(
+    bare_platform: Platform, message: str
+) -> None:
     headers = await archived(bare_platform.pool, await send(bare_platform.pool, message))
     assert headers["rejected"].startswith("does not decode: ")
 
 
-async def test_what_does_not_decode_fails_the_function_that_waits_for_it(bare_platform: Platform) -> None:
+async def test_dead_letter_undecodable_result_fails_the_waiting_function(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     await send(bare_platform.pool, {"functionId": function["id"], "revision": 1, "success": "perhaps"})
     found = await bare_platform.settled("waits")
@@ -189,7 +191,7 @@ async def test_what_does_not_decode_fails_the_function_that_waits_for_it(bare_pl
     assert "could not be used: does not decode" in found["compileError"]
 
 
-async def test_a_message_read_more_than_five_times_is_given_up(bare_platform: Platform) -> None:
+async def test_dead_letter_after_five_deliveries_fails_the_waiting_function(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     async with bare_platform.pool.acquire() as connection, connection.transaction():
         message_id = await connection.fetchval(
@@ -202,8 +204,8 @@ async def test_a_message_read_more_than_five_times_is_given_up(bare_platform: Pl
     assert (found["status"], "failed after 5 attempts" in found["compileError"]) == ("FAILED", True)
 
 
-async def test_a_passing_database_failure_leaves_the_message_for_redelivery(bare_platform: Platform) -> None:
-    """The function's row is locked for longer than the handler waits: it is cancelled, read again, and applied."""
+async def test_compile_results_transient_database_error_causes_redelivery(bare_platform: Platform) -> None:
+    """The connection of the handler is terminated while it waits for a lock: the message is redelivered and applied."""
     function = await waiting(bare_platform)
     name = await bare_platform.pool.fetchval("SELECT current_database()")
     async with bare_platform.pool.acquire() as connection:
@@ -220,7 +222,7 @@ async def test_a_passing_database_failure_leaves_the_message_for_redelivery(bare
                 "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'", name
             )
 
-        # The connection that holds the message breaks in the middle of Flow 6's update.
+        # Terminate the handler's connection during its update.
         await bare_platform.pool.execute("SELECT pg_terminate_backend($1)", await eventually(blocked))
         await transaction.rollback()
     assert (await bare_platform.settled("waits"))["status"] == "READY"
@@ -231,8 +233,8 @@ async def test_a_passing_database_failure_leaves_the_message_for_redelivery(bare
     assert reads == 2
 
 
-async def test_a_result_and_its_archiving_are_one_transaction(bare_platform: Platform) -> None:
-    """Where archiving fails, the function is as it was."""
+async def test_compile_results_update_and_archive_are_one_transaction(bare_platform: Platform) -> None:
+    """When archiving fails, the function is unchanged."""
     function = await waiting(bare_platform)
     await bare_platform.pool.execute("ALTER TABLE pgmq.a_compilation_results RENAME TO away")
     await send(

@@ -1,4 +1,4 @@
-"""Modules that no assembler would write: broken, lying about their sizes, or of a kind that guests may not be."""
+"""Modules that no assembler writes: broken, with wrong sizes, or of a kind that is not permitted."""
 
 from tests.helpers.support import core_wat, wat
 from tests.integration.hostile.outcomes import Hostile, completes, refused
@@ -9,7 +9,7 @@ _HUGE = b"\xff\xff\xff\xff\x0f"  # 2^32 - 1
 
 
 def leb(number: int) -> bytes:
-    """Unsigned LEB128."""
+    """Encode an integer as unsigned LEB128."""
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)
@@ -18,12 +18,12 @@ def leb(number: int) -> bytes:
 
 
 def section(number: int, content: bytes) -> bytes:
-    """A section of a module."""
+    """Return a section of a module."""
     return bytes([number]) + leb(len(content)) + content
 
 
 def many_functions(count: int, body: bytes = b"\0\x0b") -> bytes:
-    """A module with `count` functions of the type () -> ()."""
+    """Return a module with `count` functions of the type () -> ()."""
     types = section(1, b"\1\x60\0\0")
     functions = section(3, leb(count) + b"\0" * count)
     code = section(10, leb(count) + (leb(len(body)) + body) * count)
@@ -31,7 +31,7 @@ def many_functions(count: int, body: bytes = b"\0\x0b") -> bytes:
 
 
 def many_branches(count: int) -> bytes:
-    """A module with one function of 1,000 locals and `count` branches that change one: costly far out of proportion."""
+    """Return a module whose only function, of 1,000 locals and `count` branches, is unusually costly to precompile."""
     code = b"\1" + leb(1000) + b"\x7f"
     for number in range(count):
         code += b"\x20" + leb(number * 7 % 1000) + b"\x04\x40\x41\1\x21" + leb(number * 13 % 1000) + b"\x0b"
@@ -74,12 +74,12 @@ BINARIES: dict[str, Hostile] = {
         PREAMBLE + _FUNCTION + _TYPE + section(10, b"\1\2\0\x0b"), "not a valid WebAssembly module"
     ),
     "a section twice": refused(PREAMBLE + _TYPE + _TYPE, "not a valid WebAssembly module"),
-    "a section that nobody knows": refused(PREAMBLE + section(200, b"x"), "not a valid WebAssembly module"),
+    "an unknown section": refused(PREAMBLE + section(200, b"x"), "not a valid WebAssembly module"),
     "functions without code": refused(PREAMBLE + _TYPE + _FUNCTION, "not a valid WebAssembly module"),
     "code of another count": refused(
         PREAMBLE + _TYPE + _FUNCTION + section(10, leb(2) + b"\2\0\x0b" * 2), "not a valid WebAssembly module"
     ),
-    "an instruction that nobody knows": refused(
+    "an unknown instruction": refused(
         PREAMBLE + _TYPE + _FUNCTION + section(10, b"\1\3\0\xff\x0b"), "not a valid WebAssembly module"
     ),
     "a data count that lies": refused(

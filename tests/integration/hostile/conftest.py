@@ -1,4 +1,4 @@
-"""One AssemblyScript compiler for a whole test process: it takes seconds to warm up."""
+"""One AssemblyScript compiler for each test process, because its warm-up takes seconds."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 
 @pytest.fixture(scope="session")
 async def compiler() -> AsyncIterator[AssemblyScriptCompiler]:
-    """Compiles as the server does."""
+    """An AssemblyScript compiler as in the server."""
     opened = AssemblyScriptCompiler(workers=1, timeout=20, memory=1 << 30, output_limit=8 << 20)
     await opened.warm_up()
     yield opened

@@ -1,4 +1,4 @@
-"""Modules that try to take more than they may, to reach what is not theirs, or to hold others up."""
+"""Modules that try to exceed their limits, to access data of others, or to delay others."""
 
 from tests.helpers.guests import assemblyscript_module as module
 from tests.helpers.support import core_wat, returning_wat
@@ -9,12 +9,12 @@ _ZERO = "(i64.const 0)"
 
 
 def _lines(line: str, count: int) -> str:
-    """`line` so many times, with its own number for each #."""
+    """Repeat `line`; each # becomes the number of the repetition."""
     return "\n".join(line.replace("#", str(number)) for number in range(count))
 
 
 def flooding(host: str, parameters: str, arguments: str) -> bytes:
-    """An AssemblyScript module that calls a host function until it is stopped."""
+    """Return an AssemblyScript module that calls a host function until it is stopped."""
     return module(
         f"(loop (call $host {arguments}) br 0) unreachable",
         imports=f'(import "env" "{host}" (func $host {parameters}))',
@@ -22,7 +22,7 @@ def flooding(host: str, parameters: str, arguments: str) -> bytes:
 
 
 def calling(host: str, parameters: str, arguments: str) -> bytes:
-    """An AssemblyScript module that calls a host function once and returns its input."""
+    """Return an AssemblyScript module that calls a host function once and returns its input."""
     return module(
         f"(call $host {arguments}) (local.get 0)", imports=f'(import "env" "{host}" (func $host {parameters}))'
     )
@@ -43,7 +43,7 @@ MEMORY = {
         ),
         "trap: memory access out of bounds",
     ),
-    "grow for ever in alloc": fails(
+    "grow endlessly in alloc": fails(
         core_wat(alloc="(loop (drop (memory.grow (i32.const 1))) (br 0)) unreachable", memory="1"),
         "time limit of 300ms",
     ),
@@ -67,7 +67,7 @@ MEMORY = {
         core_wat(f"(memory.init 0 (i32.const 0) (i32.const 2) (i32.const 100)) {_ZERO}", extra='(data "abc")'),
         "trap: memory access out of bounds",
     ),
-    "fill for ever": fails(
+    "fill endlessly": fails(
         core_wat(
             "(loop (memory.fill (i32.const 0) (i32.const 7) (i32.const 0x800000)) (br 0)) unreachable", memory="200"
         ),
@@ -95,7 +95,7 @@ TABLES = {
     "grow to four billion": completes(
         core_wat(f"(drop (table.grow 0 (ref.null func) (i32.const -2))) {_ECHO}", extra="(table 1 funcref)")
     ),
-    "grow for ever": fails(
+    "grow endlessly": fails(
         core_wat(
             "(loop (drop (table.grow 0 (ref.null func) (i32.const 1000))) (br 0)) unreachable",
             extra="(table 1 funcref)",
@@ -128,7 +128,7 @@ TABLES = {
         core_wat("(call_indirect (result i64) (i32.const 0))", extra="(table 1 funcref) (elem (i32.const 0) $handle)"),
         "trap: indirect call of a function with another type",
     ),
-    "call oneself for ever": fails(
+    "endless recursion": fails(
         core_wat(
             "(call_indirect (param i32 i32) (result i64) (local.get 0) (local.get 1) (i32.const 0))",
             extra="(table 1 funcref) (elem (i32.const 0) $handle)",
@@ -149,7 +149,7 @@ STACK = {
         ),
         "stack limit of 256 KiB exceeded in ",
     ),
-    "tail calls for ever": fails(core_wat("(return_call $handle (local.get 0) (local.get 1))"), "time limit of 300ms"),
+    "tail calls endlessly": fails(core_wat("(return_call $handle (local.get 0) (local.get 1))"), "time limit of 300ms"),
     "frames of 40,000 locals": fails(
         core_wat(
             "(local "
@@ -361,33 +361,33 @@ OUTPUT = {
 }
 
 HOST = {
-    "console.log for ever": fails(flooding("console.log", "(param i32)", "(i32.const 1024)"), "time limit of 300ms"),
-    "console.log for ever, of the whole memory": fails(
+    "console.log endlessly": fails(flooding("console.log", "(param i32)", "(i32.const 1024)"), "time limit of 300ms"),
+    "console.log endlessly, of the whole memory": fails(
         module(
             "(i32.store (i32.const 1020) (i32.const -1)) (loop (call $log (i32.const 1024)) (br 0)) unreachable",
             imports='(import "env" "console.log" (func $log (param i32)))',
         ),
         "time limit of 300ms",
     ),
-    "console.error with lying pointers for ever": fails(
+    "console.error with lying pointers endlessly": fails(
         flooding("console.error", "(param i32)", "(i32.const -1)"), "time limit of 300ms"
     ),
-    "console.time for ever": fails(
+    "console.time endlessly": fails(
         flooding("console.time", "(param i32)", "(i32.const 131072)"), "time limit of 300ms"
     ),
-    "Date.now for ever": fails(
+    "Date.now endlessly": fails(
         module(
             "(loop (drop (call $now)) (br 0)) unreachable", imports='(import "env" "Date.now" (func $now (result f64)))'
         ),
         "time limit of 300ms",
     ),
-    "seed for ever": fails(
+    "seed endlessly": fails(
         module(
             "(loop (drop (call $seed)) (br 0)) unreachable", imports='(import "env" "seed" (func $seed (result f64)))'
         ),
         "time limit of 300ms",
     ),
-    "trace for ever": fails(
+    "trace endlessly": fails(
         flooding(
             "trace", "(param i32 i32 f64 f64 f64 f64 f64)", "(i32.const -4) (i32.const -1)" + "(f64.const nan)" * 5
         ),
@@ -400,7 +400,7 @@ HOST = {
             "(i32.const 0) (i32.const 0x7fffffff)" + "(f64.const inf)" * 5,
         )
     ),
-    "abort for ever": fails(flooding("abort", "(param i32 i32 i32 i32)", "(i32.const 0)" * 4), "abort: no message"),
+    "abort endlessly": fails(flooding("abort", "(param i32 i32 i32 i32)", "(i32.const 0)" * 4), "abort: no message"),
     "abort with lies": fails(
         calling(
             "abort", "(param i32 i32 i32 i32)", "(i32.const 0x7ffffff0) (i32.const -8) (i32.const -1) (i32.const -1)"
@@ -438,7 +438,7 @@ MODULES: dict[str, Hostile] = {
     f"{group}: {name}": entry for group, entries in GROUPS.items() for name, entry in entries.items()
 }
 
-# What keeps the assembler busy for longer than it may: each branch counts its way through all the labels.
+# Exceeds the time limit of the assembler, which searches all labels for each branch.
 SLOW = refused(
     "(module (func block $a "
     + "block $b " * 48_000

@@ -1,4 +1,4 @@
-"""What an entry of the corpus is, and the outcome that it must have."""
+"""The entries of the corpus and their expected outcomes."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Fate(StrEnum):
-    """How a function may end: refused before it is READY, or READY and then COMPLETED or FAILED."""
+    """The possible outcomes: refused before READY, or READY and then COMPLETED or FAILED."""
 
     REFUSED = "compile FAILED"
     COMPLETED = "READY, COMPLETED"
@@ -14,7 +14,7 @@ class Fate(StrEnum):
 
 
 class Hostile(msgspec.Struct, frozen=True):
-    """A source and its fate. `told` is part of the compile error, the error message or, when COMPLETED, the output.
+    """A source and its outcome. `told` is part of the compile error, the error message or, when COMPLETED, the output.
 
     `source` is bytes for a module, text otherwise; `document` is the input.
     """
@@ -26,15 +26,15 @@ class Hostile(msgspec.Struct, frozen=True):
 
 
 def refused(source: bytes | str, told: str) -> Hostile:
-    """Never becomes READY."""
+    """Expect that it never becomes READY."""
     return Hostile(source, Fate.REFUSED, told)
 
 
 def fails(source: bytes | str, told: str, document: bytes = b"{}") -> Hostile:
-    """Becomes READY, and its executions FAIL."""
+    """Expect that it becomes READY and its executions are FAILED."""
     return Hostile(source, Fate.FAILED, told, document)
 
 
 def completes(source: bytes | str, told: str = "{}", document: bytes = b"{}") -> Hostile:
-    """Becomes READY, and whatever it tried its executions are COMPLETED."""
+    """Expect that it becomes READY and its executions are COMPLETED."""
     return Hostile(source, Fate.COMPLETED, told, document)

@@ -1,17 +1,17 @@
-"""AssemblyScript that tries to reach what is around the compiler, or to keep it from others."""
+"""AssemblyScript that tries to access the compiler's environment, or to block the compiler."""
 
 from tests.integration.hostile.outcomes import Hostile, completes, fails, refused
 
 
 def handle(body: str, before: str = "") -> str:
-    """A function with this body."""
+    """Return a function with this body."""
     return f"{before}\nexport function handle(input: string): string {{\n{body}\n}}\n"
 
 
 _RETURN = "return input;"
 
 SOURCES: dict[str, Hostile] = {
-    # What is around the compiler
+    # Access to the environment of the compiler
     "import fs": refused(handle(_RETURN, 'import { readFileSync } from "fs";'), "not found"),
     "import node:fs": refused(handle(_RETURN, 'import * as fs from "node:fs";'), "not found"),
     "import child_process": refused(handle(_RETURN, 'import { execSync } from "child_process";'), "not found"),
@@ -50,7 +50,7 @@ SOURCES: dict[str, Hostile] = {
         "the compiler crashed on this source: AssertionError",
     ),
     "compiler options in a comment": completes(handle(_RETURN, '/// <reference path="/etc/passwd" />\n// @ts-ignore')),
-    # What confuses a compiler in JavaScript
+    # Names that may confuse a compiler in JavaScript
     "a class called __proto__": completes(
         handle(_RETURN, "class __proto__ { prototype: i32 = 0; __proto__: i32 = 1; }")
     ),
@@ -88,7 +88,7 @@ SOURCES: dict[str, Hostile] = {
     "a constant that needs itself": refused(
         handle("return A.toString();", "const A: i32 = B; const B: i32 = A;"), "used before its declaration"
     ),
-    # What never ends
+    # Endless compilations
     "generics without end": refused(
         handle(
             "grow<i32>(1); return input;",
@@ -111,7 +111,7 @@ SOURCES: dict[str, Hostile] = {
         handle(_RETURN, "\n".join(f"export function f{n}(a: i32): i32 {{ return a; }}" for n in range(5_000)))
     ),
     "10,000 errors": refused(handle("let a: i32 = 'x';\n" * 10_000 + _RETURN), "function.ts(3,"),
-    # What a guest may try once it runs
+    # Attempts of a running guest
     "a pointer out of nowhere": fails(
         handle("store<i32>(0xfffffff0, 1); return input;"), "trap: memory access out of bounds"
     ),

@@ -1,4 +1,4 @@
-"""Hostile modules and sources: each has the fate that the corpus names, and nobody else notices."""
+"""Hostile modules and sources: each has the outcome that the corpus names, and does not affect others."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ async def run(runtime: Runtime, binary: bytes, document: bytes = b"{}") -> Outco
 
 
 async def fate_of(entry: Hostile, compiler: Compiler, runtime: Runtime) -> tuple[Fate, str]:
-    """What becomes of it, and what is told."""
+    """Return the outcome and its message."""
     compiled = await compiler.compile(entry.source) if isinstance(entry.source, str) else Compiled(entry.source)
     if isinstance(compiled, CompileFailed):
         return Fate.REFUSED, compiled.diagnostics
@@ -56,7 +56,7 @@ def check(entry: Hostile, fate: Fate, told: str) -> None:
 
 
 def confined() -> set[int]:
-    """The compilers among our descendants."""
+    """Return the compilers among the descendants of this process."""
     found = set()
     for pid in processes_of(os.getpid()):
         try:
@@ -69,13 +69,13 @@ def confined() -> set[int]:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(autouse=True, scope="module")
 async def nothing_is_left(runtime: Runtime, compiler: AssemblyScriptCompiler) -> AsyncIterator[None]:
-    """After the last of them the process is as it was: it answers, and keeps neither memory nor processes."""
+    """After the last test the process still answers, and has kept neither memory nor processes."""
     assert await run(runtime, ECHO) == Outcome(output=b"{}")
     others, before = confined(), resident()
     pools: list[WorkerPool] = [compiler.pool, runtime.precompiler_pool]
@@ -89,25 +89,27 @@ async def nothing_is_left(runtime: Runtime, compiler: AssemblyScriptCompiler) ->
 
 
 @pytest.mark.parametrize("name", BINARIES)
-async def test_a_binary_ends_as_it_must(runtime: Runtime, name: str) -> None:
+async def test_hostile_binary_has_its_expected_outcome(runtime: Runtime, name: str) -> None:
     entry = BINARIES[name]
     check(entry, *await fate_of(entry, WatCompiler(runtime), runtime))
 
 
 @pytest.mark.parametrize("name", MODULES)
-async def test_a_module_ends_as_it_must(runtime: Runtime, name: str) -> None:
+async def test_hostile_module_has_its_expected_outcome(runtime: Runtime, name: str) -> None:
     entry = MODULES[name]
     check(entry, *await fate_of(entry, WatCompiler(runtime), runtime))
 
 
 @pytest.mark.parametrize("name", SOURCES)
-async def test_a_source_ends_as_it_must(runtime: Runtime, compiler: AssemblyScriptCompiler, name: str) -> None:
+async def test_hostile_source_has_its_expected_outcome(
+    runtime: Runtime, compiler: AssemblyScriptCompiler, name: str
+) -> None:
     entry = SOURCES[name]
     check(entry, *await fate_of(entry, compiler, runtime))
 
 
-async def test_what_takes_too_long_to_compile_is_ended() -> None:
-    """The assembler and the precompiler have a time limit too, and do not work in this process."""
+async def test_hostile_module_that_precompiles_slowly_is_stopped() -> None:
+    """The assembler and the precompiler have a time limit too, and run in other processes."""
     limits = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
     precompiler = Precompiler(stack=limits.stack, timeout=1, memory=2 << 30, workers=2)
     async with Runtime(limits, precompiler, threads=2, cached_modules=8) as runtime:
@@ -117,12 +119,12 @@ async def test_what_takes_too_long_to_compile_is_ended() -> None:
     assert confined().isdisjoint(pids)
 
 
-async def test_many_at_once_hold_up_nobody(runtime: Runtime) -> None:
-    """The loop turns and an echo is answered while the worst of the guests run."""
+async def test_hostile_guests_do_not_delay_others(runtime: Runtime) -> None:
+    """The event loop runs and an echo is answered while the worst guests run."""
     worst = [
-        "memory: fill for ever", "memory: grow for ever in alloc", "table: grow for ever", "stack: tail calls for ever",
-        "start function: loops", "host function: console.log for ever", "host function: trace for ever",
-        "host function: seed for ever", "output: half a million levels", "code: 20,000 exports",
+        "memory: fill endlessly", "memory: grow endlessly in alloc", "table: grow endlessly", "stack: tail calls endlessly",
+        "start function: loops", "host function: console.log endlessly", "host function: trace endlessly",
+        "host function: seed endlessly", "output: half a million levels", "code: 20,000 exports",
     ]  # fmt: skip
     assembler = WatCompiler(runtime)
     hostile = [asyncio.create_task(fate_of(MODULES[name], assembler, runtime)) for name in worst]

@@ -1,4 +1,4 @@
-"""A started server against its own description: whatever is sent, no 5xx, and every answer is one that is documented."""
+"""A running server against its OpenAPI description: no 5xx for any request, and every response is documented."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ BOUNDED = hypothesis_settings(
 
 @pytest.fixture
 async def schema(database_url: str) -> AsyncIterator[OpenApiSchema]:
-    """The description that a server gives of itself; it has a function `echo`, and sources in `wat` are of one."""
+    """Return the description of a server that has a function `echo`; `wat` sources in requests are valid."""
     async with serving(*EVERY_LANGUAGE, environment={"FAAS_DATABASE_URL": database_url}) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as http:
             await Platform(http, None).deploy("echo", core_wat())  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ async def schema(database_url: str) -> AsyncIterator[OpenApiSchema]:
 
         @loaded.hook
         def map_body(_context: Any, body: Any) -> Any:
-            """A name that is not taken; a source that is one."""
+            """Use an unused name and a valid source."""
             if not isinstance(body, dict):
                 return body
             body = dict(body)
@@ -60,10 +60,10 @@ async def schema(database_url: str) -> AsyncIterator[OpenApiSchema]:
         yield loaded
 
 
-async def test_every_answer_is_documented(schema: OpenApiSchema) -> None:
+async def test_openapi_every_response_is_documented(schema: OpenApiSchema) -> None:
     @schema.hook
     def map_path_parameters(context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Where a function is read or executed, every second one is there."""
+        """Use an existing function in every second read or execution."""
         operation = context.operation
         if not parameters or operation.path.startswith("/executions") or operation.method in {"put", "delete"}:
             return parameters
@@ -91,15 +91,15 @@ async def test_every_answer_is_documented(schema: OpenApiSchema) -> None:
     assert not failures, "\n\n".join(failures)
 
 
-async def test_what_the_links_lead_to_is_documented(schema: OpenApiSchema) -> None:
-    """Register, then follow: get, change, execute, list, delete, in any order."""
+async def test_openapi_linked_operations_are_documented(schema: OpenApiSchema) -> None:
+    """Create a function, then get, change, execute, list and delete in any order."""
     followed: Counter[str] = Counter()
     failures: list[str] = []
 
     class Machine(schema.as_state_machine()):  # type: ignore[misc]
         def validate_response(self, response: Any, case: Any, additional_checks: Any = (), **_: Any) -> None:
             followed[f"{case.operation.label} {response.status_code}"] += 1
-            # That a function is not READY is no fault of the request, and a 400 by contract.
+            # A 400 for a function that is not READY is correct, although the request is valid.
             excluded = [positive_data_acceptance] if b"function-not-ready" in response.content else []
             try:
                 case.validate_response(response, excluded_checks=excluded, additional_checks=additional_checks)
@@ -109,7 +109,7 @@ async def test_what_the_links_lead_to_is_documented(schema: OpenApiSchema) -> No
                 settle(response.json())
 
     def settle(answer: dict[str, Any]) -> None:
-        """Wait for the compiler: what comes next must not depend on how quick it is."""
+        """Wait for the compiler, so that the next steps do not depend on its speed."""
         while answer["status"] in {"PENDING", "COMPILING"}:
             time.sleep(0.02)
             answer = http.get(f"/functions/{answer['id']}").json()

@@ -1,4 +1,4 @@
-"""The consumer loop: woken by NOTIFY, extending, giving back, giving up, sharing."""
+"""The consumer loop: notifications, visibility timeout, redelivery, dead letters, several consumers."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ QUEUE = "compilation_jobs"
 
 
 class Recorder:
-    """A handler that does what the test says."""
+    """A handler that records deliveries and runs the work of a test."""
 
     def __init__(self, pool: Pool, work: Callable[[Message], Awaitable[None]] | None = None) -> None:
         self._pool = pool
@@ -72,7 +72,7 @@ async def send(pool: Pool, count: int = 1) -> None:
             await pgmq.send(connection, QUEUE, b'{"n": 1}')
 
 
-async def test_a_notification_wakes_it_long_before_the_poll(pool: Pool, database_url: str) -> None:
+async def test_consumer_notification_wakes_it_before_the_poll(pool: Pool, database_url: str) -> None:
     recorder = Recorder(pool)
     async with consuming(pool, database_url, recorder):
         for count in range(1, 6):
@@ -82,7 +82,7 @@ async def test_a_notification_wakes_it_long_before_the_poll(pool: Pool, database
             assert time.monotonic() - began < 10  # the poll would come after 60 s
 
 
-async def test_it_works_on_several_messages_at_once_and_no_more_than_it_may(pool: Pool, database_url: str) -> None:
+async def test_consumer_handles_up_to_its_concurrency_at_once(pool: Pool, database_url: str) -> None:
     gate = asyncio.Event()
     working = 0
     most = 0
@@ -103,7 +103,7 @@ async def test_it_works_on_several_messages_at_once_and_no_more_than_it_may(pool
     assert most == 3
 
 
-async def test_work_that_outlives_the_visibility_timeout_is_not_done_twice(pool: Pool, database_url: str) -> None:
+async def test_consumer_extends_the_visibility_timeout_of_long_work(pool: Pool, database_url: str) -> None:
     async def work(_: Message) -> None:
         await asyncio.sleep(2.5)
 
@@ -121,14 +121,14 @@ async def test_work_that_outlives_the_visibility_timeout_is_not_done_twice(pool:
     assert (first.attempts + second.attempts) == [1]
 
 
-async def test_what_fails_is_tried_again_and_given_up_after_five_reads(pool: Pool, database_url: str) -> None:
+async def test_consumer_dead_letters_after_five_failed_deliveries(pool: Pool, database_url: str) -> None:
     async def work(_: Message) -> None:
         raise RuntimeError("broken")
 
     recorder = Recorder(pool, work)
     async with consuming(pool, database_url, recorder):
         await send(pool)
-        # The pauses between the attempts grow to 8 s: let the message reappear at once instead.
+        # The pauses between the attempts grow to 8 s: make the message visible at once instead.
         while not recorder.dead_letters:
             await pool.execute(f"UPDATE pgmq.q_{QUEUE} SET vt = clock_timestamp() WHERE vt > clock_timestamp()")
             await pool.execute(f'NOTIFY "pgmq.q_{QUEUE}.INSERT"')
@@ -138,7 +138,7 @@ async def test_what_fails_is_tried_again_and_given_up_after_five_reads(pool: Poo
     assert await pool.fetchval(f"SELECT headers ->> 'rejected' FROM pgmq.a_{QUEUE}") == "failed after 5 attempts"
 
 
-async def test_what_failed_once_is_tried_again_by_itself(pool: Pool, database_url: str) -> None:
+async def test_consumer_retries_a_failed_message_without_a_notification(pool: Pool, database_url: str) -> None:
     async def work(message: Message) -> None:
         if message.read_count == 1:
             raise RuntimeError("only now")
@@ -146,11 +146,13 @@ async def test_what_failed_once_is_tried_again_by_itself(pool: Pool, database_ur
     recorder = Recorder(pool, work)
     async with consuming(pool, database_url, recorder):
         await send(pool)
-        await eventually(lambda: asyncio.sleep(0, recorder.handled), timeout=20)  # not the poll, after 60 s
+        await eventually(
+            lambda: asyncio.sleep(0, recorder.handled), timeout=20
+        )  # before the poll, which comes after 60 s
     assert recorder.attempts == [1, 2]
 
 
-async def test_a_consumer_that_is_cancelled_gives_its_messages_back_at_once(pool: Pool, database_url: str) -> None:
+async def test_consumer_cancel_makes_messages_visible_at_once(pool: Pool, database_url: str) -> None:
     async def work(_: Message) -> None:
         await asyncio.sleep(600)
 
@@ -163,7 +165,7 @@ async def test_a_consumer_that_is_cancelled_gives_its_messages_back_at_once(pool
     assert second.attempts == [2]
 
 
-async def test_what_was_being_read_when_it_was_cancelled_goes_back(pool: Pool, database_url: str) -> None:
+async def test_consumer_cancel_during_a_read_makes_messages_visible(pool: Pool, database_url: str) -> None:
     recorder = Recorder(pool)
     async with consuming(pool, database_url, recorder, visibility=100) as consumer:
         async with pool.acquire() as connection, connection.transaction():
@@ -187,7 +189,7 @@ async def test_what_was_being_read_when_it_was_cancelled_goes_back(pool: Pool, d
         await eventually(lambda: asyncio.sleep(0, recorder.handled))
 
 
-async def test_consumers_share_the_work(pool: Pool, database_url: str) -> None:
+async def test_consumer_shares_a_queue_with_others(pool: Pool, database_url: str) -> None:
     first, second = Recorder(pool), Recorder(pool)
     async with consuming(pool, database_url, first), consuming(pool, database_url, second):
         await send(pool, 40)
@@ -195,7 +197,7 @@ async def test_consumers_share_the_work(pool: Pool, database_url: str) -> None:
     assert not set(first.handled) & set(second.handled)
 
 
-async def test_a_lost_listening_connection_comes_back(pool: Pool, database_url: str) -> None:
+async def test_listener_reconnects_after_a_lost_connection(pool: Pool, database_url: str) -> None:
     recorder = Recorder(pool)
     async with consuming(pool, database_url, recorder):
         killed = await pool.fetchval(
@@ -207,7 +209,7 @@ async def test_a_lost_listening_connection_comes_back(pool: Pool, database_url: 
         await eventually(lambda: asyncio.sleep(0, recorder.handled), timeout=20)
 
 
-async def test_a_table_that_is_away_for_a_while_is_waited_for(pool: Pool, database_url: str) -> None:
+async def test_consumer_survives_an_unreadable_queue(pool: Pool, database_url: str) -> None:
     recorder = Recorder(pool)
     async with consuming(pool, database_url, recorder) as consumer:
         await pool.execute(f"ALTER TABLE pgmq.q_{QUEUE} RENAME TO away")
@@ -219,8 +221,8 @@ async def test_a_table_that_is_away_for_a_while_is_waited_for(pool: Pool, databa
         assert consumer.healthy
 
 
-async def test_the_dequeue_uses_the_index_on_visibility(pool: Pool) -> None:
-    """However many messages wait, reading some does not look at all of them."""
+async def test_consumer_read_uses_the_index_on_visibility(pool: Pool) -> None:
+    """A read does not scan all messages of a long queue."""
     await pool.execute(
         f"INSERT INTO pgmq.q_{QUEUE} (vt, message) SELECT clock_timestamp() + interval '1 hour', '{{}}' "
         "FROM generate_series(1, 20000)"

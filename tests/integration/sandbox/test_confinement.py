@@ -1,4 +1,4 @@
-"""What the compiler's process may reach: nothing but its own files. Each layer is tried without the one above it."""
+"""The sandbox of compilers: only their own files are accessible. Each layer is tried without the one above it."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def listening() -> tuple[asyncio.Server, int, list[object]]:
     return server, server.sockets[0].getsockname()[1], connections
 
 
-async def test_the_compilers_process_reaches_no_file_no_network_and_no_environment() -> None:
+async def test_sandbox_of_the_compiler_has_no_file_network_or_environment() -> None:
     server, port, connections = await listening()
     attempts = ", ".join(f"{json.dumps(name)}: () => {code}" for name, code in ATTEMPTS.items())
     results = await probe(node_sandbox(["--eval", PROBE % attempts, str(port)], memory=2 << 30))
@@ -74,8 +74,8 @@ async def test_the_compilers_process_reaches_no_file_no_network_and_no_environme
     await server.wait_closed()
 
 
-async def test_the_compiler_can_read_its_own_files() -> None:
-    """Without this the test above would pass for a sandbox in which nothing works at all."""
+async def test_sandbox_of_the_compiler_permits_its_own_files() -> None:
+    """Without this the test above would pass for a sandbox that permits nothing at all."""
     attempts = f"'own': () => fs.readFileSync('{TOOLCHAIN}/package.json', 'utf8').length > 10"
     results = await probe(node_sandbox(["--eval", PROBE % attempts, "1"], memory=2 << 30))
     assert results["own"] == "ESCAPED true"
@@ -129,8 +129,8 @@ os._exit(0)
 """
 
 
-async def test_the_kernels_layers_hold_without_the_compilers_own() -> None:
-    """The same for a program that has no permission model: what remains is Landlock, seccomp, rlimits and the user."""
+async def test_sandbox_kernel_layers_without_the_permission_model() -> None:
+    """The same for a program without a permission model: Landlock, seccomp, rlimits and the user remain."""
     server, port, connections = await listening()
     libraries = [Path(sysconfig.get_paths()["stdlib"]), Path(sys.base_prefix)]
     sandbox = Sandbox(
@@ -152,7 +152,7 @@ async def test_the_kernels_layers_hold_without_the_compilers_own() -> None:
     assert results.pop("open descriptors") == []
     escaped = {name for name, result in results.items() if str(result).startswith("ESCAPED")}
     if not _has_landlock():
-        escaped -= {"passwd", "list", "exec"}  # then these rest on the compiler's permission model
+        escaped -= {"passwd", "list", "exec"}  # then only Node's permission model refuses these
     assert escaped == set()
 
 
@@ -163,27 +163,29 @@ def _has_landlock() -> bool:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the probe's system call numbers")
-async def test_seccomp_holds_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """On an older kernel signals and limits of other processes are seccomp's to refuse, alone."""
+async def test_sandbox_seccomp_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On an older kernel only seccomp refuses signals to other processes and changes of their limits."""
     confine = (Path(sandbox_module.CONFINE_SCRIPT).read_text()).replace(
         "abi = _libc.syscall(", "abi = 0 and _libc.syscall("
     )
     unlocked = tmp_path / "confine.py"
     unlocked.write_text(confine)
     monkeypatch.setattr(sandbox_module, "CONFINE_SCRIPT", unlocked)
-    code = PYTHON_PROBE.replace('os.execve("/bin/sh", ["sh"], {})', "1 / 0")  # Landlock's to refuse
-    code = code.replace("/tmp/faas-escaped", str(tmp_path / "escaped"))  # it too; rlimits keep the file empty
+    code = PYTHON_PROBE.replace('os.execve("/bin/sh", ["sh"], {})', "1 / 0")  # only Landlock refuses it
+    code = code.replace(
+        "/tmp/faas-escaped", str(tmp_path / "escaped")
+    )  # only Landlock refuses it; rlimits keep the file empty
     sandbox = Sandbox(
         name="probing", command=[sys.executable, "-I", "-S", "-c", code, "1"], readable=[], memory=512 << 20
     )
     results = await probe(sandbox)
     for name in ("fork", "tcp", "udp", "unix", "kill", "tgkill", "sigqueue", "prlimit", "nice of others"):
         assert not str(results[name]).startswith("ESCAPED"), (name, results[name])
-    assert str(results["passwd"]).startswith("ESCAPED")  # so Landlock was really off
+    assert str(results["passwd"]).startswith("ESCAPED")  # proves that Landlock was off
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
-async def test_root_gives_its_capabilities_up() -> None:
+async def test_sandbox_drops_the_capabilities_of_root() -> None:
     code = "fs.readFileSync('/proc/self/status', 'utf8')"
     sandbox = node_sandbox(["--eval", PROBE % f"'status': () => {code}", "1"], memory=2 << 30)
     sandbox.command.insert(2, "--allow-fs-read=/proc")

@@ -1,4 +1,4 @@
-"""A confined program that answers once: the next process of it waits, is gone when it must be, and is not missed."""
+"""One-shot processes: the next one is started ahead, replaced when it dies, and killed at the end."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ async def gone(process: asyncio.subprocess.Process) -> None:
     assert await eventually(ended)
 
 
-async def test_the_next_process_is_started_ahead(sandbox: Sandbox) -> None:
+async def test_one_shot_starts_the_next_process_ahead(sandbox: Sandbox) -> None:
     program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     assert await program.run(b"one") == b"ONE"
     ahead = await waiting(program)
@@ -43,14 +43,14 @@ async def test_the_next_process_is_started_ahead(sandbox: Sandbox) -> None:
     await program.close()
 
 
-async def test_two_at_once_do_not_share_one(sandbox: Sandbox) -> None:
+async def test_one_shot_concurrent_runs_use_separate_processes(sandbox: Sandbox) -> None:
     program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     await program.run(b"")
     assert await asyncio.gather(*(program.run(text) for text in (b"a", b"b", b"c"))) == [b"A", b"B", b"C"]
     await program.close()
 
 
-async def test_one_that_died_while_it_waited_is_not_missed(sandbox: Sandbox) -> None:
+async def test_one_shot_replaces_a_process_that_died_while_idle(sandbox: Sandbox) -> None:
     program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     await program.run(b"")
     ahead = await waiting(program)
@@ -60,7 +60,7 @@ async def test_one_that_died_while_it_waited_is_not_missed(sandbox: Sandbox) -> 
     await program.close()
 
 
-async def test_a_failure_is_that_calls_alone(sandbox: Sandbox) -> None:
+async def test_one_shot_failure_does_not_affect_the_next_run(sandbox: Sandbox) -> None:
     program = OneShotProcess(sandbox, timeout=20, answer_limit=3)
     with pytest.raises(OneShotFailed, match="shouting failed with exit code 3"):
         await program.run(b"fail")
@@ -70,7 +70,7 @@ async def test_a_failure_is_that_calls_alone(sandbox: Sandbox) -> None:
     await program.close()
 
 
-async def test_nothing_waits_any_more_when_it_is_closed(sandbox: Sandbox) -> None:
+async def test_one_shot_close_kills_the_next_process(sandbox: Sandbox) -> None:
     program = OneShotProcess(sandbox, timeout=20, answer_limit=100)
     await program.run(b"")
     ahead = await waiting(program)

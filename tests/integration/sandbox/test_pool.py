@@ -1,4 +1,4 @@
-"""A pool of confined processes that cannot start says so, and says so no longer than it is true."""
+"""The worker pool: its state after failed starts, and its warm-up."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from faas.runtime import Precompiler
 from tests.helpers.support import core_wat, eventually
 
 
-async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:
+async def test_worker_pool_recovers_from_down_without_requests() -> None:
     precompiler = Precompiler(stack=256 << 10, timeout=60, memory=1 << 20, workers=2)
     keeping = asyncio.create_task(precompiler.pool.keep_warm(check_interval=0.05))
 
@@ -21,7 +21,7 @@ async def test_a_pool_that_was_down_comes_up_without_being_asked() -> None:
     await precompiler.pool.close()
 
 
-async def test_the_first_request_shares_the_processors_with_no_other_start() -> None:
+async def test_worker_pool_warm_up_delays_all_but_the_first_worker() -> None:
     precompiler = Precompiler(stack=256 << 10, timeout=60, memory=2 << 30, workers=2)
 
     async def state() -> str:

@@ -1,4 +1,4 @@
-"""The queue messages: what is sent reads back, and what others send is taken as the contract says."""
+"""The queue messages: round trips, and messages of external compilers."""
 
 from uuid import UUID
 
@@ -16,13 +16,13 @@ revisions = st.integers(1, 2**31 - 1)
 
 
 @given(st.uuids(), revisions, texts, texts)
-def test_jobs_read_back(function_id: UUID, revision: int, language: str, source: str) -> None:
+def test_messages_job_round_trip(function_id: UUID, revision: int, language: str, source: str) -> None:
     job = CompilationJob(function_id=function_id, revision=revision, language=language, source=source)
     assert messages.decode_job(messages.encode(job)) == job
 
 
 @given(st.uuids(), st.none() | revisions, st.booleans(), st.none() | texts, st.none() | texts)
-def test_results_read_back(
+def test_messages_result_round_trip(
     function_id: UUID, revision: int | None, success: bool, wasm: str | None, error: str | None
 ) -> None:
     result = CompilationResult(
@@ -32,19 +32,19 @@ def test_results_read_back(
 
 
 @given(st.uuids(), st.none() | revisions)
-def test_starts_read_back(function_id: UUID, revision: int | None) -> None:
+def test_messages_started_round_trip(function_id: UUID, revision: int | None) -> None:
     started = CompilationStarted(function_id=function_id, revision=revision)
     assert messages.decode_result(messages.encode(started)) == started
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_refused_with_one_error(body: bytes) -> None:
+def test_messages_decode_raises_decode_error_for_garbage(body: bytes) -> None:
     for decode in (messages.decode_job, messages.decode_result):
         with pytest.raises(msgspec.DecodeError):
             decode(body)
 
 
-def test_the_wire_is_the_contract() -> None:
+def test_messages_wire_format() -> None:
     job = CompilationJob(function_id=ID, revision=2, language="wat", source="(module)")
     assert messages.encode(job) == (
         b'{"functionId":"01890a5d-ac96-774b-bcce-b302099a8057","revision":2,"language":"wat","source":"(module)"}'
@@ -55,7 +55,7 @@ def test_the_wire_is_the_contract() -> None:
     assert result == CompilationResult(function_id=ID, revision=None, success=True, wasm_binary="AA==", error=None)
 
 
-def test_the_owner_is_found_in_what_does_not_decode() -> None:
+def test_messages_waiting_function_of_a_message_that_does_not_decode() -> None:
     assert messages.waiting_function(b'{"functionId":"%s","success":"yes"}' % str(ID).encode()) == FunctionRevision(
         ID, None
     )

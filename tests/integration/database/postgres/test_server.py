@@ -1,4 +1,4 @@
-"""The embedded Postgres: data survive, nothing is left running, and odd places and leftovers are dealt with."""
+"""The embedded Postgres: durability, no orphans, unusual data directories, stale PID files."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def test_data_survive_a_restart_and_nothing_stays_behind(tmp_path: Path) -> None:
+async def test_server_restart_keeps_data_and_stop_ends_the_process(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     await ask(server, "CREATE TABLE kept (n int)")
@@ -50,7 +50,7 @@ async def test_data_survive_a_restart_and_nothing_stays_behind(tmp_path: Path) -
     await server.stop()
 
 
-async def test_it_listens_on_a_socket_in_a_private_folder_only(tmp_path: Path) -> None:
+async def test_server_listens_only_on_a_socket_in_a_private_folder(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     assert await ask(server, "SHOW listen_addresses") == ""
@@ -59,8 +59,8 @@ async def test_it_listens_on_a_socket_in_a_private_folder_only(tmp_path: Path) -
     await server.stop()
 
 
-async def test_a_long_path_below_a_closed_folder_works() -> None:
-    """Sockets have short paths, and root's server runs as nobody, who may not walk through closed folders."""
+async def test_server_in_a_long_path_below_an_inaccessible_folder() -> None:
+    """Socket paths are short, and the server of root runs as a user that cannot traverse private folders."""
     with tempfile.TemporaryDirectory(prefix="faas-closed-") as folder:
         assert Path(folder).stat().st_mode & 0o077 == 0
         deep = Path(folder) / ("long" * 25) / ("path" * 25)
@@ -74,7 +74,9 @@ async def test_a_long_path_below_a_closed_folder_works() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user")
-async def test_binaries_that_nobody_can_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_binaries_unreachable_for_the_server_user_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in a checkout below /root."""
     copies = Path(tempfile.mkdtemp(prefix="faas-copies-", dir="/tmp"))
     copies.chmod(0o755)
@@ -92,7 +94,7 @@ async def test_binaries_that_nobody_can_reach_are_copied(tmp_path: Path, monkeyp
         shutil.rmtree(copies)
 
 
-async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
+async def test_server_start_refuses_a_data_directory_in_use(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     with pytest.raises(ConfigurationError, match=f"in use by another faas \\(pid {os.getpid()}\\)"):
@@ -101,7 +103,7 @@ async def test_a_second_owner_is_refused(tmp_path: Path) -> None:
     await server.stop()
 
 
-async def test_it_goes_down_with_an_owner_that_was_killed(tmp_path: Path) -> None:
+async def test_server_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys; from pathlib import Path; from faas.database.postgres.server import EmbeddedPostgres\n"
         "async def main():\n"
@@ -128,13 +130,13 @@ async def test_it_goes_down_with_an_owner_that_was_killed(tmp_path: Path) -> Non
     await server.stop()
 
 
-async def test_a_server_that_an_earlier_owner_left_is_stopped_first(tmp_path: Path) -> None:
+async def test_server_start_stops_an_orphan(tmp_path: Path) -> None:
     earlier = EmbeddedPostgres(tmp_path)
     await earlier.start()
     await ask(earlier, "CREATE TABLE kept (n int)")
     pid = server_pid(tmp_path)
     assert earlier._supervisor
-    earlier._supervisor.cancel()  # as if its owner were gone, and the server not
+    earlier._supervisor.cancel()  # as if its owner had died without its server
     assert earlier._lock is not None
     os.close(earlier._lock)
     server = EmbeddedPostgres(tmp_path)
@@ -145,8 +147,8 @@ async def test_a_server_that_an_earlier_owner_left_is_stopped_first(tmp_path: Pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not SETPRIV.exists(), reason="needs root, and setpriv to be less than root")
-async def test_a_server_whose_working_directory_is_hidden_is_known_by_its_start(tmp_path: Path) -> None:
-    """As for root in a container, which would otherwise not wait for what its predecessor left."""
+async def test_pid_file_hidden_working_directory_identifies_by_start_time(tmp_path: Path) -> None:
+    """As for root in a container, which would otherwise not detect an orphan."""
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     cluster, pid_file = tmp_path / "postgres", tmp_path / "postgres" / "postmaster.pid"
@@ -171,13 +173,13 @@ async def test_a_server_whose_working_directory_is_hidden_is_known_by_its_start(
     await server.stop()
 
 
-async def test_a_stale_pid_file_is_no_obstacle(tmp_path: Path) -> None:
+async def test_server_start_with_a_stale_pid_file(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     pid_file = tmp_path / "postgres" / "postmaster.pid"
     content = pid_file.read_text()
     await server.stop()
-    # After a power cut; the pid now belongs to another process, which must live on: this one.
+    # As after a power loss. The PID now belongs to another process, which must not be stopped: this one.
     pid_file.write_text(content.replace(content.split("\n", 1)[0], str(os.getpid()), 1))
     pid_file.chmod(0o644)
     await server.start()
@@ -185,7 +187,7 @@ async def test_a_stale_pid_file_is_no_obstacle(tmp_path: Path) -> None:
     await server.stop()
 
 
-async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
+async def test_server_supervisor_restarts_a_dead_server(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     pid = server_pid(tmp_path)
@@ -201,7 +203,7 @@ async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
     await server.stop()
 
 
-async def test_another_major_version_is_refused_untouched(tmp_path: Path) -> None:
+async def test_server_start_refuses_another_major_version(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir(parents=True)
     (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(ConfigurationError, match="was written by Postgres 16; this faas brings Postgres 18"):
@@ -209,7 +211,7 @@ async def test_another_major_version_is_refused_untouched(tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "postgres").iterdir()] == ["PG_VERSION"]
 
 
-async def test_an_initdb_that_was_cut_short_is_begun_anew(tmp_path: Path) -> None:
+async def test_server_start_repeats_an_interrupted_initdb(tmp_path: Path) -> None:
     (tmp_path / ".postgres-initialising" / "base").mkdir(parents=True)
     (tmp_path / "postgres").mkdir()
     server = EmbeddedPostgres(tmp_path)
@@ -219,8 +221,8 @@ async def test_an_initdb_that_was_cut_short_is_begun_anew(tmp_path: Path) -> Non
     await server.stop()
 
 
-async def test_a_folder_that_is_somebody_elses_is_refused_untouched(tmp_path: Path) -> None:
-    """`postgres/` next to a compose file, say."""
+async def test_server_start_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
+    """For example `postgres/` beside a compose file."""
     (tmp_path / "postgres" / "migrations").mkdir(parents=True)
     (tmp_path / "postgres" / "migrations" / "1.sql").write_text("SELECT 1")
     with pytest.raises(ConfigurationError, match="is not empty and not a Postgres data directory"):
@@ -229,7 +231,7 @@ async def test_a_folder_that_is_somebody_elses_is_refused_untouched(tmp_path: Pa
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+async def test_server_start_reports_a_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ConfigurationError, match="Permission denied"):
         await EmbeddedPostgres(tmp_path / "data").start()

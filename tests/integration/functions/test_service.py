@@ -1,4 +1,4 @@
-"""Registering is one transaction: the row and its job, or neither."""
+"""Creating and changing functions: the row and its job are one transaction."""
 
 import asyncio
 import json
@@ -24,28 +24,28 @@ async def counts(pool: Pool) -> tuple[int, int]:
     )
 
 
-async def test_a_function_comes_with_its_job(pool: Pool) -> None:
+async def test_function_service_create_sends_a_job(pool: Pool) -> None:
     function = await FunctionService(pool, LANGUAGES).create(DRAFT)
     assert await counts(pool) == (1, 1)
     message = json.loads(await pool.fetchval("SELECT message::text FROM pgmq.q_compilation_jobs"))
     assert message == {"functionId": str(function.id), "revision": 1, "language": "wat", "source": "(module)"}
 
 
-async def test_without_its_job_there_is_no_function(pool: Pool) -> None:
+async def test_function_service_create_without_a_job_creates_nothing(pool: Pool) -> None:
     await pool.execute("DROP FUNCTION pgmq.send(text, jsonb, jsonb)")
     with pytest.raises(asyncpg.UndefinedFunctionError):
         await FunctionService(pool, LANGUAGES).create(DRAFT)
     assert await counts(pool) == (0, 0)
 
 
-async def test_of_those_that_want_one_name_at_once_one_gets_it(pool: Pool) -> None:
+async def test_function_service_concurrent_creates_of_one_name(pool: Pool) -> None:
     functions = FunctionService(pool, LANGUAGES)
     outcomes = await asyncio.gather(*(functions.create(DRAFT) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(outcome, NameTaken) for outcome in outcomes) == 5
     assert await counts(pool) == (1, 1)
 
 
-async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
+async def test_function_service_update_of_metadata_sends_no_job(pool: Pool) -> None:
     functions = FunctionService(pool, LANGUAGES)
     await functions.create(DRAFT)
     same = await functions.update("echo", DRAFT)
@@ -54,7 +54,7 @@ async def test_an_unchanged_source_sends_no_job(pool: Pool) -> None:
     assert (revised.revision, await counts(pool)) == (2, (1, 2))
 
 
-async def test_a_language_that_is_switched_off_takes_nothing_new_and_leaves_what_is_there(pool: Pool) -> None:
+async def test_function_service_disabled_language_keeps_its_functions(pool: Pool) -> None:
     await FunctionService(pool, LANGUAGES).create(DRAFT)
     narrower = FunctionService(pool, ["assemblyscript", "wasm"])
     refusal = "language: 'wat' is switched off on this server; it takes assemblyscript, wasm"
@@ -66,7 +66,7 @@ async def test_a_language_that_is_switched_off_takes_nothing_new_and_leaves_what
     assert (renamed.name, renamed.revision, await counts(pool)) == ("reply", 1, (1, 1))
 
 
-async def test_the_database_refuses_states_that_contradict_themselves(pool: Pool) -> None:
+async def test_functions_table_rejects_inconsistent_states(pool: Pool) -> None:
     await FunctionService(pool, LANGUAGES).create(DRAFT)
     for change in (
         "status = 'READY'",
