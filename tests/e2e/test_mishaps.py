@@ -249,12 +249,12 @@ async def test_start_on_a_full_disk_fails_with_one_line_and_can_be_repeated(smal
     assert (code, said.count("\n")) == (2, 1), said
     assert "No space left on device" in said
     # Too little space for initdb; enough for initdb and too little for the database; just enough or too little.
-    for room in (10, 40, 44):
-        os.truncate(filler, (200 - room) << 20)
+    for free_mib in (10, 40, 44):
+        os.truncate(filler, (200 - free_mib) << 20)
         code, said = await failing("migrate", "--data-dir", str(data_dir), "--log-level", "error")
         assert (code, said.count("\n")) in {(2, 1), (0, 0)}, said
-        assert (code == 2) or room > 10
-        assert room > 10 or not (data_dir / "postgres").exists()
+        assert (code == 2) or free_mib > 10
+        assert free_mib > 10 or not (data_dir / "postgres").exists()
     filler.unlink()
     async with serving("--data-dir", str(data_dir)) as server:
         assert (await answer(server, "/health")).json()["status"] == "UP"
