@@ -54,6 +54,16 @@ def test_links_of_a_page_lead_to_files_and_headings(path: Path) -> None:
         assert not anchor or anchor in anchors(file), target
 
 
+@pytest.mark.parametrize("path", [ROOT / "CONTRIBUTING.md", DOCS / "architecture.md"], ids=label)
+def test_names_that_a_page_places_in_a_file_are_there(path: Path) -> None:
+    text = " ".join(path.read_text().split())
+    named = [(name, file) for name, file in re.findall(r"`(\w+)` in \[[^]]*\]\(([^)]+\.py)\)", text)]
+    named += [(name, file) for file, name in re.findall(r"\]\(([^)]+\.py)\), `(\w+)`", text)]
+    assert len(named) >= 2
+    for name, file in named:
+        assert re.search(rf"\b{name}\b", (path.parent / file).read_text()), (name, file)
+
+
 def test_navigation_lists_every_page() -> None:
     pages = {str(page.relative_to(DOCS)) for page in PAGES if page.parent.name not in LISTED_ELSEWHERE}
     assert navigation() == pages | {f"{folder}/README.md" for folder in LISTED_ELSEWHERE}
