@@ -58,7 +58,7 @@ def stop_orphan(cluster: Path) -> None:
         if not found:
             return
         log.info("postgres.stopping_orphan", pid=pid, signal=number.name)
-        with suppress(ProcessLookupError):  # it ended meanwhile
+        with suppress(ProcessLookupError):  # it ended in between
             os.kill(pid, number)
         _wait_until(lambda: not is_server_of(pid, cluster), timeout)
     raise ConfigurationError(f"an earlier Postgres (pid {pid}) on {cluster} does not stop")
