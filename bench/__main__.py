@@ -1,6 +1,6 @@
-"""`make bench`: measure every figure and print one table.
+"""`make bench`: measures all figures and prints one table.
 
-Exit codes: 0 all was measured, met or not; 1 something could not be measured; 2 the command is wrong.
+Exit codes: 0 everything was measured, whether targets are met or not; 1 a measurement failed; 2 wrong usage.
 """
 
 import subprocess
@@ -19,20 +19,38 @@ from bench.figures import POINTS
 from bench.plan import Plan
 from bench.stats import Figure
 
-_FOLDER = Path("/var/tmp")  # noqa: S108 (on a disk, where /tmp may be memory)
+_FOLDER = Path("/var/tmp")  # noqa: S108 (on a disk; /tmp may be in memory)
 
-_TABLE_WIDTH = 150  # below which lines wrap; a narrow terminal wraps them itself
+_TABLE_WIDTH_COLUMNS = 150  # the width at which no line wraps
 
 
 @click.command()
-@click.option("--only", metavar="NAME", multiple=True, type=click.Choice(list(POINTS)), help="This point; repeatable.")
-@click.option("--rounds", metavar="N", type=click.IntRange(1, 100), default=5, show_default=True, help="Of each.")
 @click.option(
-    "--seconds", metavar="N", type=click.IntRange(1, 60), default=2, show_default=True, help="Of load a round."
+    "--only",
+    metavar="NAME",
+    multiple=True,
+    type=click.Choice(list(POINTS)),
+    help="Measure only this point; repeatable.",
 )
-@click.option("--quick", is_flag=True, help="A look at whether it runs: one round, a second, a tenth of the counts.")
 @click.option(
-    "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too."
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="Rounds of each measurement.",
+)
+@click.option(
+    "--seconds",
+    metavar="N",
+    type=click.IntRange(1, 60),
+    default=2,
+    show_default=True,
+    help="Seconds of load in each round.",
+)
+@click.option("--quick", is_flag=True, help="Only try it: one round of one second, a tenth of the counts.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Also write the figures to FILE."
 )
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
 @click.option(
@@ -40,12 +58,12 @@ _TABLE_WIDTH = 150  # below which lines wrap; a narrow terminal wraps them itsel
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=_FOLDER,
     show_default=True,
-    help="Where data directories are made: on a disk, as fsync in memory costs nothing.",
+    help="Folder for data directories, on a disk: fsync in memory costs nothing.",
 )
 def main(
     only: tuple[str, ...], rounds: int, seconds: int, quick: bool, json_file: Path | None, markdown: bool, folder: Path
 ) -> None:
-    """Measure the platform beside its peers, on this machine, with servers of the benchmark's own."""
+    """Measure faas and its peers on this machine, with servers that the benchmark starts."""
     errors = Console(stderr=True, highlight=False)
     figures: dict[str, list[Figure]] = {}
     took: dict[str, float] = {}
@@ -73,7 +91,7 @@ def main(
     if markdown:
         click.echo(table.markdown(lines))
     else:
-        Console(width=max(Console().width, _TABLE_WIDTH)).print(table.terminal(lines))
+        Console(width=max(Console().width, _TABLE_WIDTH_COLUMNS)).print(table.terminal(lines))
     click.echo(f"{sum(bool(line.met) for line in lines)} of {len(lines)} met; {sum(took.values()):.0f} s")
     if json_file:
         json_file.write_bytes(table.document(figures, took, failures))

@@ -1,4 +1,4 @@
-"""What the benchmark asks of the platform, over HTTP, as any client does."""
+"""HTTP client of the benchmark."""
 
 import base64
 import time
@@ -17,32 +17,32 @@ LANGUAGES = {".ts": "assemblyscript", ".wat": "wat"}
 INPUT = '{"a":1,"b":2}'
 BODY = f'{{"input":{INPUT}}}'
 OUTPUT = {"sum": 3}
-_POLL = 0.01  # seconds between two looks at a function that is being compiled; a look costs both sides 2 ms
-_PATIENCE = 90.0
+_POLL_INTERVAL_SECONDS = 0.01  # of a function that is being compiled; one poll costs both sides 2 ms
+_READY_TIMEOUT_SECONDS = 90.0
 
 
 class Client:
-    """One connection to one server."""
+    """Client with one connection to one server."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
     def register(self, name: str, file: str, *, comment: str = "") -> None:
-        """Register a file of functions/ by this name; a `comment` makes its source one of its own."""
+        """Create the function `name` from a file of functions/. A `comment` makes the source unique."""
         path = FUNCTIONS / file
         source = path.read_text() + (f"// {comment}\n" if comment else "")
         body = {"name": name, "language": LANGUAGES[path.suffix], "source": source}
         self._checked(self._http.post("/functions", json=body))
 
     def register_module(self, name: str, module: bytes) -> None:
-        """Register a module that is compiled already."""
+        """Create a function from a compiled module."""
         body = {"name": name, "language": "wasm", "source": base64.b64encode(module).decode()}
         self._checked(self._http.post("/functions", json=body))
 
     def await_ready(self, names: Sequence[str]) -> None:
-        """Wait until all of them are READY. Raises BenchmarkFailed where one does not compile."""
+        """Wait until all functions are READY. Raises BenchmarkFailed if one does not compile."""
         waiting = list(names)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
         while waiting:
             found = self._checked(self._http.get(f"/functions/{waiting[-1]}")).json()
             if found["status"] == "READY":
@@ -50,17 +50,17 @@ class Client:
             elif found["status"] == "FAILED" or time.monotonic() > deadline:
                 raise BenchmarkFailed(f"{found['name']} is {found['status']}: {found['compileError']}")
             else:
-                time.sleep(_POLL)
+                time.sleep(_POLL_INTERVAL_SECONDS)
 
     def deploy(self, name: str, file: str) -> str:
-        """Register, and wait until it is READY; its id."""
+        """Create a function, wait until it is READY and return its id."""
         self.register(name, file)
         self.await_ready([name])
         identity: str = self.get(f"/functions/{name}")["id"]
         return identity
 
     def execute(self, name: str, document: str = BODY) -> Any:
-        """Execute, and give what comes back."""
+        """Execute a function and return the response."""
         return self._checked(
             self._http.post(
                 f"/functions/{name}/execute", content=document, headers={"Content-Type": "application/json"}
@@ -68,31 +68,31 @@ class Client:
         ).json()
 
     def add(self, name: str = "add") -> None:
-        """Execute a function that adds, and make sure that it does."""
+        """Execute a function that adds. Raises BenchmarkFailed when the sum is wrong."""
         if (answer := self.execute(name)).get("output") != OUTPUT:
             raise BenchmarkFailed(f"{name} answered {answer}")
 
     def get(self, path: str) -> Any:
-        """Return the JSON document at `path`."""
+        """Return the response of GET `path`."""
         return self._checked(self._http.get(path)).json()
 
     def await_toolchain(self, language: str = "assemblyscript") -> None:
-        """Wait until the compiler of a language has started. Raises BenchmarkFailed where it does not."""
-        deadline = time.monotonic() + _PATIENCE
+        """Wait until the compiler of a language has started. Raises BenchmarkFailed on a timeout."""
+        deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
         while (state := self._http.get("/health").json()["toolchains"][language]) != "UP":
             if time.monotonic() > deadline:
                 raise BenchmarkFailed(f"the compiler of {language} is {state}")
             time.sleep(0.02)
 
     def metric(self, series: str) -> float:
-        """A number of GET /metrics, by its name and labels; 0 where it is not there yet."""
+        """Return a value of GET /metrics by name and labels; 0 if it does not exist yet."""
         for line in self._checked(self._http.get("/metrics")).text.splitlines():
             if line.startswith(f"{series} "):
                 return float(line.rsplit(" ", 1)[1])
         return 0.0
 
     def require_no_failures(self) -> None:
-        """Raises BenchmarkFailed where executions of this server FAILED: wrk sees a 200 for those too."""
+        """Raise BenchmarkFailed if executions of this server FAILED: their HTTP status is 200, which wrk accepts."""
         if failed := self.metric('faas_executions_seconds_count{status="FAILED"}'):
             raise BenchmarkFailed(f"{failed:g} executions FAILED")
 
@@ -105,6 +105,6 @@ class Client:
 
 @contextmanager
 def client_of(server: Server) -> Iterator[Client]:
-    """A client, for as long as its block."""
+    """Open a client for a `with` block."""
     with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
         yield Client(http)

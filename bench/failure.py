@@ -1,5 +1,5 @@
-"""The benchmark's one error."""
+"""The error of the benchmark."""
 
 
 class BenchmarkFailed(Exception):
-    """Raised when something is missing or failed, so that nothing can be measured. The message is for the user."""
+    """Raised when a measurement is not possible or not valid; the message is for the user."""

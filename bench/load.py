@@ -1,4 +1,4 @@
-"""Load on an HTTP server, as fast as it answers: wrk, driven by request.lua."""
+"""Closed-loop load on an HTTP server: wrk with the script request.lua."""
 
 import json
 import shutil
@@ -11,11 +11,11 @@ import msgspec
 from bench.failure import BenchmarkFailed
 
 _SCRIPT = Path(__file__).with_name("request.lua")
-_PATIENCE = 30  # seconds that wrk may take beyond its load
+_WRK_TIMEOUT_SECONDS = 30  # beyond the duration of the load
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run of wrk saw. Latencies in milliseconds."""
+    """Result of a run of wrk. Latencies are in milliseconds."""
 
     requests: int
     seconds: float
@@ -25,31 +25,33 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_second(self) -> float:
-        """Answers per second."""
+        """The answers per second."""
         return self.requests / self.seconds
 
 
 def require_wrk() -> None:
-    """Raises BenchmarkFailed when there is no wrk."""
+    """Raise BenchmarkFailed if wrk is not installed."""
     if not shutil.which("wrk"):
-        raise BenchmarkFailed("wrk, the source of load, is missing (Debian and Ubuntu: apt-get install wrk)")
+        raise BenchmarkFailed("wrk, the load generator, is missing (Debian and Ubuntu: apt-get install wrk)")
 
 
 def press(url: str, paths: Sequence[str], *, connections: int, seconds: float, body: str = "") -> Load:
-    """Ask for `paths` in turn, over so many connections, each again once it is answered; POST where there is a `body`.
+    """Request `paths` in turn for `seconds`, with one request in flight on each connection; POST if there is a `body`.
 
-    Raises BenchmarkFailed where an answer is not 2xx or 3xx, or none comes.
+    Raises BenchmarkFailed if an answer is not 2xx or 3xx, or if there is no answer.
     """
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
     command += ["--timeout", "20s", "--script", str(_SCRIPT), url, "--", body, *paths]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + _PATIENCE)
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=seconds + _WRK_TIMEOUT_SECONDS
+    )
     if result.returncode:
         raise BenchmarkFailed(f"wrk ended with {result.returncode}: {(result.stdout + result.stderr).strip()[-500:]}")
     return parse_report(result.stdout)
 
 
 def parse_report(output: str) -> Load:
-    """The Load that wrk's `output` ends with. Raises BenchmarkFailed where requests failed, or none were answered."""
+    """Parse the report at the end of wrk's `output`. Raises BenchmarkFailed if requests failed or none was answered."""
     lines = output.strip().splitlines()
     try:
         report = json.loads(lines[-1])

@@ -1,4 +1,4 @@
-"""How much is measured, and where."""
+"""The extent of a measurement and its folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,10 @@ import msgspec
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """rounds: of each measurement. seconds: of load in each round. scale: of counts of rows and calls, 1 for the whole.
+    """Parameters of all measurements.
 
-    folder: for data directories, on a disk. progress: told what is being done.
+    `rounds` of each measurement, `seconds` of load in each round, `scale` of the numbers of rows and calls (1 is all),
+    `folder` for data directories, on a disk, and `progress`, which is called with the name of each step.
     """
 
     rounds: int
@@ -19,11 +20,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     progress: Callable[[str], None]
 
     def place(self, name: str) -> Path:
-        """A new folder inside `folder`."""
+        """Create a folder in `folder`."""
         path = self.folder / name
         path.mkdir()
         return path
 
     def count(self, whole: int) -> int:
-        """`whole` scaled."""
+        """Return `whole` scaled, at least 1."""
         return max(1, round(whole * self.scale))

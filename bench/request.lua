@@ -1,5 +1,5 @@
--- wrk's requests and its report. Arguments: the body to POST ("" to GET), then one or more paths, asked in turn.
--- The last line of wrk's output is then a JSON object: latencies in microseconds, failures by kind added up.
+-- Requests and report of wrk. Arguments: the body to POST ("" for GET), then one or more paths, requested in turn.
+-- The last line of the output is a JSON object: latencies in microseconds, and the sum of all kinds of failures.
 
 local requests = {}
 local turn = 0

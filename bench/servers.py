@@ -1,4 +1,4 @@
-"""Servers of the benchmark's own: faas on an empty data directory, and the peers. Each ends with its `with` block."""
+"""Servers that the benchmark starts: faas on an empty data directory, and its peers. Each is a context manager."""
 
 import os
 import queue
@@ -20,12 +20,12 @@ from bench.failure import BenchmarkFailed
 
 ROOT = Path(__file__).parent.parent
 FAAS = Path(sys.executable).with_name("faas")
-PEERS = ROOT / ".venv-bench" / "bin"  # the peers that faas itself does not need are installed here
-_START, _STOP = 60.0, 60.0  # seconds
+PEERS = ROOT / ".venv-bench" / "bin"  # of peers that are not dependencies of faas
+_START_TIMEOUT_SECONDS, _STOP_TIMEOUT_SECONDS = 60.0, 60.0
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A server that listens. `database` is where psql finds its Postgres, "" for peers; `began` is perf_counter()."""
+    """A listening server. `database` is the URL of its Postgres, "" for peers; `began` is a perf_counter() time."""
 
     url: str
     pid: int
@@ -34,7 +34,7 @@ class Server(msgspec.Struct, frozen=True):
 
     @property
     def resident_mib(self) -> float:
-        """Resident memory of the server's process, without its children."""
+        """The resident memory of the server's process in MiB, without its children."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
         if not found:
@@ -44,7 +44,7 @@ class Server(msgspec.Struct, frozen=True):
 
 @contextmanager
 def faas(data_dir: Path, *options: str) -> Iterator[Server]:
-    """`faas serve` with its embedded Postgres, a free port, and quiet logs."""
+    """Run `faas serve` with an embedded Postgres on a free port; it logs only errors."""
     command = [str(FAAS), "serve", "--port", "0", "--data-dir", str(data_dir), "--log-level", "error", *options]
     with _running(command, stderr=subprocess.PIPE) as process:
         lines = _lines(process)
@@ -56,14 +56,14 @@ def faas(data_dir: Path, *options: str) -> Iterator[Server]:
 
 @contextmanager
 def echo() -> Iterator[Server]:
-    """A bare litestar application under uvicorn, as faas runs its own."""
+    """Run a bare litestar application under uvicorn, configured as in faas."""
     with _on_free_port([sys.executable, "-m", "bench.peers.echo", "{port}"]) as server:
         yield server
 
 
 @contextmanager
 def functions_framework() -> Iterator[Server]:
-    """A Python function under Google's framework, with the gunicorn that its command starts by default."""
+    """Run a Python function under Google's functions-framework, with gunicorn as its default."""
     command = [str(PEERS / "functions-framework"), "--target", "add", "--source"]
     command += [str(ROOT / "bench" / "peers" / "google_function.py"), "--host", "127.0.0.1", "--port", "{port}"]
     with _on_free_port(command) as server:
@@ -77,7 +77,7 @@ def _on_free_port(command: Sequence[str]) -> Iterator[Server]:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     with _running([part.format(port=port) for part in command], stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + _START
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 httpx.get(url, timeout=5, trust_env=False)
@@ -99,7 +99,7 @@ def _running(command: Sequence[str], stderr: int) -> Iterator[subprocess.Popen[s
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             text=True,
-            start_new_session=True,  # a Ctrl-C is ours to pass on
+            start_new_session=True,  # Ctrl-C must not reach the server directly
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
     except OSError as error:
@@ -109,14 +109,14 @@ def _running(command: Sequence[str], stderr: int) -> Iterator[subprocess.Popen[s
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(_STOP)
+            process.wait(_STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def _lines(process: subprocess.Popen[str]) -> queue.Queue[str]:
-    """What the process writes to stderr, read for as long as it lives so that it never waits for a reader."""
+    """Return a queue of the lines that the process writes to stderr. A thread reads them, so that it never blocks."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -129,9 +129,9 @@ def _lines(process: subprocess.Popen[str]) -> queue.Queue[str]:
 
 
 def _awaited(process: subprocess.Popen[str], lines: "queue.Queue[str]", pattern: str) -> str:
-    """The group of the first line that matches."""
+    """Return the first group of the first line that matches. Raises BenchmarkFailed on a timeout."""
     seen = []
-    deadline = time.monotonic() + _START
+    deadline = time.monotonic() + _START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
             line = lines.get(timeout=0.2)

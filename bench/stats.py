@@ -1,7 +1,7 @@
-"""Rounds, medians and targets: how single measurements become a figure that is met or not.
+"""Rounds, medians and targets: how measurements become a figure that meets its target or not.
 
-What is compared is measured in turns, a round of each, so that a machine that slows down slows all of them. A figure's
-ratio (or difference) is the median of those of the rounds, not that of the two medians.
+Measurements that are compared are taken in turns, so that a slow phase of the machine affects all of them. The ratio
+(or difference) of a figure is the median of the ratios of its rounds, not the ratio of two medians.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,40 +14,40 @@ T = TypeVar("T")
 
 
 class Target(msgspec.Struct, frozen=True, rename="camel"):
-    """A bound on ours ÷ reference, on ours less the reference, or on ours alone."""
+    """A bound on the ratio ours ÷ reference, on the difference between them, or on the value of ours."""
 
     compared: Literal["ratio", "difference", "value"]
     relation: Literal["≥", "≤"]
     bound: float
 
     def met_by(self, value: float) -> bool:
-        """Whether `value` keeps the bound."""
+        """Return whether `value` is within the bound."""
         return value >= self.bound if self.relation == "≥" else value <= self.bound
 
 
 def at_least(ratio: float) -> Target:
-    """Ours is at least so many times the reference."""
+    """Return the target that ours is at least `ratio` times the reference."""
     return Target("ratio", "≥", ratio)
 
 
 def at_most(ratio: float) -> Target:
-    """Ours is at most so many times the reference."""
+    """Return the target that ours is at most `ratio` times the reference."""
     return Target("ratio", "≤", ratio)
 
 
 def within(difference: float) -> Target:
-    """Ours is at most so much above the reference, in the figure's unit."""
+    """Return the target that ours exceeds the reference by at most `difference`, in the unit of the figure."""
     return Target("difference", "≤", difference)
 
 
 def below(value: float) -> Target:
-    """Ours is at most so much, in the figure's unit."""
+    """Return the target that ours is at most `value`, in the unit of the figure."""
     return Target("value", "≤", value)
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One line of the table. `ours` and `reference` are medians in `unit`; `compared` is what `target` is about,
-    the median of the rounds, which lie between `least` and `most`."""
+    """One row of the table. `ours` and `reference` are medians in `unit`. `compared` is the median of the values that
+    `target` bounds, which lie between `least` and `most`."""
 
     name: str
     unit: str
@@ -73,9 +73,9 @@ def figure(
     *,
     note: str = "",
 ) -> Figure:
-    """The figure of these rounds. `beside`: what the reference is, and its rounds, one for each of ours.
+    """Return the figure of the rounds `ours`.
 
-    A target on ours alone needs none.
+    `beside` is the name of the reference and its rounds, one for each of ours. A target on a value needs none.
     """
     against, reference = beside
     if target.compared == "ratio":
@@ -102,7 +102,7 @@ def figure(
 
 
 def in_turns(rounds: int, measures: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """Every measure once a round, in their order and the next round backwards; the results by name."""
+    """Run each measure once in each round, reversing the order after each round, and return the results by name."""
     results: dict[str, list[T]] = {name: [] for name in measures}
     names = list(measures)
     for _ in range(rounds):
@@ -113,6 +113,6 @@ def in_turns(rounds: int, measures: Mapping[str, Callable[[], T]]) -> dict[str, 
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of `values` that a `share` (0…1) of them do not exceed."""
+    """Return the smallest of `values` that a `share` (0…1) of them do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, min(len(ordered) - 1, -int(-share * len(ordered) // 1) - 1))]

@@ -1,9 +1,8 @@
-"""Load at a rate of our own choosing, which wrk does not have.
+"""Open-loop load at a fixed rate, which wrk does not support.
 
-One thread, plain sockets and select(2), whose timeout is in microseconds: a request costs this side some 40 µs, so that
-1,250 a second take a twentieth of a core from the server. Requests are due at fixed times, whether or not earlier ones
-have been answered, and a latency counts from when its request was due: a server that stalls is charged for all that
-became due during the stall.
+One thread uses plain sockets and select(2), whose timeout is in microseconds. A request costs the client about 40 µs:
+1,250 per second take a twentieth of a core from the server. Requests are due at fixed times, whether earlier ones have
+been answered or not, and latency counts from the due time: a stall counts for all requests that were due during it.
 """
 
 import select
@@ -19,13 +18,13 @@ import msgspec
 from bench.failure import BenchmarkFailed
 from bench.stats import percentile
 
-_PATIENCE = 30.0  # seconds without any answer
-_LONGEST = 400.0  # seconds for all of them
+_ANSWER_TIMEOUT_SECONDS = 30.0
+_RUN_TIMEOUT_SECONDS = 400.0
 _HEAD_END = b"\r\n\r\n"
 
 
 class Steady(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run saw. Latencies in milliseconds; `lag_p99` is how late this side itself was with its requests."""
+    """Result of a run. Latencies are in milliseconds; `lag_p99` is how late the client itself sent its requests."""
 
     requests: int
     seconds: float
@@ -35,9 +34,9 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def post(url: str, paths: Sequence[str], body: bytes, *, connections: int, count: int, rate: float | None) -> Steady:
-    """POST `body` `count` times to `paths` in turn, at `rate` a second, or without one as fast as answers come.
+    """POST `body` `count` times to `paths` in turn, at `rate` per second; without a rate as soon as answers arrive.
 
-    Raises BenchmarkFailed where an answer is not 200, none comes for 30 s, or all take more than 400 s.
+    Raises BenchmarkFailed if an answer is not 200, if none arrives for 30 s, or if the run takes more than 400 s.
     """
     parts = urlsplit(url)
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
@@ -58,7 +57,7 @@ def _request(host: str, path: str, body: bytes) -> bytes:
 
 
 def _connect(address: tuple[str, int]) -> socket.socket:
-    connection = socket.create_connection(address, timeout=_PATIENCE)
+    connection = socket.create_connection(address, timeout=_ANSWER_TIMEOUT_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -69,7 +68,7 @@ class _Run:
         self._requests = requests
         self._count = count
         self._spacing = 1 / rate if rate else 0.0
-        self._due: dict[socket.socket, float] = {}  # of the connections in use: when their request was due
+        self._due: dict[socket.socket, float] = {}  # connection in use → due time of its request
         self._received: dict[socket.socket, bytes] = {}
         self._latencies: list[float] = []
         self._lags: list[float] = []
@@ -79,13 +78,15 @@ class _Run:
         began = time.perf_counter()
         while len(self._latencies) < self._count:
             waiting = self._send_due(began)
-            readable, _, _ = select.select(list(self._due), [], [], min(waiting, _PATIENCE))
+            readable, _, _ = select.select(list(self._due), [], [], min(waiting, _ANSWER_TIMEOUT_SECONDS))
             for connection in readable:
                 self._receive(connection)
-            if not readable and waiting >= _PATIENCE:
-                raise BenchmarkFailed(f"no answer within {_PATIENCE:g} s")
-            if time.perf_counter() - began > _LONGEST:
-                raise BenchmarkFailed(f"{len(self._latencies)} of {self._count} answers within {_LONGEST:g} s")
+            if not readable and waiting >= _ANSWER_TIMEOUT_SECONDS:
+                raise BenchmarkFailed(f"no answer within {_ANSWER_TIMEOUT_SECONDS:g} s")
+            if time.perf_counter() - began > _RUN_TIMEOUT_SECONDS:
+                raise BenchmarkFailed(
+                    f"{len(self._latencies)} of {self._count} answers within {_RUN_TIMEOUT_SECONDS:g} s"
+                )
         return Steady(
             requests=self._count,
             seconds=time.perf_counter() - began,
@@ -95,7 +96,7 @@ class _Run:
         )
 
     def _send_due(self, began: float) -> float:
-        """Send what is due and has a free connection; the seconds until there is something to send again."""
+        """Send the requests that are due while connections are free; return the seconds until the next is due."""
         while self._free and self._sent < self._count:
             now = time.perf_counter()
             due = began + self._sent * self._spacing if self._spacing else now
@@ -106,7 +107,7 @@ class _Run:
             self._due[connection] = due
             self._lags.append(now - due)
             self._sent += 1
-        return _PATIENCE
+        return _ANSWER_TIMEOUT_SECONDS
 
     def _receive(self, connection: socket.socket) -> None:
         data = self._received.pop(connection, b"") + connection.recv(1 << 16)
@@ -120,7 +121,7 @@ class _Run:
 
 
 def is_complete(data: bytes) -> bool:
-    """Whether `data` is a whole response with a Content-Length. Raises BenchmarkFailed where it cannot become one."""
+    """Return whether `data` is a complete response. Raises BenchmarkFailed if it has no Content-Length."""
     end = data.find(_HEAD_END)
     if end < 0:
         if not data:

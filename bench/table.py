@@ -1,4 +1,4 @@
-"""Figures for people (a table on a terminal, or Markdown for docs/performance.md) and for programs (JSON)."""
+"""Output of the figures: a table for a terminal, Markdown for docs/performance.md, and JSON."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ HEADINGS = ("figure", "ours", "reference", "", "compared", "target", "met")
 
 
 def cells(figure: Figure) -> tuple[str, ...]:
-    """A figure's line, by HEADINGS."""
+    """Return the cells of a figure in the order of HEADINGS."""
     target = figure.target
     unit = "" if target.compared == "ratio" else f" {figure.unit}"
     sign = "+" if target.compared == "difference" else ""
@@ -36,13 +36,13 @@ def cells(figure: Figure) -> tuple[str, ...]:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Three digits that count, and the unit."""
+    """Return `value` with three significant digits and the unit."""
     shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{shown}{unit}" if unit.startswith("/") else f"{shown} {unit}"
 
 
 def terminal(figures: Sequence[Figure]) -> Table:
-    """The table for a terminal, of any width."""
+    """Return the table for a terminal."""
     table = Table(*HEADINGS)
     for figure in figures:
         style = "green" if figure.met else "bold red"
@@ -52,7 +52,7 @@ def terminal(figures: Sequence[Figure]) -> Table:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """The same as Markdown."""
+    """Return the table as Markdown."""
     lines = [HEADINGS, ("---",) * len(HEADINGS), *(cells(figure) for figure in figures)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -60,7 +60,7 @@ def markdown(figures: Sequence[Figure]) -> str:
 def document(
     figures: Mapping[str, Sequence[Figure]], seconds: Mapping[str, float], failures: Mapping[str, str]
 ) -> bytes:
-    """The same as JSON, with every round, how long each point took, why one failed, and where and when it was."""
+    """Return the figures as JSON, with all rounds, the duration and failure of each point, the machine and the time."""
     everything = {
         "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": cpu_count(), "processor": platform.machine(), "system": platform.release()},

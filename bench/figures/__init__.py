@@ -1,4 +1,4 @@
-"""The figures, a module for each point of the benchmark; `POINTS` names them in the order of measuring."""
+"""The figures, one module for each point of the benchmark; `POINTS` lists them in the order of measurement."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""One sandboxed call in process: fresh store and instance, input written, output read."""
+"""One sandboxed call in process: a new store and instance, writing the input, reading the output."""
 
 import json
 import subprocess
@@ -16,11 +16,11 @@ from bench.servers import FAAS, PEERS, ROOT
 from bench.stats import Figure, at_most, figure, in_turns
 
 _OUTPUT = '{"sum":3}'
-_NOISE = 1.05  # how far two runs of one and the same module lie apart
+_NOISE_RATIO = 1.05  # between two runs of the same module
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """`faas run --repeat` beside wasmtime-py as documented, and an Extism plug-in that keeps its instance."""
+    """Compare `faas run --repeat` with wasmtime-py as documented and with an Extism plug-in of one instance."""
     folder = plan.place("call")
     with servers.faas(folder / "data") as server, client_of(server) as client:
         for name, file in (
@@ -61,7 +61,7 @@ def measure(plan: Plan) -> list[Figure]:
         figure(
             "one call, with start-up code (json-as)",
             "µs",
-            at_most(_NOISE),
+            at_most(_NOISE_RATIO),
             rounds["start_up"],
             ("without start-up code", rounds["plain"]),
         ),
@@ -69,7 +69,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 def _microseconds(command: list[str]) -> float:
-    """The median call of a process that prints `callSeconds`."""
+    """Return the median call in microseconds of a process that prints `callSeconds`."""
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     if result.returncode:
         raise BenchmarkFailed(f"{' '.join(command[:3])}: {result.stderr.strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""From registering to READY."""
+"""The time from the creation of a function until it is READY."""
 
 import time
 from itertools import count
@@ -15,7 +15,7 @@ _numbers = count()
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """A warm compiler beside a cold one, ten at once beside one, and the first after a start."""
+    """Compare a warm compiler with a cold one, ten functions with one, and the first function after a start."""
     folder = plan.place("compile")
     with servers.faas(folder / "data") as server, client_of(server) as client:
         client.await_toolchain()
@@ -50,7 +50,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 def seconds_to_ready(client: Client, functions: int) -> float:
-    """Register so many at once, each with a source of its own, and wait until all are READY."""
+    """Create `functions` functions with different sources; return the seconds until all are READY."""
     names = [f"echo{next(_numbers)}" for _ in range(functions)]
     began = time.perf_counter()
     for name in names:
@@ -60,14 +60,14 @@ def seconds_to_ready(client: Client, functions: int) -> float:
 
 
 def _first_compile(data_dir: Path) -> float:
-    """Seconds from the moment the server serves until a function that was registered at once is READY."""
+    """Return the seconds from the start of the server until a function that is created at once is READY."""
     with servers.faas(data_dir) as server, client_of(server) as client:
         seconds_to_ready(client, 1)
         return time.perf_counter() - server.began
 
 
 def _compiler_start(data_dir: Path) -> float:
-    """Seconds from the moment the server serves until its compiler is UP, with nothing to do."""
+    """Return the seconds from the start of the server until its idle compiler is UP."""
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.await_toolchain()
         return time.perf_counter() - server.began

@@ -1,4 +1,4 @@
-"""Durable executions per second over HTTP, and a lone one."""
+"""Durable executions per second over HTTP, and the latency of a single one."""
 
 from contextlib import ExitStack
 
@@ -13,7 +13,7 @@ EXECUTE = "/functions/add/execute"
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Ours beside a bare echo, a function without sandbox and record, and the two statements alone."""
+    """Compare executions with a bare echo, a function without sandbox and record, and the two statements alone."""
     require_wrk()
     with ExitStack() as stack:
         ours = stack.enter_context(servers.faas(plan.place("executions")))

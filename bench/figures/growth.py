@@ -1,4 +1,4 @@
-"""Speed with much on record, beside speed with little: two servers at once, of which one is filled."""
+"""Speed with many recorded executions compared with few: two servers at once, one of them filled."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,12 +13,12 @@ from bench.stats import Figure, at_most, figure, in_turns
 
 _FEW, _MANY = 10_000, 2_000_000  # executions
 _FUNCTIONS, _JOBS = 10_000, 10_000
-_OTHERS = 49  # functions that share the table with the two that are measured
-_READS = 200  # paths that a reading takes in turn
+_OTHERS = 49  # functions beside the two that are measured
+_READS = 200  # paths that one measurement requests in turn
 _TARGET = at_most(1.3)
 
-# What is hard to list: the oldest quarter is of the function `old1`, which has not run since; of the others every
-# second is of `add`, which runs still, and whose 50 FAILED ones are its oldest.
+# The worst case for listing: the oldest quarter belongs to `old1`, which has no later executions; of the others every
+# second belongs to `add`, which is still executed and whose 50 FAILED ones are its oldest.
 _EXECUTIONS = """
 SET session_replication_role = replica;
 INSERT INTO executions
@@ -69,7 +69,7 @@ CHECKPOINT;
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """The calls in turns on both servers: with many executions, then with many functions and queued jobs as well."""
+    """Measure both servers in turns: with many executions, then also with many functions and queued jobs."""
     require_wrk()
     few, many = plan.count(_FEW), plan.count(_MANY)
     with ExitStack() as stack:
@@ -102,7 +102,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 @contextmanager
 def _filled(plan: Plan, name: str, executions: int) -> Iterator[Server]:
-    """A server with so many executions on record, which leaves compilation jobs where they are."""
+    """Run a server with `executions` recorded executions. Its role is api, so that it consumes no compilation jobs."""
     data_dir = plan.place(f"growth-{name}")
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.ts")
@@ -118,7 +118,7 @@ def _filled(plan: Plan, name: str, executions: int) -> Iterator[Server]:
 
 
 def _calls(server: Server) -> dict[str, Callable[[], float]]:
-    """Each kind of call: its median latency in milliseconds, 16 at once for executions and one for the others."""
+    """Return the measures of the median latency in milliseconds: of 16 concurrent executions, of one other request."""
     history = "/functions/add/executions"
     ids = psql(server, _SAMPLE.format(count=_READS)).split()
     middle = ids[len(ids) // 2]

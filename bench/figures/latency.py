@@ -1,4 +1,4 @@
-"""Latency at half the greatest rate, undisturbed and beside four functions that loop to their time limit."""
+"""Latency at half the maximum rate, alone and beside four functions that loop until their time limit."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -18,7 +18,7 @@ _LOOPS = 4
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Each round: the greatest rate by wrk, then half of it alone, then half of it beside the loops."""
+    """Measure in each round the maximum rate with wrk, then half of it alone, then half of it beside the loops."""
     require_wrk()
     alone: list[Steady] = []
     beside: list[Steady] = []
@@ -57,7 +57,7 @@ def _at(server: Server, rate: float, plan: Plan) -> Steady:
 
 
 def _beside_loops(server: Server, rate: float, plan: Plan) -> Steady:
-    """The load, with four loops in flight from its beginning to its end: one that ends is called again."""
+    """Run the load while four loops are in flight; a loop that ends is executed again."""
     enough = Event()
     with ThreadPoolExecutor(_LOOPS) as threads:
         loops = [threads.submit(_loop, server, enough) for _ in range(_LOOPS)]
@@ -84,4 +84,4 @@ def _await_in_flight(client: Client, wanted: int) -> None:
     for _ in range(500):
         if client.metric("faas_executions_in_flight") >= wanted:
             return
-    raise BenchmarkFailed("the loops do not begin")
+    raise BenchmarkFailed("the loops do not start")

@@ -1,4 +1,4 @@
-"""Resident memory of the server's process."""
+"""The resident memory of the server's process."""
 
 from contextlib import ExitStack
 
@@ -13,7 +13,7 @@ _FEW, _MANY = 10_000, 100_000
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """One server: idle, after some executions of 50 functions, and after ten times as many."""
+    """Measure one server idle, after executions of 50 functions, and after ten times as many."""
     with ExitStack() as stack:
         server = stack.enter_context(servers.faas(plan.place("memory")))
         client = stack.enter_context(client_of(server))
@@ -23,7 +23,7 @@ def measure(plan: Plan) -> list[Figure]:
         client.deploy("add", "add.ts")
         names = [f"add{number}" for number in range(_FUNCTIONS)]
         for number, name in enumerate(names):
-            client.register_module(name, _another(module_of(server, "add"), number))
+            client.register_module(name, _distinct_copy(module_of(server, "add"), number))
         client.await_ready(names)
         paths = [f"/functions/{name}/execute" for name in names]
 
@@ -48,6 +48,6 @@ def measure(plan: Plan) -> list[Figure]:
     ]
 
 
-def _another(module: bytes, number: int) -> bytes:
-    """The module with a custom section more: it does the same, and is another to every cache."""
+def _distinct_copy(module: bytes, number: int) -> bytes:
+    """Return the module with another custom section: it behaves the same and is a different module for every cache."""
     return module + bytes([0, 3, 1, ord("n"), number])

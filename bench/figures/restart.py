@@ -1,4 +1,4 @@
-"""The first execution after the server was restarted."""
+"""The latency of the first execution after a restart of the server."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ _WARM = 30
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Each round: start, execute at once, and again when the compiler has started too."""
+    """Start the server in each round, execute at once, and execute again when the compiler has started."""
     data_dir = plan.place("restart")
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.ts")
@@ -25,7 +25,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _restarted(data_dir: Path) -> tuple[float, float]:
     with servers.faas(data_dir) as server, client_of(server) as client:
-        client.get("/functions?limit=1")  # the client's own connection is no part of it
+        client.get("/functions?limit=1")  # opens the connection, which is not part of the measurement
         first = _milliseconds(client)
         client.await_toolchain()
         return first, median(_milliseconds(client) for _ in range(_WARM))

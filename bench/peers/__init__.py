@@ -1,1 +1,1 @@
-"""What the platform is compared with. Each runs in a process of its own, and imports nothing of faas."""
+"""The systems that faas is compared with. Each runs in its own process and does not import faas."""

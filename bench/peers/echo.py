@@ -1,4 +1,4 @@
-"""A bare litestar echo, under uvicorn as `faas serve` runs it: one process, uvloop, httptools.
+"""A bare litestar echo under uvicorn, configured as in `faas serve`: one process, uvloop, httptools.
 
 python -m bench.peers.echo PORT
 """
@@ -12,7 +12,7 @@ from litestar import Litestar, post
 
 @post("/", status_code=200)
 async def echo(data: dict[str, Any]) -> dict[str, Any]:
-    """The JSON that came."""
+    """Return the JSON of the request."""
     return data
 
 

@@ -1,4 +1,4 @@
-"""One call of an Extism plug-in that is loaded once: its instance, and its memory, serve every call.
+"""One call of an Extism plug-in that is loaded once: all calls share its instance and memory.
 
 python -m bench.peers.extism_plugin MODULE INPUT EXPECTED CALLS
 """
@@ -12,7 +12,7 @@ from bench.peers.timing import report
 
 
 def main(file: str, document: str, expected: str, calls: int) -> None:
-    """Load once, then call."""
+    """Load the plug-in once and report the duration of its calls."""
     plugin = extism.Plugin(Path(file).read_bytes(), wasi=False)
     given = document.encode()
     report(lambda: bytes(plugin.call("handle", given)), expected.encode(), calls)

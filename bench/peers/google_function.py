@@ -4,8 +4,8 @@ from flask import Request
 
 
 def add(request: Request) -> dict[str, float]:
-    """The sum of a and b."""
-    if request.method == "GET":  # is it up?
+    """Return the sum of a and b."""
+    if request.method == "GET":  # the readiness check of the benchmark
         return {}
     asked = request.get_json()["input"]
     return {"sum": asked["a"] + asked["b"]}

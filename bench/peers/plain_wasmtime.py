@@ -1,4 +1,4 @@
-"""One call of an AssemblyScript module by wasmtime-py's documented API: a fresh store and instance each time.
+"""One call of an AssemblyScript module by wasmtime-py's documented API: a new store and instance for each call.
 
 python -m bench.peers.plain_wasmtime MODULE INPUT EXPECTED CALLS
 """
@@ -16,7 +16,7 @@ _STRING = 2  # AssemblyScript's class id of strings
 
 
 def main(file: str, document: str, expected: str, calls: int) -> None:
-    """Compile and link once, then call."""
+    """Compile and link once, and report the duration of calls."""
     engine = Engine()
     module = Module(engine, Path(file).read_bytes())
     linker = Linker(engine)

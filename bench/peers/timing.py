@@ -1,4 +1,4 @@
-"""Timing calls in process, for the peers that have no server."""
+"""Timing of calls in process, for the peers without a server."""
 
 import json
 import statistics
@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 
-_WARM_UP = 200
+_WARM_UP_CALLS = 200
 
 
 def report(call: Callable[[], bytes], expected: bytes, calls: int) -> None:
-    """Make the call so many times and print how long one takes, as `faas run --json` does: seconds, by callSeconds."""
-    for _ in range(_WARM_UP):
+    """Make the calls and print the duration of one as `callSeconds`, as `faas run --json` does."""
+    for _ in range(_WARM_UP_CALLS):
         if (answer := call()) != expected:
             sys.exit(f"answered {answer!r}, not {expected!r}")
     seconds = []

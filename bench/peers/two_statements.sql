@@ -1,4 +1,4 @@
--- What one execution writes, for pgbench: a transaction each, as no BEGIN says otherwise.
+-- The two statements of one execution, for pgbench. Without BEGIN, each is its own transaction.
 INSERT INTO bench.executions (id, function_id, revision, process_id, input, created_at, started_at)
 VALUES (uuidv7(), :function_id, 1, :function_id, '{"a":1,"b":2}', now(), now())
 RETURNING id AS execution_id \gset
