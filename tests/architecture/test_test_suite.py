@@ -19,25 +19,6 @@ LOCAL_MODULES = {
     "smoke": {"cli", "enclosure", "package_index", "process"},
 }
 
-# Folders and files whose tests have not been renamed yet, or which still import from test modules.
-NOT_RENAMED = (
-    "architecture/test_sql.py",
-    "e2e/compute_module",
-    "e2e/test_backup.py",
-    "e2e/test_contention.py",
-    "e2e/test_database_restart.py",
-    "e2e/test_hung_up_clients.py",
-    "e2e/test_mishaps.py",
-    "e2e/test_serving.py",
-    "integration",
-    "smoke",
-    "unit/compute_module",
-    "unit/executions",
-    "unit/queue",
-    "unit/runtime",
-)
-STILL_IMPORTING = ("integration/executions/test_retry.py", "integration/hostile/modules.py", "smoke", "unit/runtime")
-
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
     for file in sorted(TESTS.rglob("*.py")):
@@ -66,7 +47,6 @@ def test_test_names_begin_with_the_unit() -> None:
     faults = {
         f"{path}::{name}": name_faults(name)
         for path, tree in modules()
-        if not path.startswith(NOT_RENAMED)
         for name in names_of_tests(tree)
         if name_faults(name)
     }
@@ -74,11 +54,7 @@ def test_test_names_begin_with_the_unit() -> None:
 
 
 def test_test_modules_are_not_imported() -> None:
-    imports = {
-        path: found
-        for path, tree in modules()
-        if not path.startswith(STILL_IMPORTING) and (found := imported_test_modules(tree))
-    }
+    imports = {path: found for path, tree in modules() if (found := imported_test_modules(tree))}
     assert imports == {}
 
 

@@ -10,9 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.smoke.enclosure import Enclosure
-
-ROOT = Path(__file__).parents[2]
-TIMINGS: list[str] = []
+from tests.smoke.process import ROOT, START_TIMES
 
 
 @pytest.fixture(scope="session")
@@ -53,5 +51,5 @@ def _in_memory() -> str | None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the timings."""
-    for line in TIMINGS:
+    for line in START_TIMES:
         terminalreporter.write_line(line)

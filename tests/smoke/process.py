@@ -4,8 +4,11 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Self
 
+ROOT = Path(__file__).parents[2]
+START_TIMES: list[str] = []  # lines that the run prints at its end
 PATIENCE = 120  # seconds, for whatever should take a few
 
 

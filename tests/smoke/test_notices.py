@@ -2,7 +2,7 @@
 
 import re
 
-from tests.smoke.conftest import ROOT
+from tests.smoke.process import ROOT
 
 
 def test_notices_have_a_licence_text_for_each_part_of_the_file() -> None:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.smoke.conftest import TIMINGS
 from tests.smoke.enclosure import HOMES, Enclosure
-from tests.smoke.process import Faas, finish
+from tests.smoke.process import START_TIMES, Faas, finish
 
 FIRST, LATER = 8.0, 3.0  # seconds from the start to the first answer, on a machine with nothing else to do
 GENEROUSLY = 5  # so many times that on one that is busy
@@ -19,14 +18,14 @@ PLACES = {"root": {"/var/cache/faas", "/var/lib/faas"}, "nobody": {"/home/user/.
 
 
 @pytest.mark.parametrize("user", HOMES)
-def test_it_serves_compiles_and_executes(new_machine: Callable[..., Enclosure], user: str) -> None:
+def test_dist_serves_compiles_and_executes(new_machine: Callable[..., Enclosure], user: str) -> None:
     machine = new_machine(disk=True)
     for name, limit in (("first", FIRST), ("later", LATER)):
         began = time.monotonic()
         with Faas(machine.start(user, "serve", "--port", "0", one_stream=True)) as server:
             assert json.loads(machine.fetch(f"{server.url}/health"))["status"] == "UP"
             took = time.monotonic() - began
-            TIMINGS.append(f"{name} start as {user}, to the first answer: {took:.1f} s (aim: {limit:.0f} s)")
+            START_TIMES.append(f"{name} start as {user}, to the first answer: {took:.1f} s (aim: {limit:.0f} s)")
             assert took < limit * GENEROUSLY
             assert any("unpacking" in line for line in server.said) == (name == "first")
 
@@ -46,7 +45,7 @@ def test_it_serves_compiles_and_executes(new_machine: Callable[..., Enclosure], 
 
 
 @pytest.mark.parametrize("user", HOMES)
-def test_it_maps_a_table_and_stands_in_for_foundry(new_machine: Callable[..., Enclosure], user: str) -> None:
+def test_dist_maps_a_table_in_the_mock_foundry(new_machine: Callable[..., Enclosure], user: str) -> None:
     machine = new_machine()
     home = HOMES[user]
     arguments = (
@@ -67,7 +66,7 @@ def test_it_maps_a_table_and_stands_in_for_foundry(new_machine: Callable[..., En
     assert machine.left() - PLACES[user] - {f"{home}/uploads"} == {f"{home}/enriched.csv"}
 
 
-def test_it_says_what_it_is_made_of_and_keeps_the_commands_exit_codes(new_machine: Callable[..., Enclosure]) -> None:
+def test_dist_reports_versions_and_exit_codes(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     out, _ = finish(machine.start("nobody", "--version"))
     name, *parts = out.splitlines()

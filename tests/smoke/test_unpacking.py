@@ -63,19 +63,19 @@ def test_unpacking_removes_other_versions_that_no_process_runs(new_machine: Call
     assert this.startswith("bundle-")
 
 
-def test_a_disk_that_is_full(new_machine: Callable[..., Enclosure]) -> None:
+def test_unpacking_on_a_full_disk(new_machine: Callable[..., Enclosure]) -> None:
     line = refusal(new_machine(), FAAS_CACHE_DIR="/small/cache")
     assert line.startswith("faas: cannot unpack into /small/cache: No space left on device; ")
     assert "FAAS_CACHE_DIR" in line
 
 
-def test_a_disk_that_executes_nothing(new_machine: Callable[..., Enclosure]) -> None:
+def test_unpacking_on_a_noexec_file_system(new_machine: Callable[..., Enclosure]) -> None:
     line = refusal(new_machine(), FAAS_CACHE_DIR="/noexec/cache")
     assert "may not be executed" in line
     assert "FAAS_CACHE_DIR" in line
 
 
-def test_a_machine_without_its_c_library(new_machine: Callable[..., Enclosure]) -> None:
+def test_unpacking_without_glibc(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine(glibc=False)
     line = refusal(machine)
     assert re.fullmatch(
@@ -84,7 +84,7 @@ def test_a_machine_without_its_c_library(new_machine: Callable[..., Enclosure]) 
     assert bundles(machine) == []
 
 
-def test_a_c_library_that_lacks_a_part(new_machine: Callable[..., Enclosure]) -> None:
+def test_unpacking_with_an_older_glibc(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     for library in machine.root.rglob("libm.so.6"):
         library.unlink()
@@ -93,7 +93,7 @@ def test_a_c_library_that_lacks_a_part(new_machine: Callable[..., Enclosure]) ->
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777])
-def test_a_folder_that_another_user_can_write(new_machine: Callable[..., Enclosure], mode: int) -> None:
+def test_unpacking_into_a_folder_that_another_user_can_write(new_machine: Callable[..., Enclosure], mode: int) -> None:
     machine = new_machine()
     folder = machine.root / "tmp" / "theirs"
     folder.mkdir()
@@ -112,7 +112,7 @@ def test_without_a_home_it_unpacks_for_itself_alone(new_machine: Callable[..., E
     assert (machine.root / place[1:]).stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_that_was_copied_in_part(shipped: Path, tmp_path: Path) -> None:
+def test_unpacking_of_a_truncated_file(shipped: Path, tmp_path: Path) -> None:
     content = (shipped / "faas").read_bytes()
     for name, part in (
         ("half", content[: len(content) // 2]),

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.smoke.conftest import ROOT
-from tests.smoke.process import Faas, finish
+from tests.smoke.process import ROOT, Faas, finish
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -33,7 +32,7 @@ def faas(request: pytest.FixtureRequest, shipped: Path, tmp_path: Path) -> Path:
     return place / "bin" / "faas"
 
 
-def test_it_serves_compiles_and_executes(faas: Path, tmp_path: Path) -> None:
+def test_installation_serves_compiles_and_executes(faas: Path, tmp_path: Path) -> None:
     environment = {"PATH": "", "HOME": str(tmp_path / "home"), "FAAS_CACHE_DIR": str(tmp_path / "cache")}
 
     def start(*arguments: str, errors: int = subprocess.PIPE, **more: str) -> "subprocess.Popen[str]":

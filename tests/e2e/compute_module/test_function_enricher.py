@@ -25,7 +25,7 @@ async def faas(*arguments: str, environment: dict[str, str] | None = None) -> tu
     return process.returncode or 0, output.decode(), errors.decode()
 
 
-async def test_a_deployed_function_enriches_a_table(server: Server, tmp_path: Path) -> None:
+async def test_function_enricher_enriches_a_table(server: Server, tmp_path: Path) -> None:
     place = {"FAAS_URL": server.url}
     code, _, errors = await faas("deploy", str(EXAMPLES / "compute-module" / "enrich.ts"), environment=place)
     assert code == 0, errors
@@ -64,7 +64,7 @@ async def test_a_deployed_function_enriches_a_table(server: Server, tmp_path: Pa
     assert output.count('"COMPLETED"') == 1
 
 
-async def test_a_function_that_does_not_exist_is_said_in_every_row(small_server: Server, tmp_path: Path) -> None:
+async def test_function_enricher_reports_a_missing_function_in_every_row(small_server: Server, tmp_path: Path) -> None:
     table, result = tmp_path / "in.csv", tmp_path / "out.jsonl"
     table.write_text("email\na@x.io\n")
     options = ["--input", str(table), "--output", str(result), "--enricher", "function", "--function", "none"]

@@ -120,7 +120,7 @@ async def test_debug_uploads_have_their_digest(mock: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(("raw", "name"), [("master", "master"), ("feature%2Fx", "feature/x"), ("%C3%BC%20", "ü ")])
-async def test_a_branch_is_one_segment_of_the_raw_path(mock: httpx.AsyncClient, raw: str, name: str) -> None:
+async def test_branch_is_one_segment_of_the_raw_path(mock: httpx.AsyncClient, raw: str, name: str) -> None:
     dummy = {"name": name, "transactionRid": "ri.foundry.main.transaction.mock"}
     assert (await mock.get(f"{V2}/branches/{raw}")).json() == dummy
     rid = await create(mock, params={"branchName": name})
