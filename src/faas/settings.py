@@ -19,6 +19,7 @@ from faas.units import DURATION_FORMAT, SIZE_FORMAT, parse_duration, parse_size
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
+MAX_IN_FLIGHT_LIMIT = 20_000  # wasmtime aborts the process when it cannot reserve a larger pool's address space
 
 
 def _described(text: str) -> msgspec.Meta:
@@ -32,10 +33,16 @@ Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"f
 
 
 def default_data_dir() -> Path:
-    """Return the default data directory: `/var/lib/faas` for root, a folder in the XDG data directory for others."""
+    """Return the default data directory: `/var/lib/faas` for root, a folder in the XDG data directory for others.
+
+    Raises ConfigurationError for a user without a home directory, for example a numeric one in a container.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/faas")
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    try:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError:
+        raise ConfigurationError("this user has no home directory; say where the data go with --data-dir") from None
     return Path(base) / "faas"
 
 
@@ -84,7 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     input_limit: Annotated[Size, _described("maximum size of an execution's input")] = 6 << 20
     output_limit: Annotated[Size, _described("maximum size of an execution's output")] = 6 << 20
     log_limit: Annotated[Size, _described("maximum size of an execution's logs; the rest is truncated")] = 64 << 10
-    max_in_flight: Annotated[Count, _described("maximum concurrent executions per process; more get 429")] = 256
+    max_in_flight: Annotated[
+        Count,
+        msgspec.Meta(le=MAX_IN_FLIGHT_LIMIT),
+        _described("maximum concurrent executions per process; more get 429"),
+    ] = 256
     module_cache: Annotated[Count, _described("maximum number of compiled modules kept in memory")] = 256
     shutdown_grace: Annotated[
         Duration, _described("graceful shutdown timeout: how long in-flight requests may take after SIGTERM")
@@ -144,17 +155,26 @@ def fields() -> list[Field]:
     for field in msgspec.structs.fields(Settings):
         base, *metas = get_args(hints[field.name])
         extras = [meta.extra for meta in metas if meta.extra]
-        default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
         found.append(
             Field(
                 name=field.name,
                 description=next(meta.description for meta in metas if meta.description),
-                default=default,
+                default=_default_of(field),
                 form=extras[0]["form"] if extras else None,
                 type=base,
             )
         )
     return found
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> Any:
+    """Return the default of a setting; None for the data directory of a user without a home directory."""
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    try:
+        return field.default_factory()
+    except ConfigurationError:
+        return None
 
 
 def _parse(field: Field, text: str) -> object:
@@ -186,7 +206,8 @@ def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = 
         try:
             value = _parse(field, text)
             values[field.name] = value
-            msgspec.convert({field.name: value}, Settings, strict=False)
+            # With a data directory, so that a user without a home directory can give every setting but that one.
+            msgspec.convert({"data_dir": Path(), field.name: value}, Settings, strict=False)
         except (ValueError, msgspec.ValidationError) as error:
             detail = str(error).split(" - at ", maxsplit=1)[0].replace("Expected `int`, got `str`", "not a number")
             accepted = field.accepted if field.accepted in detail else f"{detail}; accepted is {field.accepted}"

@@ -1,5 +1,8 @@
 """Tests of the settings: precedence, validation, and the formats of durations and sizes."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +41,7 @@ def test_load_option_overrides_environment_overrides_default() -> None:
         ("FAAS_LANGUAGES", ",", "a comma-separated list of assemblyscript, wat, wasm"),
         ("FAAS_LOG_FORMAT", "xml", "one of auto, console, json"),
         ("FAAS_MAX_IN_FLIGHT", "0", ">= 1"),
+        ("FAAS_MAX_IN_FLIGHT", "20001", "<= 20000"),
     ],
 )
 def test_load_error_names_variable_value_and_accepted_format(variable: str, value: str, accepted: str) -> None:
@@ -77,3 +81,17 @@ def test_parse_size(text: str, size: int) -> None:
 @given(st.integers(1, 10**7))
 def test_format_duration_is_parsed_back(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000, rel=1e-4)
+
+
+def test_load_without_a_home_directory_needs_a_data_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a numeric user in a container: no HOME and no entry in /etc/passwd."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert settings.load({"data_dir": "/data", "port": "1"}, {}).data_dir == Path("/data")
+    with pytest.raises(ConfigurationError, match="--data-dir"):
+        settings.load({"port": "1"}, {})

@@ -11,7 +11,7 @@ from faas.languages import Language
 Status = Literal["PENDING", "COMPILING", "READY", "FAILED"]
 
 
-class FunctionSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FunctionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A function without its source, for lists."""
 
     id: UUID
@@ -25,7 +25,7 @@ class FunctionSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     updated_at: datetime
 
 
-class Function(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Function(msgspec.Struct, frozen=True, kw_only=True):
     """A function. READY has a module, FAILED a compile error; `revision` counts the changes of source or language."""
 
     id: UUID
