@@ -24,8 +24,6 @@ _LIBRARIES = (
     (r"libexpat\.so", "Expat", "MIT", "https://libexpat.github.io"),
     (r"libmpdec\.so", "mpdecimal", "BSD-2-Clause", "https://www.bytereef.org/mpdecimal/"),
     (r"lib(gcc_s|stdc\+\+)\.so", "GCC runtime", "GPL-3.0-or-later WITH GCC-exception-3.1", "https://gcc.gnu.org"),
-    (r"libreadline\b.*\.so", "GNU Readline", "GPL-3.0-or-later", "https://tiswww.case.edu/php/chet/readline/rltop.html"),
-    (r"libtinfo\b.*\.so", "ncurses (libtinfo)", "X11-distribute-modifications-variant", "https://invisible-island.net/ncurses/"),
 )  # fmt: skip
 _OWN_OF = r"libpython|lib(pq|ecpg|ecpg_compat|pgtypes)[-.]"  # CPython's and Postgres's own, listed with them
 

