@@ -18,6 +18,7 @@ import pytest
 import faas
 from faas.database.migrations import ensure_database, files, migrate
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from faas.database.queries import sql_folder
 from tests.helpers.server import COMMAND, Server, failing, serving, start_server
 from tests.helpers.support import Platform, core_wat, eventually
 
@@ -347,6 +348,7 @@ async def test_missing_toolchain_prevents_a_start_except_in_the_role_api(
     """The npm packages are not installed."""
     source = Path(faas.__file__).parent
     shutil.copytree(source, packages / "faas", ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    shutil.copytree(sql_folder(), packages / "faas" / "sql")  # as in the wheel
     code, said = await start_with(packages, data_dir, "--database-url", database_url)
     assert (code, said.count("\n")) == (2, 1), said
     assert f"the AssemblyScript compiler is missing in {packages}" in said
