@@ -9,6 +9,7 @@ from litestar.types import HTTPScope
 from faas.api import bodies, problems
 from faas.api.mappers import execution_response
 from faas.api.responses import Answer
+from faas.errors import InvalidRequest
 from faas.executions.model import Execution
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
@@ -23,22 +24,31 @@ class InvocationHandler:
         self._executions = executions
         self._large: set[asyncio.Task[Execution]] = set()  # the event loop itself holds tasks weakly
 
-    def answer(self, scope: HTTPScope, reference: str, content_type: str, body: bytes) -> "asyncio.Future[Answer]":
+    def answer(
+        self, scope: HTTPScope, reference: str, content_type: str, body: bytes, content_length: int | None
+    ) -> "asyncio.Future[Answer]":
         """Invoke the function with this id or name and return the answer, which is done if the request is rejected.
+
+        `content_length` is what the client has announced, None for a chunked body or none at all. A body of any other
+        size is rejected: an announced body that was lost must not be taken for an empty one, which is valid.
 
         The future never has an exception. Cancelling it does not cancel the execution: a client disconnect must not
         cancel an execution that has started. The future is cancelled if the execution is, when the process ends.
         """
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
-            execution = self._submit(reference, content_type, body)
+            execution = self._submit(reference, content_type, body, content_length)
         except Exception as error:  # noqa: BLE001 - problems.answer_error maps every error and logs unexpected ones
             answered.set_result(problems.answer_error(scope, error))
         else:
             execution.add_done_callback(partial(_set_answer, answered, scope))
         return answered
 
-    def _submit(self, reference: str, content_type: str, body: bytes) -> "asyncio.Task[Execution]":
+    def _submit(
+        self, reference: str, content_type: str, body: bytes, content_length: int | None
+    ) -> "asyncio.Task[Execution]":
+        if content_length is not None and content_length != len(body):
+            raise InvalidRequest("body", f"{content_length} bytes are announced, {len(body)} have arrived")
         function_ref = FunctionRef.parse(reference)
         if len(body) <= bodies.SMALL_BODY_BYTES:
             input_json = bodies.decode_small_execution_input(body, content_type)

@@ -27,13 +27,14 @@ class Exchange:
     """A request on the fast path and its answer. Has the attributes that uvicorn uses of its RequestResponseCycle."""
 
     __slots__ = (
-        "body", "content_type", "disconnected", "keep_alive", "message_event", "more_body", "reference", "request_id",
-        "response_complete",
+        "body", "content_length", "content_type", "disconnected", "keep_alive", "message_event", "more_body",
+        "reference", "request_id", "response_complete",
     )  # fmt: skip
 
-    def __init__(self, reference: bytes, content_type: bytes, request_id: bytes) -> None:
+    def __init__(self, reference: bytes, content_type: bytes, content_length: int, request_id: bytes) -> None:
         self.reference = reference
         self.content_type = content_type
+        self.content_length = content_length
         self.request_id = request_id
         self.body = bytearray()
         self.more_body = True
@@ -95,7 +96,7 @@ class FastPathProtocol(LimitedHttpProtocol):
                 return None
         if length is None or length > SMALL_BODY_BYTES:
             return None
-        return Exchange(target[1], content_type, choose_request_id(client_id))
+        return Exchange(target[1], content_type, length, choose_request_id(client_id))
 
     def _invoke(self, exchange: Exchange) -> None:
         """Start the execution. Runs in a context of its own, which holds the request id for the logs."""
@@ -104,7 +105,11 @@ class FastPathProtocol(LimitedHttpProtocol):
         scope["method"] = "POST"
         scope["path"] = self.url.decode()
         answer = self._invocations.answer(
-            scope, exchange.reference.decode(), exchange.content_type.decode("latin-1"), bytes(exchange.body)
+            scope,
+            exchange.reference.decode(),
+            exchange.content_type.decode("latin-1"),
+            bytes(exchange.body),
+            exchange.content_length,
         )
         if answer.done():  # rejected: answered at once, so that a pipelined request can take the fast path too
             self._send(exchange, answer.result())

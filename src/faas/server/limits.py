@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sized
 
+import httptools
 from uuid_utils import uuid7
 
 from faas.api import problems
 from faas.api.problems import ProblemKind
 from faas.api.responses import Answer
-from faas.server.uvicorn_internals import STATUS_LINE, FlowControl, HttpToolsProtocol
+from faas.server.upgrades import UpgradeIgnoringProtocol
+from faas.server.uvicorn_internals import STATUS_LINE, FlowControl
 
 HEADER_LIMIT_BYTES = 64 << 10  # of request line and headers; of trailers too, which are not used
 READ_TIMEOUT_SECONDS = 30.0  # from the first byte of a request to its last; 6 MiB pass at 200 kB/s
@@ -83,7 +85,7 @@ class _BackpressureFlow(FlowControl):
             super().resume_reading()
 
 
-class LimitedHttpProtocol(HttpToolsProtocol):
+class LimitedHttpProtocol(UpgradeIgnoringProtocol):
     """HTTP/1.1 protocol with a header-size limit, a read timeout and a keep-alive timeout.
 
     A client that breaks a limit or sends invalid HTTP gets an RFC 9457 problem, and the connection is closed.
@@ -91,7 +93,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     _request_started = False  # in the chunk that is parsed; a request that is complete in it needs no timer
     _read_timeout: asyncio.TimerHandle | None = None
-    _rejected = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the read timeout: a connection without a first request is closed as well."""
@@ -107,10 +108,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, enforce the header limit, and keep one timer running unless an answer is due."""
-        if self._rejected:
+        if self._input_ended:
             return
+        self._unset_keepalive_if_required()
         self._header_limit.add_chunk(len(data))
-        super().data_received(data)
+        try:
+            self._feed_parser(data)
+        except httptools.HttpParserError:
+            self._reject(problems.INVALID_REQUEST, "not a valid HTTP request")
         if self._request_started:
             self._request_started = False
             self._start_read_timeout()
@@ -121,6 +126,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Start to count the headers of a request."""
+        if self._body_head:
+            return
         super().on_message_begin()
         self._unset_keepalive_if_required()  # set if the request before was answered while this chunk is parsed
         self._header_limit.start_section()
@@ -128,6 +135,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Enforce the header limit, then dispatch the request. The application limits the size of the body."""
+        if self._body_head:
+            self._body_head = b""  # the parser now reads it
+            return
         if self._header_limit.may_be_exceeded:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > HEADER_LIMIT_BYTES:
@@ -148,6 +158,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Stop the read timeout: the request is complete."""
+        if self._body_head:
+            return
         self._request_started = False
         self._cancel_read_timeout()
         self._header_limit.start_section()
@@ -158,17 +170,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if any(name == b"content-length" and len(value) > _CONTENT_LENGTH_DIGITS for name, value in self.headers):
             raise ValueError("Content-Length has too many digits")
         super().on_headers_complete()
-        if self.expect_100_continue or self.parser.should_upgrade():
-            # A client that gets a final status instead of 100 may leave out the body, and what follows a request to
-            # upgrade is not parsed as HTTP: the connection cannot be used for another request.
+        if self.expect_100_continue:
+            # A client that gets a final status instead of 100 may leave out the body: the connection cannot be used
+            # for another request.
             self.cycle.keep_alive = False
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: the request is answered as HTTP/1.1; uvicorn's advice to install a library does not apply."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Reject what the parser does not accept; called by uvicorn."""
-        self._reject(problems.INVALID_REQUEST, f"not a valid HTTP request: {msg.removesuffix('.')}")
+        if self.parser.should_upgrade():
+            self._ignore_upgrade()
 
     def _start_read_timeout(self) -> None:
         self._cancel_read_timeout()
@@ -182,7 +189,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def _start_keep_alive_timeout(self) -> None:
         """Start uvicorn's keep-alive timeout again if the connection is idle: any data, an empty line too, ends it."""
         idle = self.cycle is not None and self.cycle.response_complete and not self.pipeline
-        if idle and not self._rejected and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+        if idle and not self._input_ended and self.timeout_keep_alive_task is None and not self.transport.is_closing():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -200,9 +207,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _reject(self, kind: ProblemKind, detail: str) -> None:
         """Answer with a problem and close the connection. The application sees requests in flight as disconnected."""
-        if self._rejected or self.transport.is_closing():
+        if self._input_ended or self.transport.is_closing():
             return
-        self._rejected = True
+        self._input_ended = True
         self._cancel_read_timeout()
         self._unset_keepalive_if_required()
         for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):

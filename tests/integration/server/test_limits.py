@@ -78,13 +78,6 @@ async def test_expect_100_continue_rejected_closes_the_connection(connection: Co
     assert await connection.closed()
 
 
-async def test_upgrade_request_closes_the_connection(connection: Connection) -> None:
-    connection.send(HEALTH + b"connection: upgrade\r\nupgrade: h2c\r\n\r\n" + execute())
-    status, head, _ = await connection.answer()
-    assert (status, head["connection"]) == (200, "close")
-    assert await connection.closed()
-
-
 @pytest.mark.parametrize("target", ["/functions/echo/execute", "/functions/echo/execute?", "/functions"])
 async def test_content_length_with_a_thousand_digits_is_rejected(connection: Connection, target: str) -> None:
     given = f"POST {target} HTTP/1.1\r\nhost: faas\r\ncontent-type: application/json\r\n"

@@ -39,25 +39,27 @@ class ExecuteMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            content_type = self._check_headers(scope)
+            content_type, content_length = self._check_headers(scope)
             body = await self._read_body(receive)
         except PayloadTooLarge as error:
             answer = problems.answer_error(scope, error)
         else:
             if body is None:
                 return
-            answer = await self._invocations.answer(scope, target[1], content_type, body)
+            answer = await self._invocations.answer(scope, target[1], content_type, body, content_length)
         await send_answer(send, answer)
 
-    def _check_headers(self, scope: HTTPScope) -> str:
-        """Return the Content-Type. Raises PayloadTooLarge if the Content-Length is over the limit."""
-        content_type = b""
+    def _check_headers(self, scope: HTTPScope) -> tuple[str, int | None]:
+        """Return Content-Type and Content-Length. Raises PayloadTooLarge if the Content-Length is over the limit."""
+        content_type, content_length = b"", None
         for name, value in scope["headers"]:
             if name == b"content-type":
                 content_type = value
-            elif name == b"content-length" and int(value) > self._body_limit:
-                raise self._too_large()
-        return content_type.decode("latin-1")
+            elif name == b"content-length":
+                content_length = int(value)
+                if content_length > self._body_limit:
+                    raise self._too_large()
+        return content_type.decode("latin-1"), content_length
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge("body", self._body_limit, f"larger than {format_size(self._body_limit)}")
