@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from faas.server.log_streams import LossyLogStream
+from tests.helpers.connections import execute
 from tests.helpers.server import (
     COMMAND,
     EVERY_LANGUAGE,
@@ -237,6 +238,45 @@ async def test_read_timeout_ends_slow_clients_without_delaying_others(small_serv
     for _, writer in slow:
         writer.close()
     assert (await answer(small_server, "GET", "/health")).status_code == 200
+
+
+async def test_half_close_gets_the_answers_and_leaves_no_socket(database_url: str) -> None:
+    """On uvloop, whose transports differ from asyncio's: tests/integration/server/test_half_close.py has all cases."""
+    async with serving("--database-url", database_url, "--time-limit", "1s") as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        sockets = Path(f"/proc/{server.process.pid}/fd")
+
+        async def answered(sent: bytes) -> bytes:
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            writer.write_eof()
+            found = await asyncio.wait_for(reader.read(), 20)
+            writer.close()
+            return found
+
+        async def open_files() -> int:
+            return sum(1 for _ in sockets.iterdir())
+
+        async with client_of(server, database_url) as platform:
+            await platform.deploy("echo", core_wat())
+            await platform.deploy("loop", LOOP_WAT)
+        await asyncio.sleep(0.5)
+        before = await open_files()
+        health = b"GET /health HTTP/1.1\r\nhost: faas\r\n\r\n"
+        for sent, outputs in (
+            (execute("echo", '{"n":1}'), [b'"output":{"n":1}']),
+            (execute("echo", '{"n":1}', "connection: upgrade", "upgrade: h2c"), [b'"output":{"n":1}']),
+            (execute("loop"), [b"time limit of"]),
+            (execute("loop") + execute("echo", '{"n":2}') + health, [b"time limit of", b'"output":{"n":2}', b'"UP"']),
+            (health, [b'"UP"']),
+            (health + execute("echo", '{"n":3}')[:-1], [b'"UP"']),
+            (execute("echo", '{"n":3}')[:-1], []),
+            (b"", []),
+        ):
+            found = await answered(sent)
+            assert found.count(b"HTTP/1.1 200 ") == len(outputs)
+            assert [output for output in outputs if output not in found] == []
+        await eventually(open_files, lambda count: count <= before)
 
 
 async def test_head_of_health_has_no_body(small_server: Server) -> None:

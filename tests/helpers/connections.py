@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 from typing import Any
 
 Head = dict[str, str]
@@ -50,6 +51,15 @@ class Connection:
 
     async def closed(self) -> bool:
         return await asyncio.wait_for(self.reader.read(), 20) == b""
+
+    def end_sending(self) -> None:
+        """Close this client's own direction only (a half-close): it still reads."""
+        self.writer.write_eof()
+
+    def reset(self) -> None:
+        """Leave at once: the server gets an RST."""
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def close(self) -> None:
         self.writer.close()

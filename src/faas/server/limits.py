@@ -106,6 +106,30 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         self._cancel_read_timeout()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection open while answers are due: a client that has ended its sending may still read.
+
+        Without an answer due the connection is closed at once, else after the last answer. A full close looks like a
+        half-close until the server sends something. A request that is cut off in its middle is dropped.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.disconnected:
+            return False
+        self._cancel_read_timeout()
+        if not cycle.more_body:
+            cycle.keep_alive = False
+            return True
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if not self.pipeline:
+            return False
+        self.pipeline[0] = (cycle, self._close_connection)  # after the answers to the requests before it
+        return True
+
+    async def _close_connection(self, *_: object) -> None:
+        """ASGI application that closes the connection instead of an answer."""
+        self.transport.close()
+
     def data_received(self, data: bytes) -> None:
         """Parse `data`, enforce the header limit, and keep one timer running unless an answer is due."""
         if self._input_ended:
