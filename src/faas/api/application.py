@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from faas.api import problems
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware import execute
+from faas.api.middleware.content_encoding import ContentEncodingMiddleware
 from faas.api.middleware.execute import ExecuteMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
 from faas.api.middleware.request_id import RequestIdMiddleware
@@ -59,7 +60,7 @@ def create_application(
     body_limit = input_limit + _ENVELOPE_BYTES
     application = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
     routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
-    return RequestIdMiddleware(MethodsMiddleware(application, routes))
+    return RequestIdMiddleware(MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes))
 
 
 def create_compiler_application(*, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate) -> ASGIApp:

@@ -41,6 +41,13 @@ _DIGIT = f"[A-Za-z0-9+/]{_SPACE}"
 _BASE64 = f"^{_SPACE}(({_DIGIT}){{4}})*(({_DIGIT}){{2}}(={_SPACE}){{2}}|({_DIGIT}){{3}}={_SPACE})?$"
 _REQUEST_ID = {"$ref": "#/components/headers/RequestId"}
 
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}}}
+_PROBLEM_HEADERS: dict[str, _Schema] = {
+    "s415": {"Accept-Encoding": {"schema": {"const": "identity"}}},
+    "s429": _RETRY_AFTER,
+    "s503": _RETRY_AFTER,
+}
+
 
 def _ref(kind: type) -> _Schema:
     return {"$ref": f"#/components/schemas/{kind.__name__}"}
@@ -59,10 +66,7 @@ def _problems(**descriptions: str) -> _Schema:
     return {
         key[1:]: {
             "description": text,
-            "headers": {
-                "X-Request-Id": _REQUEST_ID,
-                **({"Retry-After": {"schema": {"type": "integer"}}} if key in {"s429", "s503"} else {}),
-            },
+            "headers": {"X-Request-Id": _REQUEST_ID, **_PROBLEM_HEADERS.get(key, {})},
             "content": {"application/problem+json": {"schema": _ref(Problem)}},
         }
         for key, text in descriptions.items()
@@ -72,6 +76,7 @@ def _problems(**descriptions: str) -> _Schema:
 _UNAVAILABLE = {"s503": "The database is unavailable; nothing was changed."}
 _INVALID = {"s400": "A field is not valid; the detail names it."}
 _UNKNOWN = {"s404": "The function does not exist."}
+_ENCODED = {"s415": "The body has a content coding (Content-Encoding); accepted is identity."}
 _REFERENCE = {"$ref": "#/components/parameters/reference"}
 _LINK = {"Link": {"description": 'The next page, rel="next"; none on the last.', "schema": {"type": "string"}}}
 
@@ -130,7 +135,7 @@ def _functions() -> _Schema:
                             },
                         },
                     },
-                    **_problems(**_INVALID, **taken, **too_large, **_UNAVAILABLE),
+                    **_problems(**_INVALID, **taken, **too_large, **_ENCODED, **_UNAVAILABLE),
                 },
             },
             "get": {
@@ -164,7 +169,7 @@ def _functions() -> _Schema:
                 "requestBody": request,
                 "responses": {
                     "200": _json(_ref(FunctionResponse), "The updated function."),
-                    **_problems(**_INVALID, **_UNKNOWN, **taken, **too_large, **_UNAVAILABLE),
+                    **_problems(**_INVALID, **_UNKNOWN, **taken, **too_large, **_ENCODED, **_UNAVAILABLE),
                 },
             },
             "delete": {
@@ -201,6 +206,7 @@ def _executions() -> _Schema:
                         s400="The input is not valid, or the function is not READY (the detail says its status).",
                         **_UNKNOWN,
                         s413="The input is larger than its limit.",
+                        **_ENCODED,
                         s429="The limit of executions in flight in this process is reached.",
                         s503="The database is unavailable; the outcome could not be recorded.",
                     ),

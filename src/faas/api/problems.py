@@ -40,9 +40,11 @@ _METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "Method Not Allowed
 REQUEST_TIMEOUT = ProblemKind(408, "request-timeout", "Request Timeout")
 _NAME_TAKEN = ProblemKind(409, "name-taken", "The name is taken")
 _PAYLOAD_TOO_LARGE = ProblemKind(413, "payload-too-large", "The request is too large")
+UNSUPPORTED_CONTENT_ENCODING = ProblemKind(415, "unsupported-content-encoding", "The content coding is not supported")
 _SATURATED = ProblemKind(429, "saturated", "Too many executions in flight")
 HEADERS_TOO_LARGE = ProblemKind(431, "headers-too-large", "Request Header Fields Too Large")
 _INTERNAL_ERROR = ProblemKind(500, "internal-error", "Internal error")
+NOT_IMPLEMENTED = ProblemKind(501, "not-implemented", "Not Implemented")
 _DATABASE_UNAVAILABLE = ProblemKind(503, "database-unavailable", "The database is unavailable")
 
 # The first class that an error is an instance of decides, so subclasses come before their base classes.

@@ -191,8 +191,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
 
     def _dispatch(self) -> None:
         """Pass the request to the ASGI application."""
-        if any(name == b"content-length" and len(value) > _CONTENT_LENGTH_DIGITS for name, value in self.headers):
-            raise ValueError("Content-Length has too many digits")
+        self._check_framing()
         super().on_headers_complete()
         if self.expect_100_continue:
             # A client that gets a final status instead of 100 may leave out the body: the connection cannot be used
@@ -200,6 +199,24 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
             self.cycle.keep_alive = False
         if self.parser.should_upgrade():
             self._ignore_upgrade()
+
+    def _check_framing(self) -> None:
+        """Reject a request whose body cannot be read; a ValueError stops the parser."""
+        codings: list[bytes] = []
+        for name, value in self.headers:
+            if name == b"content-length" and len(value) > _CONTENT_LENGTH_DIGITS:
+                raise ValueError("Content-Length has too many digits")
+            if name == b"transfer-encoding":
+                codings += [coding for part in value.lower().split(b",") if (coding := part.strip())]
+        if codings and codings != [b"chunked"]:
+            self._reject_transfer_coding(codings)
+            raise ValueError("transfer coding not accepted")
+
+    def _reject_transfer_coding(self, codings: list[bytes]) -> None:
+        """Answer as RFC 9112, sections 6.1 and 6.3, says: 400 if the end of the body is unknown, else 501."""
+        kind = problems.NOT_IMPLEMENTED if codings[-1] == b"chunked" else problems.INVALID_REQUEST
+        shown = b", ".join(codings)[:100].decode("latin-1")
+        self._reject(kind, f"Transfer-Encoding: {shown!r}; accepted is chunked")
 
     def _start_read_timeout(self) -> None:
         self._cancel_read_timeout()
