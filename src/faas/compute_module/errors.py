@@ -56,7 +56,8 @@ class EnrichmentFailed(FaasError):
     """Raised when one attempt to enrich an address fails.
 
     `retry` is how often the same address may be retried after this error: `never`, `once`, or `always` (up to the
-    run's limit). `retry_after` is the number of seconds that the server asked to wait, or None.
+    run's limit). `retry_after` is the number of seconds that the server asked to wait before the next request for any
+    address, infinite when no request of this run can succeed, or None.
     """
 
     def __init__(

@@ -33,13 +33,28 @@ def person(**more: Any) -> dict[str, Any]:
     return candidate(msgspec.json.encode(PERSON).decode(), **more)
 
 
-def error(code: int, status: str, message: str) -> tuple[int, dict[str, Any]]:
+def error(code: int, status: str, message: str, *details: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Return an error in the API's form."""
-    return code, {"error": {"code": code, "status": status, "message": message}}
+    return code, {"error": {"code": code, "status": status, "message": message, "details": [*details]}}
+
+
+def retry_info(delay: str) -> dict[str, Any]:
+    """Return the detail of an error that asks for a wait."""
+    return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+
+
+def quota_failure(*quotas: str, value: str = "5") -> dict[str, Any]:
+    """Return the detail of an error that names exceeded quotas."""
+    violations = [{"quotaMetric": "m", "quotaId": quota, "quotaValue": value} for quota in quotas]
+    return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}
 
 
 class FakeGemini:
-    """Gives the answers in turn and repeats the last: a body, a status with a body, raw bytes, or None for no answer."""
+    """Gives the answers in turn and repeats the last.
+
+    An answer is a body, a status with a body and perhaps headers, raw bytes, None for no answer, or a function that
+    returns one of these.
+    """
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -58,10 +73,13 @@ class FakeGemini:
         self.received.append(Received(scope["path"], headers, msgspec.json.decode(body)))
         self.times.append(self.now())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer()
         if answer is None:
             await asyncio.Event().wait()
-        status, content = answer if isinstance(answer, tuple) else (200, answer)
+        status, content, *more_headers = answer if isinstance(answer, tuple) else (200, answer)
+        given = {"content-type": "application/json", **(more_headers[0] if more_headers else {})}
         raw = content if isinstance(content, bytes) else msgspec.json.encode(content)
-        start = {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
-        await send(start)
+        raw_headers = [(name.encode(), value.encode()) for name, value in given.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw_headers})
         await send({"type": "http.response.body", "body": raw})

@@ -6,6 +6,12 @@ import httpx
 import msgspec
 
 from faas.compute_module.errors import FoundryRequestFailed
+from faas.compute_module.pipeline.retry_after import (
+    MAX_RETRY_AFTER_SECONDS,
+    describe_too_long,
+    is_transient,
+    read_retry_after,
+)
 from faas.compute_module.redaction import redact_message, shorten
 
 _MAX_BODY_BYTES = 256  # of a body that is not an error in Foundry's form
@@ -29,6 +35,9 @@ def failure_of_response(operation: str, response: httpx.Response, *secrets: str)
         detail = f"{status}, a redirect to {shorten(location, _MAX_BODY_BYTES)}, which is not followed"
     else:
         detail = f"{status} {body_excerpt(response.content, *secrets)}".rstrip()
+    wait = read_retry_after(response.headers) or 0.0
+    if is_transient(status) and wait > MAX_RETRY_AFTER_SECONDS:
+        detail += f"; {describe_too_long(wait)}"
     return FoundryRequestFailed(operation, detail, status, fields.get("errorName"))
 
 

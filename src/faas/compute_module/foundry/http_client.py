@@ -1,10 +1,8 @@
 """The HTTP client of Foundry: bearer token, time limit, retries, and error messages without secrets."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,13 +14,18 @@ import structlog
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.environment import FoundryEnvironment, create_tls_context
 from faas.compute_module.foundry.error_responses import body_excerpt, failure_of_response
+from faas.compute_module.pipeline.retry_after import (
+    MAX_RETRY_AFTER_SECONDS,
+    is_transient,
+    parse_http_date,
+    read_retry_after,
+)
 from faas.compute_module.redaction import redact_message
 
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 60.0
 RETRY_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0)  # after each failed attempt but the last: eight attempts
-MAX_RETRY_AFTER_SECONDS = 60.0
 _CHUNK_BYTES = 1 << 20
 _UNCONFIRMED = "faas.seconds_since_unconfirmed_attempt"  # a key of httpx.Response.extensions
 
@@ -89,8 +92,10 @@ class FoundryHttpClient:
     ) -> httpx.Response:
         """Return the response of the last attempt, with any status.
 
-        429, 5xx and transport errors are retried, in eight attempts. The request has `body` as JSON or the content of
-        the file `upload`. With `download_to` the body of a success is written to that file and is not in the response.
+        429, 5xx and transport errors are retried, in eight attempts; a response whose Retry-After is longer than
+        MAX_RETRY_AFTER_SECONDS is the last. The request has `body` as JSON or the content of the file `upload`. With
+        `download_to` the body of a success is written to that file and is not in the response.
+
         Raises FoundryRequestFailed when the last attempt has no response.
         """
         headers = {}
@@ -110,7 +115,7 @@ class FoundryHttpClient:
         is_unconfirmed = False  # an attempt had no response, or a 5xx: Foundry may have executed it
         began = asyncio.get_running_loop().time()
         for pause in (*RETRY_PAUSES_SECONDS, None):
-            retry_after = None
+            wait = 0.0
             try:
                 response = await attempt()
             except httpx.RequestError as error:
@@ -119,14 +124,15 @@ class FoundryHttpClient:
                 reason = self._describe_transport_error(url, error)
                 is_unconfirmed = True
             else:
-                if pause is None or not _is_transient(response.status_code):
+                accepted_wait = _accepted_wait(response)
+                if pause is None or accepted_wait is None:
                     if is_unconfirmed:
                         response.extensions[_UNCONFIRMED] = asyncio.get_running_loop().time() - began
                     return response
                 is_unconfirmed = is_unconfirmed or response.status_code != httpx.codes.TOO_MANY_REQUESTS
-                retry_after = parse_retry_after(response.headers.get("Retry-After", ""))
+                wait = accepted_wait
                 reason = f"status {response.status_code}"
-            longer_pause = max(pause, min(retry_after or 0.0, MAX_RETRY_AFTER_SECONDS))
+            longer_pause = max(pause, wait)
             log.warning("foundry_request.retried", operation=operation, reason=reason, pause=longer_pause)
             await asyncio.sleep(longer_pause)
         raise AssertionError("the last attempt returns or raises")
@@ -173,26 +179,13 @@ def seconds_since_unconfirmed_attempt(response: httpx.Response) -> float | None:
 
 def server_time(response: httpx.Response) -> datetime | None:
     """Return the time in the header `Date`, by the server's clock, to the second; None without it."""
-    try:
-        moment = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
+    return parse_http_date(response.headers.get("Date", ""))
 
 
-def parse_retry_after(text: str) -> float | None:
-    """Return the seconds that a Retry-After header asks for, as a number or a date; None for any other text."""
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None
-
-
-def _is_transient(status: int) -> bool:
-    return status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR
+def _accepted_wait(response: httpx.Response) -> float | None:
+    """Return the seconds that a response asks to wait before a retry; None when it is not retried."""
+    wait = read_retry_after(response.headers) or 0.0
+    return wait if is_transient(response.status_code) and wait <= MAX_RETRY_AFTER_SECONDS else None
 
 
 def _is_final(error: httpx.RequestError) -> bool:

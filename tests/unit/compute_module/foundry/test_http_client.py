@@ -1,5 +1,6 @@
 """Retries, pauses and error messages of requests to Foundry, in virtual time."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from faas.compute_module.errors import FoundryRequestFailed
 from faas.compute_module.foundry.environment import FoundryEnvironment
-from faas.compute_module.foundry.http_client import FoundryHttpClient, parse_retry_after
+from faas.compute_module.foundry.http_client import FoundryHttpClient
+from faas.compute_module.pipeline.retry_after import read_retry_after
 from faas.compute_module.redaction import hash_email
 from tests.helpers.compute_module import virtual_time
 
@@ -79,21 +81,59 @@ def test_http_client_does_not_retry_other_statuses(code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "pause"), [("5", 5), ("0", 0.2), ("3600", 60), ("soon", 0.2), ("", 0.2), ("-1", 0.2), ("9" * 40, 0.2)]
+    ("header", "pause"),
+    [
+        ("5", 5),
+        (" 0.5 ", 0.5),
+        ("0", 0.2),
+        ("90", 90),
+        ("300", 300),
+        ("soon", 0.2),
+        ("", 0.2),
+        ("-1", 0.2),
+        ("9" * 40, 0.2),
+    ],
 )
-def test_http_client_honours_retry_after_up_to_a_minute(header: str, pause: float) -> None:
-    tried = call(status(429, **{"Retry-After": header}), httpx.Response(200))[1]
+@pytest.mark.parametrize("code", [429, 503])
+def test_http_client_honours_retry_after_up_to_five_minutes(header: str, pause: float, code: int) -> None:
+    tried = call(status(code, **{"Retry-After": header}), httpx.Response(200))[1]
     assert tried == [0, pause]
 
 
-def test_parse_retry_after_accepts_a_date() -> None:
-    assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert (parse_retry_after("Wed, 21 Oct 2115 07:28:00 GMT") or 0) > 1e6
+@pytest.mark.parametrize("header", ["301", "86400", "Wed, 21 Oct 2115 07:28:00 GMT"])
+def test_http_client_retry_after_beyond_five_minutes_is_the_last_response(header: str) -> None:
+    response, tried = call(status(503, **{"Retry-After": header}), httpx.Response(200))
+    assert tried == [0]
+    assert isinstance(response, httpx.Response)
+    message = failing(response)
+    assert re.fullmatch(
+        r"Foundry: read x: 503 errorName=Busy; the server asks to wait [0-9]+ s, longer than the accepted 300 s",
+        message,
+    )
 
 
-@given(st.text(max_size=40))
-def test_parse_retry_after_any_text_is_a_number_or_none(text: str) -> None:
-    seconds = parse_retry_after(text)
+def test_error_response_that_is_not_retried_shows_no_wait() -> None:
+    assert failing(status(403, **{"Retry-After": "3600"})) == "Foundry: read x: 403 errorName=Busy"
+
+
+@pytest.mark.parametrize(
+    "date", ["Wed, 21 Oct 2015 07:28:05 GMT", "Wednesday, 21-Oct-15 07:28:05 GMT", "Wed Oct 21 07:28:05 2015"]
+)
+def test_read_retry_after_compares_a_date_with_the_servers_clock(date: str) -> None:
+    assert read_retry_after({"Retry-After": date, "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 5
+    assert read_retry_after({"Retry-After": date}) == 0
+    assert read_retry_after({"Retry-After": date, "Date": "Wed, 21 Oct 2015 07:29:00 GMT"}) == 0
+
+
+def test_read_retry_after_without_the_servers_clock_uses_the_local_one() -> None:
+    date = "Wed, 21 Oct 2115 07:28:00 GMT"
+    assert (read_retry_after({"Retry-After": date}) or 0) > 1e6
+    assert (read_retry_after({"Retry-After": date, "Date": "today"}) or 0) > 1e6
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_read_retry_after_any_text_is_a_number_or_none(text: str, date: str) -> None:
+    seconds = read_retry_after({"Retry-After": text, "Date": date})
     assert seconds is None or seconds >= 0
 
 

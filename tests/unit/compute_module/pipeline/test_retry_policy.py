@@ -1,6 +1,7 @@
 """Retries, back-off, rate limit and time limit of one address, in virtual time."""
 
 import asyncio
+import math
 import random
 from contextlib import suppress
 
@@ -99,10 +100,110 @@ def test_retry_policy_timeout_names_the_limit() -> None:
         virtual_time.run(policy(max_retries=0, request_timeout=1.5).enrich(enricher, "a@x.io"))
 
 
-def test_retry_policy_honours_retry_after_up_to_a_minute() -> None:
-    enricher = Scripted(EnrichmentFailed("busy", "always", retry_after=7), EnrichmentFailed("busy", "always", 9999))
+def busy(seconds: float) -> EnrichmentFailed:
+    return EnrichmentFailed("busy", "always", retry_after=seconds)
+
+
+def test_retry_policy_honours_retry_after_up_to_five_minutes() -> None:
+    enricher = Scripted(busy(7), busy(300), busy(0.1))
     virtual_time.run(policy().enrich(enricher, "a@x.io"))
-    assert [round(at) for at in enricher.asked] == [0, 7, 67]
+    assert [round(at) for at in enricher.asked] == [0, 7, 307, 308]
+
+
+def test_retry_policy_wait_is_not_part_of_the_time_limit() -> None:
+    enricher = Scripted(busy(200), 0.2)
+    virtual_time.run(policy(request_timeout=1).enrich(enricher, "a@x.io"))
+    assert enricher.asked == [0, 200]
+
+
+@pytest.mark.parametrize("failure", [busy(301), EnrichmentFailed("busy", "never", retry_after=math.inf)])
+def test_retry_policy_longer_wait_fails_without_further_requests_until_it_is_nearly_over(
+    failure: EnrichmentFailed,
+) -> None:
+    enricher = Scripted(failure)
+
+    async def main() -> None:
+        shared = policy()
+        for _ in range(3):
+            with pytest.raises(EnrichmentFailed, match=r"^busy"):
+                await shared.enrich(enricher, "a@x.io")
+        assert enricher.asked == [0]
+        await asyncio.sleep(2)
+        with suppress(EnrichmentFailed):
+            await shared.enrich(enricher, "a@x.io")
+
+    virtual_time.run(main())
+    assert enricher.asked == ([0, 301] if failure.retry == "always" else [0])
+
+
+def test_retry_policy_waits_of_a_server_that_answers_nothing_else_count_as_retries() -> None:
+    enricher = Scripted(*[busy(60)] * 9)
+    with pytest.raises(EnrichmentFailed, match="busy"):
+        virtual_time.run(policy().enrich(enricher, "a@x.io"))
+    assert enricher.asked == [0, 60, 120, 180]
+
+
+class OneRefused(Scripted):
+    """Asks for a wait of a minute for every attempt of one address; the others succeed after 20 seconds."""
+
+    async def enrich(self, email: str) -> Enrichment:
+        if email == "refused":
+            self.asked.append(virtual_time.now())
+            await asyncio.sleep(1)
+            raise busy(60)
+        await asyncio.sleep(20)
+        return Enrichment()
+
+
+def test_retry_policy_waits_do_not_count_while_others_succeed_up_to_half_an_hour() -> None:
+    enricher = OneRefused()
+
+    async def main() -> None:
+        shared = policy()
+
+        async def others() -> None:
+            while True:
+                await shared.enrich(enricher, "other")
+
+        task = asyncio.create_task(others())
+        with pytest.raises(EnrichmentFailed, match="busy"):
+            await shared.enrich(enricher, "refused")
+        task.cancel()
+
+    virtual_time.run(main())
+    assert len(enricher.asked) == 1 + 30 + 3  # the waits that do not count, and `max_retries`
+
+
+def test_retry_policy_without_retries_makes_one_attempt() -> None:
+    enricher = Scripted(busy(4))
+    with pytest.raises(EnrichmentFailed, match="busy"):
+        virtual_time.run(policy(max_retries=0).enrich(enricher, "a@x.io"))
+    assert enricher.asked == [0]
+
+
+def test_rate_limiter_wait_of_the_server_holds_back_all_callers() -> None:
+    enricher = Scripted(busy(6))
+
+    async def main() -> None:
+        shared = policy(per_second=2)
+        await asyncio.gather(*[shared.enrich(enricher, "a@x.io") for _ in range(4)])
+
+    virtual_time.run(main())
+    assert enricher.asked == [0, 6, 6.5, 7, 7.5]
+
+
+def test_rate_limiter_wait_of_the_server_is_never_shortened() -> None:
+    async def main() -> list[float]:
+        limiter = RateLimiter(0)
+        limiter.hold(5, "busy")
+        limiter.hold(1, "busy")
+        waiting = asyncio.create_task(limiter.acquire())
+        await asyncio.sleep(2)
+        limiter.hold(7, "busy")  # extends the wait of a caller that waits already
+        await waiting
+        return [virtual_time.now()]
+
+    assert virtual_time.run(main()) == [9]
 
 
 def test_rate_limiter_is_shared_and_not_part_of_the_time_limit() -> None:

@@ -1,6 +1,5 @@
 """The enricher `function`: a function deployed on a faas server, invoked over its HTTP API."""
 
-import re
 from urllib.parse import quote
 
 import httpx
@@ -8,6 +7,7 @@ import msgspec
 
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
+from faas.compute_module.pipeline.retry_after import is_transient, read_retry_after
 from faas.compute_module.redaction import redact, shorten
 
 OUTPUT_FIELDS = Enrichment.__struct_fields__[:5]
@@ -99,10 +99,8 @@ def _error_of(response: httpx.Response) -> EnrichmentFailed:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         problem = _Problem()
     detail = problem.detail or problem.title or response.reason_phrase
-    is_transient = status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR
-    retry_after = response.headers.get("Retry-After", "")
     return EnrichmentFailed(
         f"the platform answered {status}: {shorten(redact(detail), _MAX_REASON_BYTES)}",
-        retry="always" if is_transient else "never",
-        retry_after=float(retry_after) if re.fullmatch(r"[0-9]{1,6}", retry_after) else None,
+        retry="always" if is_transient(status) else "never",
+        retry_after=read_retry_after(response.headers) if is_transient(status) else None,
     )

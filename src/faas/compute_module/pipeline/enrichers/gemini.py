@@ -4,13 +4,14 @@ The SDK is the optional extra `gemini`. It gets our HTTP client, so that its tra
 depend on which packages are installed (docs/decisions/0020-http-client-of-the-gemini-sdk.md).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
 
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
+from faas.compute_module.pipeline.enrichers.gemini_errors import failure_of_response
 from faas.compute_module.redaction import redact, shorten
 from faas.errors import ConfigurationError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 API_VERSION = "v1beta"  # v1, the SDK's default, does not accept the tools
 _MAX_REASON_BYTES = 400
-_STATUS_CANCELLED = 499
 
 INSTRUCTIONS = (
     "Identify the person who uses the e-mail address below, with Google Search and the pages it finds. Report the URL "
@@ -52,7 +52,7 @@ class GeminiEnricher:
     ) -> None:
         try:
             from google import genai
-            from google.genai import errors, types
+            from google.genai import types
         except ImportError:
             raise ConfigurationError(
                 "--enricher gemini needs the Gemini SDK, which is not installed: install faas with its extra `gemini`"
@@ -60,10 +60,12 @@ class GeminiEnricher:
         self.model = model
         self._key = key
         self._capture_audit = capture_audit
-        self._api_error = errors.APIError
         # No limits here: the run limits the time of an attempt and the number of concurrent ones.
         self._http = httpx.AsyncClient(
-            transport=transport, timeout=httpx.Timeout(None), limits=httpx.Limits(max_connections=None)
+            transport=transport,
+            timeout=httpx.Timeout(None),
+            limits=httpx.Limits(max_connections=None),
+            event_hooks={"response": [self._raise_for_status]},
         )
         # Referenced as long as calls run: the SDK closes its connections when the client is garbage-collected.
         self._client = genai.Client(
@@ -89,8 +91,6 @@ class GeminiEnricher:
             response = await self._client.aio.models.generate_content(
                 model=self.model, contents=f"{INSTRUCTIONS}\n\n{email}", config=self._config
             )
-        except self._api_error as error:
-            raise self._api_failure(error) from None
         except httpx.RequestError as error:
             reason = redact(str(error), self._key) or type(error).__name__
             raise EnrichmentFailed(
@@ -106,15 +106,14 @@ class GeminiEnricher:
         await self._http.aclose()
         self._client.close()
 
-    def _api_failure(self, error: Any) -> EnrichmentFailed:
-        code = error.code if isinstance(error.code, int) else 0
-        status = error.status if isinstance(error.status, str) else ""
-        detail = redact(f"{status}: {error.message or ''}".strip(": "), self._key)
-        reason = f"Gemini answered {code} {shorten(detail, _MAX_REASON_BYTES)}".rstrip()
-        if code == _STATUS_CANCELLED or status == "CANCELLED":
-            return EnrichmentFailed(reason, retry="once")
-        is_transient = code == httpx.codes.TOO_MANY_REQUESTS or code >= httpx.codes.INTERNAL_SERVER_ERROR
-        return EnrichmentFailed(reason, retry="always" if is_transient else "never")
+    async def _raise_for_status(self, response: httpx.Response) -> None:
+        """Raise EnrichmentFailed for any status but 200.
+
+        A hook of the HTTP client, because the SDK does not pass on the status of a response whose body is not UTF-8.
+        """
+        if response.status_code != httpx.codes.OK:
+            await response.aread()
+            raise failure_of_response(response, self._key)
 
     def _parse_response(self, response: "types.GenerateContentResponse") -> Enrichment:
         candidate = response.candidates[0] if response.candidates else None

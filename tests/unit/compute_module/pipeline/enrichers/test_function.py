@@ -84,6 +84,21 @@ def test_function_enricher_honours_retry_after(status: int) -> None:
     assert server.times == [0, 5]
 
 
+def test_function_enricher_honours_retry_after_as_a_date() -> None:
+    dates = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry-After": "Wed, 21 Oct 2015 07:28:09 GMT"}
+    server = FakeServer(problem(503, "starting", **dates), completed({"company": "Acme"}))
+    assert enrich(server).company == "Acme"
+    assert server.times == [0, 9]
+
+
+def test_function_enricher_retry_after_beyond_the_limit_fails_at_once() -> None:
+    message, server = failure(problem(503, "closed", **{"Retry-After": "3600"}))
+    assert (
+        message == "the platform answered 503: closed; the server asks to wait 3600 s, longer than the accepted 300 s"
+    )
+    assert server.times == [0]
+
+
 @pytest.mark.parametrize("status", [400, 404, 413, 302])
 def test_function_enricher_other_errors_are_not_retried_and_show_the_problem(status: int) -> None:
     message, server = failure(problem(status, "no function has the name 'enrich'"))

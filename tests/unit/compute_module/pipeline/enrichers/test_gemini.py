@@ -16,7 +16,15 @@ from faas.compute_module.pipeline.retry_policy import RetryPolicy
 from faas.compute_module.pipeline.rows import ok_row
 from faas.errors import ConfigurationError
 from tests.helpers.compute_module import virtual_time
-from tests.helpers.compute_module.fake_gemini import PERSON, FakeGemini, candidate, error, person
+from tests.helpers.compute_module.fake_gemini import (
+    PERSON,
+    FakeGemini,
+    candidate,
+    error,
+    person,
+    quota_failure,
+    retry_info,
+)
 
 KEY = "gemini-test-key-0123456789"
 
@@ -82,6 +90,8 @@ def test_gemini_enricher_joins_parts_and_drops_thoughts() -> None:
         error(500, "INTERNAL", "oops"),
         error(503, "UNAVAILABLE", "busy"),
         (502, b"<html>bad gateway</html>"),
+        (503, "<html>nicht verf\u00fcgbar</html>".encode("latin-1")),
+        (500, b"[" * 99999),
         (500, b""),
     ],
 )
@@ -96,6 +106,77 @@ def test_gemini_enricher_lasting_429_shows_the_apis_message() -> None:
     message, fake = failure(error(429, "RESOURCE_EXHAUSTED", f"quota of key={KEY} used up"))
     assert message == "Gemini answered 429 RESOURCE_EXHAUSTED: quota of key=[redacted] used up"
     assert len(fake.received) == 4
+
+
+BUSY = (429, "RESOURCE_EXHAUSTED", "slow down")
+DATES = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry-After": "Wed, 21 Oct 2015 07:28:04 GMT"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(*BUSY, retry_info("4s")),
+        error(*BUSY, retry_info("4.000000000s")),
+        error(*BUSY, quota_failure("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"), retry_info("4s")),
+        error(503, "UNAVAILABLE", "overloaded", retry_info("4s")),
+        (429, [error(*BUSY, retry_info("4s"))[1]]),
+        (429, b"<html>", {"Retry-After": "4"}),
+        (503, b"\xff", {"Retry-After": "4"}),
+        (429, b"", DATES),
+        (*error(*BUSY, retry_info("4s")), {"Retry-After": "1"}),
+        (*error(*BUSY, retry_info("1s")), {"Retry-After": "4"}),
+    ],
+)
+def test_gemini_enricher_honours_the_wait_that_the_server_names(answer: Any) -> None:
+    fake = FakeGemini(answer, person())
+    assert enrich(fake, request_timeout=1).company == "Acme"
+    assert [round(time, 6) for time in fake.times] == [0, 4]
+
+
+@pytest.mark.parametrize("delay", ["", "4", "-4s", "4m", "1e3s", 4, None, {"seconds": 4}, "9" * 40 + "s"])
+def test_gemini_enricher_malformed_retry_delay_is_the_usual_back_off(delay: Any) -> None:
+    fake = FakeGemini(error(*BUSY, retry_info(delay)), person())
+    assert enrich(fake).company == "Acme"
+    assert 0 < fake.times[1] < 0.3
+
+
+@pytest.mark.parametrize(
+    "details", [3, None, [3, None, []], [{"violations": 3}], [{"violations": [3, {"quotaId": 3}]}]]
+)
+def test_gemini_enricher_malformed_error_details_are_ignored(details: Any) -> None:
+    body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow down", "details": details}}
+    message, fake = failure((429, body))
+    assert message == "Gemini answered 429 RESOURCE_EXHAUSTED: slow down"
+    assert len(fake.received) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            error(
+                *BUSY, quota_failure("GenerateRequestsPerDayPerProjectPerModel-FreeTier", value="50"), retry_info("9s")
+            ),
+            "429 RESOURCE_EXHAUSTED (quota GenerateRequestsPerDayPerProjectPerModel-FreeTier of 50): slow down",
+        ),
+        (
+            error(*BUSY, quota_failure("RequestsPerMinute", value="0"), retry_info("9s")),
+            "429 RESOURCE_EXHAUSTED (quota RequestsPerMinute of 0): slow down",
+        ),
+        (
+            error(*BUSY, retry_info("86400s")),
+            "429 RESOURCE_EXHAUSTED: slow down; the server asks to wait 86400 s, longer than the accepted 300 s",
+        ),
+        (
+            (503, b"closed", {"Retry-After": "301"}),
+            "503 Service Unavailable: closed; the server asks to wait 301 s, longer than the accepted 300 s",
+        ),
+    ],
+)
+def test_gemini_enricher_quota_that_lasts_fails_at_once_with_the_reason(answer: Any, message: str) -> None:
+    shown, fake = failure(answer)
+    assert shown == f"Gemini answered {message}"
+    assert fake.times == [0]
 
 
 @pytest.mark.parametrize("answer", [error(499, "CANCELLED", "gone"), error(400, "CANCELLED", "gone"), (499, b"")])
