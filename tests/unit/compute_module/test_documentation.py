@@ -9,6 +9,7 @@ import pytest
 from faas.compute_module.foundry import http_client, keep_alive
 from faas.compute_module.mock_foundry.app import MockFoundry
 from faas.compute_module.pipeline import retry_after, retry_policy
+from faas.compute_module.pipeline.enrichers import gemini_answers
 from faas.compute_module.pipeline.rows import COLUMNS
 from faas.compute_module.settings import (
     FoundryRunSettings,
@@ -73,6 +74,12 @@ def test_reference_has_the_numbers_of_the_retries() -> None:
     assert f"up to {retry_after.MAX_RETRY_AFTER_SECONDS:g} seconds" in retries
     assert f"last {retry_after.MAX_RETRY_AFTER_SECONDS:g} seconds" in " ".join(retries.split())
     assert f"at most {retry_policy.MAX_UNCOUNTED_WAIT_SECONDS / 60:g} minutes" in retries
+
+
+def test_reference_has_the_reasons_of_refusals() -> None:
+    line = next(line for line in section("Answers of Gemini").splitlines() if "`SAFETY`" in line)
+    shown = set(re.findall(r"`([A-Z_]+)`", line))
+    assert gemini_answers.REFUSALS - shown <= {"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT"}  # the answer has no image
 
 
 def test_reference_has_the_output_columns() -> None:

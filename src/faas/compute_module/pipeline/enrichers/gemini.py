@@ -4,38 +4,24 @@ The SDK is the optional extra `gemini`. It gets our HTTP client, so that its tra
 depend on which packages are installed (docs/decisions/0020-http-client-of-the-gemini-sdk.md).
 """
 
-from typing import TYPE_CHECKING
-
 import httpx
-import msgspec
 
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
+from faas.compute_module.pipeline.enrichers.gemini_answers import FIELDS, parse_answer
 from faas.compute_module.pipeline.enrichers.gemini_errors import failure_of_response
 from faas.compute_module.redaction import redact, shorten
 from faas.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from google.genai import types
-
 API_VERSION = "v1beta"  # v1, the SDK's default, does not accept the tools
 _MAX_REASON_BYTES = 400
+_NOT_A_RESPONSE = "Gemini's answer is not what its API promises"
 
 INSTRUCTIONS = (
     "Identify the person who uses the e-mail address below, with Google Search and the pages it finds. Report the URL "
     "of their LinkedIn profile, the company they work for, their job title, one sentence about them, and your "
     "confidence (high, medium or low). Use an empty string for what you cannot find; do not guess."
 )
-
-
-class _StructuredOutput(msgspec.Struct):
-    """The JSON object that the response schema asks for."""
-
-    linkedin_url: str
-    company: str
-    title: str
-    description: str
-    confidence: str
 
 
 class GeminiEnricher:
@@ -65,7 +51,7 @@ class GeminiEnricher:
             transport=transport,
             timeout=httpx.Timeout(None),
             limits=httpx.Limits(max_connections=None),
-            event_hooks={"response": [self._raise_for_status]},
+            event_hooks={"response": [self._check_response]},
         )
         # Referenced as long as calls run: the SDK closes its connections when the client is garbage-collected.
         self._client = genai.Client(
@@ -78,8 +64,8 @@ class GeminiEnricher:
             response_mime_type="application/json",
             response_schema=types.Schema(
                 type=types.Type.OBJECT,
-                properties={name: types.Schema(type=types.Type.STRING) for name in _StructuredOutput.__struct_fields__},
-                required=list(_StructuredOutput.__struct_fields__),
+                properties={name: types.Schema(type=types.Type.STRING) for name in FIELDS},
+                required=list(FIELDS),
             ),
             tools=[types.Tool(google_search=types.GoogleSearch()), types.Tool(url_context=types.UrlContext())],
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
@@ -98,53 +84,22 @@ class GeminiEnricher:
             ) from None
         except (ValueError, TypeError, AttributeError, RecursionError):
             # Raised by the SDK, depending on its version, for a response that it cannot parse.
-            raise EnrichmentFailed("Gemini's answer is not what its API promises") from None
-        return self._parse_response(response)
+            raise EnrichmentFailed(_NOT_A_RESPONSE) from None
+        return parse_answer(response, capture_audit=self._capture_audit)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
         self._client.close()
 
-    async def _raise_for_status(self, response: httpx.Response) -> None:
-        """Raise EnrichmentFailed for any status but 200.
+    async def _check_response(self, response: httpx.Response) -> None:
+        """Raise EnrichmentFailed for any status but 200, and for a body that is not a JSON object.
 
-        A hook of the HTTP client, because the SDK does not pass on the status of a response whose body is not UTF-8.
+        A hook of the HTTP client, because the SDK does not pass on the status of a response whose body is not UTF-8,
+        and takes `null` or an array for a response without candidates.
         """
+        body = await response.aread()
         if response.status_code != httpx.codes.OK:
-            await response.aread()
             raise failure_of_response(response, self._key)
-
-    def _parse_response(self, response: "types.GenerateContentResponse") -> Enrichment:
-        candidate = response.candidates[0] if response.candidates else None
-        parts = (candidate.content.parts if candidate and candidate.content else None) or []
-        text = "".join(part.text for part in parts if part.text and not part.thought)
-        if not text.strip():
-            raise EnrichmentFailed(f"Gemini gave no answer: {_reason_for_no_text(response, candidate)}")
-        try:
-            output = msgspec.json.decode(text, type=_StructuredOutput)
-        except (msgspec.MsgspecError, RecursionError):
-            raise EnrichmentFailed("Gemini's answer is not the JSON that was asked for") from None
-        sources, queries = _audit(candidate) if self._capture_audit else ((), ())
-        fields = {name: value.strip() for name, value in msgspec.structs.asdict(output).items()}
-        return msgspec.convert({**fields, "sources": sources, "web_search_queries": queries}, Enrichment)
-
-
-def _reason_for_no_text(response: "types.GenerateContentResponse", candidate: "types.Candidate | None") -> str:
-    feedback = response.prompt_feedback
-    reason = (feedback and feedback.block_reason) or (candidate and candidate.finish_reason)
-    return redact(str(reason.value)) if reason else "it was empty"
-
-
-def _audit(candidate: "types.Candidate | None") -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the URLs of the grounding chunks and of the retrieved pages, and the search queries."""
-    grounding = candidate.grounding_metadata if candidate else None
-    context = candidate.url_context_metadata if candidate else None
-    found = [chunk.web.uri for chunk in (grounding.grounding_chunks if grounding else None) or [] if chunk.web]
-    retrieved = [entry.retrieved_url for entry in (context.url_metadata if context else None) or []]
-    queries = (grounding.web_search_queries if grounding else None) or []
-    return _unique([*found, *retrieved]), _unique(queries)
-
-
-def _unique(texts: "list[str | None] | list[str]") -> tuple[str, ...]:
-    return tuple(dict.fromkeys(stripped for text in texts if text and (stripped := text.strip())))
+        if not body.lstrip().startswith(b"{"):
+            raise EnrichmentFailed(_NOT_A_RESPONSE)

@@ -1,16 +1,22 @@
 """The Gemini enricher: the official SDK against a fake of the HTTP API, in virtual time."""
 
 import asyncio
+import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from google.genai import types
+from hypothesis import given
+from hypothesis import strategies as st
 
 from faas.compute_module.errors import EnrichmentFailed
 from faas.compute_module.pipeline.enrichers.enricher import Enrichment
 from faas.compute_module.pipeline.enrichers.gemini import GeminiEnricher
+from faas.compute_module.pipeline.enrichers.gemini_answers import parse_answer
 from faas.compute_module.pipeline.rate_limiter import RateLimiter
 from faas.compute_module.pipeline.retry_policy import RetryPolicy
 from faas.compute_module.pipeline.rows import ok_row
@@ -216,20 +222,160 @@ def test_gemini_enricher_retries_refused_and_reset_connections(kind: type[httpx.
     assert KEY not in str(caught.value)
 
 
+ASKED_FOR = "Gemini's answer is not the JSON that was asked for: "
+JSON = msgspec.json.encode(PERSON).decode()
+PARTS_OF_AN_EMOJI = json.dumps("\U0001f600")[1:7], json.dumps("\U0001f600")[7:13]
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "not JSON",
-        "[]",
-        "{}",
-        '{"company": "x"}',
-        '{"linkedin_url":1,"company":"c","title":"t","description":"d","confidence":"c"}',
+        f"```json\n{JSON}\n```",
+        f"```\n{JSON}```\nSources: [1] {{see above}}",
+        f"Here is {{the}} result:\n\n{JSON}\n\nI hope that this helps.",
+        f"\ufeff  {JSON}",
+        f"[{JSON}]",
+        f'{{"person": {JSON}}}',
+        json.dumps(JSON),
+        f"{JSON}\n{JSON}",
+        JSON.replace('"title"', '"seniority": {"company": "x"}, "title"'),
+        f"Draft: {{}} Final: {json.dumps(PERSON, indent=2)}",
     ],
 )
-def test_gemini_enricher_other_json_is_not_retried(text: str) -> None:
-    message, fake = failure(candidate(text))
-    assert message == "Gemini's answer is not the JSON that was asked for"
+def test_gemini_answer_in_a_wrapper_is_used(text: str) -> None:
+    fake = FakeGemini(candidate(text))
+    assert enrich(fake) == msgspec.convert(PERSON, Enrichment)
     assert len(fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"confidence": 0.9, "company": 3, "title": True}, Enrichment(confidence="0.9", company="3", title="true")),
+        ({"company": "Acme", "title": None}, Enrichment(company="Acme")),
+        ({"company": "Acme", "age": 40, "tags": ["x"]}, Enrichment(company="Acme")),
+        ({"title": ["CTO", "Founder", "CTO", None, ""]}, Enrichment(title="CTO, Founder")),
+        ({"linkedin_url": ["u"], "confidence": [], "company": " A "}, Enrichment(linkedin_url="u", company="A")),
+    ],
+)
+def test_gemini_answer_values_of_other_types_become_text(fields: dict[str, Any], expected: Enrichment) -> None:
+    assert enrich(FakeGemini(candidate(json.dumps(fields)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("not JSON", "it has no JSON object with the fields"),
+        ("[]", "it has no JSON object with the fields"),
+        ("{}", "it has no JSON object with the fields"),
+        ('{"name": "Jane"}', "it has no JSON object with the fields"),
+        ("{'company': 'Acme'}", "it has no JSON object with the fields"),
+        (f'{JSON} or {{"company": "B"}}', "it has 2 different JSON objects with the fields"),
+        (f'[{JSON}, {{"company": "B"}}]', "it has 2 different JSON objects with the fields"),
+        ('{"company": {"name": "Acme"}}', "its company is not a text"),
+        ('{"linkedin_url": ["u", "v"]}', "its linkedin_url is not a text"),
+        ('{"title": [["CTO"]]}', "its title is not a text"),
+    ],
+)
+def test_gemini_answer_of_other_content_is_not_retried(text: str, reason: str) -> None:
+    message, fake = failure(candidate(text))
+    assert message == ASKED_FOR + reason
+    assert len(fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "shown"),
+    [
+        (JSON[:40], "MAX_TOKENS", " (MAX_TOKENS)"),
+        (f"```json\n{JSON[:-1]}", "STOP", ""),
+        (f"[{JSON}, {JSON[:20]}", "MAX_TOKENS", " (MAX_TOKENS)"),
+        ('{"company": {"company": "inner"}, "title', "MAX_TOKENS", " (MAX_TOKENS)"),
+        ('{"company": "Acme",}', "STOP", ""),
+        ('{"company": NaN}', "STOP", ""),
+        ('{"company": "\\ud83d"}', "STOP", ""),
+    ],
+)
+def test_gemini_answer_that_was_cut_off_is_retried_once(text: str, finish: str, shown: str) -> None:
+    cut_off = candidate(text, finishReason=finish)
+    message, fake = failure(cut_off)
+    assert message == f"{ASKED_FOR}its JSON ends early or is malformed{shown}"
+    assert len(fake.received) == 2
+    assert enrich(FakeGemini(cut_off, person())).company == "Acme"
+
+
+@pytest.mark.parametrize("depth", [400, 900, 990, 5000])
+def test_gemini_answer_that_is_nested_deeply_is_refused(depth: int) -> None:
+    for text in ('{"a":' * depth, "[" * depth, '{"a":' * depth + "1" + "}" * depth, "[" * depth + "]" * depth):
+        assert failure(candidate(text))[0].startswith("Gemini's answer is not ")
+
+
+@pytest.mark.parametrize("finish", ["MAX_TOKENS", "OTHER", "MALFORMED_RESPONSE"])
+def test_gemini_answer_that_is_complete_is_used_whatever_ended_it(finish: str) -> None:
+    assert enrich(FakeGemini(person(finishReason=finish))).company == "Acme"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, "SAFETY"),
+        (
+            {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": f"key={KEY}\nno"}},
+            "PROHIBITED_CONTENT: key=[redacted] no",
+        ),
+        (b'{"promptFeedback":{"blockReason":"SAFETY","blockReasonMessage":"\\ud83d"}}', "SAFETY: \ufffd"),
+        (person(finishReason="SAFETY"), "SAFETY"),
+        (candidate(JSON[:20], finishReason="PROHIBITED_CONTENT"), "PROHIBITED_CONTENT"),
+        ({"candidates": [{"finishReason": "SPII"}]}, "SPII"),
+    ],
+)
+def test_gemini_refusal_is_not_retried_and_names_the_reason(body: Any, reason: str) -> None:
+    message, fake = failure(body)
+    assert message == f"Gemini gave no answer: {reason}"
+    assert len(fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "it was empty"),
+        ({"candidates": []}, "it was empty"),
+        ({"candidates": [{}], "usageMetadata": {"promptTokenCount": 3}}, "it was empty"),
+        ({"candidates": [{"finishReason": "MAX_TOKENS"}]}, "MAX_TOKENS"),
+        ({"candidates": [{"finishReason": "RECITATION"}]}, "RECITATION"),
+        (person(finishReason="RECITATION"), "RECITATION"),
+        ({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}, "MALFORMED_FUNCTION_CALL"),
+        ({"candidates": [{"content": {"parts": [{"text": JSON, "thought": True}]}, "finishReason": "STOP"}]}, "STOP"),
+        ({"candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}}]}, "it was empty"),
+        ({"promptFeedback": {"blockReason": "OTHER"}}, "OTHER"),
+    ],
+)
+def test_gemini_answer_without_content_is_retried_once_and_names_the_reason(body: Any, reason: str) -> None:
+    message, fake = failure(body)
+    assert message == f"Gemini gave no answer: {reason}"
+    assert len(fake.received) == 2
+    assert enrich(FakeGemini(body, person())).company == "Acme"
+
+
+@pytest.mark.filterwarnings("ignore:FROM_THE_FUTURE is not a valid FinishReason")
+def test_gemini_finish_reason_of_a_later_api_is_named() -> None:
+    assert failure({"candidates": [{"finishReason": "FROM_THE_FUTURE"}]})[0] == "Gemini gave no answer: FROM_THE_FUTURE"
+
+
+def test_gemini_answer_with_half_a_surrogate_pair_can_be_written() -> None:
+    high, low = PARTS_OF_AN_EMOJI
+    body = msgspec.json.encode(candidate('{"company":"@"}', groundingMetadata={"webSearchQueries": ["@"]}))
+    for half, expected in ((high, "\ufffd"), (low, "\ufffd"), (high + low, "\U0001f600")):
+        found = enrich(FakeGemini(body.replace(b"@", half.encode())), capture_audit=True)
+        assert (found.company, found.web_search_queries) == (expected, (expected,))
+
+
+@given(st.text(max_size=60), st.integers(0, len(JSON)))
+def test_gemini_answer_any_text_is_read_or_refused(text: str, end: int) -> None:
+    for answer in (text, JSON[:end] + text, text + JSON):
+        content = types.Content(parts=[types.Part(text=answer)])
+        response = types.GenerateContentResponse(candidates=[types.Candidate(content=content)])
+        with suppress(EnrichmentFailed):
+            msgspec.json.encode(parse_answer(response, capture_audit=True))
 
 
 @pytest.mark.parametrize(
