@@ -87,12 +87,34 @@ async def test_invoke_reads_input_from_a_file_and_from_stdin(faas: Faas, tmp_pat
     assert (await faas("invoke", "echo"))[0] == "{}\n"
     execution = json.loads((await faas("invoke", "echo", "--json"))[0])
     assert (execution["status"], execution["output"]) == ("COMPLETED", {})
-    _, err = await faas("invoke", "echo", "--input", "[1]", code=1)
-    assert err == "faas: input: is an array; accepted is a JSON object, or null for {}\n"
+    _, err = await faas("invoke", "echo", "--input", "[1]", code=2)
+    assert err == "faas: --input: is an array; accepted is a JSON object, or null for {}\n"
     _, err = await faas("invoke", "echo", "--input", "@/nowhere", code=2)
     assert err == "faas: --input @/nowhere: No such file or directory\n"
-    _, err = await faas("invoke", "echo", "--input", b'{"a":"\xff"}', code=1)
-    assert err == "faas: body: invalid UTF-8 at byte 15\n"
+    _, err = await faas("invoke", "echo", "--input", b'{"a":"\xff"}', code=2)
+    assert err == "faas: --input: invalid UTF-8 at byte 6\n"
+
+
+async def test_invoke_error_place_is_in_the_text_of_the_user(faas: Faas, tmp_path: Path) -> None:
+    source = tmp_path / "marked.wat"
+    source.write_bytes(b"\xef\xbb\xbf" + (EXAMPLES / "echo.wat").read_text().replace("\n", "\r\n").encode())
+    await faas("deploy", str(source), "--name", "echo")
+    document = tmp_path / "input.json"
+    document.write_bytes('{"from": "😀"}'.encode("utf-16"))
+    assert (await faas("invoke", "echo", "--input", f"@{document}"))[0] == '{"from": "😀"}\n'
+    assert (await faas("invoke", "echo", "--input", "-", stdin=b"\xef\xbb\xbf{}"))[0] == "{}\n"
+    _, err = await faas("invoke", "echo", "--input", "-", stdin=b'{\n  "a": NaN}', code=2)
+    assert err == "faas: --input -: line 2, column 8: JSON is malformed: invalid character in NaN\n"
+    _, err = await faas("run", str(source), "--input", "{'a': 1}", code=2)
+    assert err.startswith("faas: --input: line 1, column 2: JSON is malformed: ")
+    limit = 499  # the deepest input that the server accepts
+    deepest = b'{"a":' * limit + b"1" + b"}" * limit
+    assert (await faas("invoke", "echo", "--input", "-", stdin=deepest))[0].encode() == deepest + b"\n"
+    _, err = await faas("invoke", "echo", "--input", "-", stdin=b'{"a":' + deepest + b"}", code=2)
+    assert err == "faas: --input -: line 1, column 2496: nested deeper than 499 levels\n"
+    source.write_bytes(b"\xef\xbb\xbfexport function handle(input: string): string {\r\n  return 5;\r\n}\r\n")
+    _, err = await faas("deploy", str(source), "--language", "assemblyscript", code=1)
+    assert "function.ts(2,10)" in err
 
 
 async def test_invoke_prints_the_output_when_the_server_stops_after_it() -> None:
@@ -158,7 +180,7 @@ async def test_run_executes_without_a_server(tmp_path: Path) -> None:
     _, err = await faas("run", str(file), code=1)
     assert "TS2322" in err
     _, err = await faas("run", str(EXAMPLES / "hello.ts"), "--input", "[1]", code=2)
-    assert err == "faas: --input [1]: accepted is a JSON object\n"
+    assert err == "faas: --input: is an array; accepted is a JSON object, or null for {}\n"
 
 
 async def test_cli_reports_an_unreachable_server() -> None:

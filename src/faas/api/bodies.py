@@ -74,7 +74,7 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise _invalid_field(str(error)) from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest("body", json_documents.describe_error(body, error)) from None
+        raise InvalidRequest("body", str(json_documents.explain(body, error))) from None
 
 
 def _check_content_type(content_type: str) -> None:

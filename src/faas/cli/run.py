@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from faas import json_documents, logs, settings
+from faas import logs, settings
 from faas.bootstrap import open_local_runtime
 from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
 from faas.compile.outcome import CompileFailed
@@ -37,7 +37,7 @@ def run(file: Path, source: str, language: str | None, repeat: int | None, as_js
     chosen = settings.load({})
     logs.configure("console", "error")
     document = read_input(source)
-    _validate(document, chosen.input_limit)
+    _check_size(document, chosen.input_limit)
     language = language or language_of(file)
     outcome, seconds = asyncio.run(_run(chosen, language, read_source(file, language), document, repeat))
     if as_json:
@@ -59,13 +59,7 @@ def run(file: Path, source: str, language: str | None, repeat: int | None, as_js
 COMMANDS: dict[str, click.Command] = {"run": run}
 
 
-def _validate(document: bytes, limit: int) -> None:
-    try:
-        json_documents.check(document)
-    except json_documents.NotJSON as error:
-        raise ConfigurationError(f"--input: {error}") from None
-    if not document.startswith(b"{"):
-        raise ConfigurationError(f"--input {document[:40].decode()}: accepted is a JSON object")
+def _check_size(document: bytes, limit: int) -> None:
     if len(document) > limit:
         raise ConfigurationError(f"--input: {len(document)} bytes; the limit is {format_size(limit)}")
 

@@ -1,13 +1,32 @@
 """Input files of the commands: sources of functions and inputs of executions."""
 
 import base64
+import codecs
 import os
+import re
 import sys
 from pathlib import Path
 
+from faas import json_documents
 from faas.errors import ConfigurationError
 
 LANGUAGE_OF_EXTENSION = {".ts": "assemblyscript", ".wat": "wat", ".wasm": "wasm"}
+
+# The object around an input in a request is one of the levels that the server counts.
+_INPUT_DEPTH_LIMIT = json_documents.DEPTH_LIMIT - 1
+
+# Editors and PowerShell begin files with a byte order mark. UTF-32 is first: its mark begins with that of UTF-16.
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_JSON_WHITESPACE = b" \t\r\n"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
+_KINDS = {"[": "an array", '"': "a string", "t": "a boolean", "f": "a boolean"}  # a number otherwise
 
 
 def language_of(file: Path) -> str:
@@ -21,30 +40,65 @@ def language_of(file: Path) -> str:
 def read_source(file: Path, language: str) -> str:
     """Return the source as the API accepts it: text, or a module in base64.
 
-    Raises ConfigurationError when the file cannot be read or is not UTF-8.
+    Raises ConfigurationError when the file cannot be read or is not UTF-8, or UTF-16 or UTF-32 with its mark.
     """
     try:
-        if language == "wasm":
-            return base64.b64encode(file.read_bytes()).decode()
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: not UTF-8 at byte {error.start}") from None
+        content = file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
+    if language == "wasm":
+        return base64.b64encode(content).decode()
+    # The compilers do not count a carriage return alone as the end of a line.
+    return _LONE_CARRIAGE_RETURN.sub("\n", _decode(content, str(file)))
 
 
 def read_input(source: str) -> bytes:
-    """Return the input that `source` names: JSON, `@file`, or `-` for stdin. Empty input means `{}`.
+    """Return the input that `source` names: JSON, `@file`, or `-` for stdin. An empty input and `null` mean `{}`.
 
-    Raises ConfigurationError when the file cannot be read.
+    Raises ConfigurationError, with the line and the column, unless the input is a JSON object that can be read.
     """
-    if source == "-":
-        content = sys.stdin.buffer.read()
-    elif source.startswith("@"):
-        try:
-            content = Path(source[1:]).read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"--input {source}: {error.strerror}") from None
-    else:
-        content = os.fsencode(source)  # the bytes of the argument, also if they are not UTF-8
-    return content.strip() or b"{}"
+    place = f"--input {source}" if source == "-" or source.startswith("@") else "--input"
+    text = _decode(_read(source, place), place)
+    document = text.encode()
+    if not document.strip(_JSON_WHITESPACE):
+        return b"{}"
+    try:
+        json_documents.check(document, _INPUT_DEPTH_LIMIT)
+    except json_documents.NotJSON as error:
+        lines = _LINE_END.split(document[: error.offset].decode(errors="ignore"))
+        position = f"line {len(lines)}, column {len(lines[-1]) + 1}"
+        raise ConfigurationError(f"{place}: {position}: {error.reason}") from None
+    document = document.strip(_JSON_WHITESPACE)
+    if document == b"null":
+        return b"{}"
+    if not document.startswith(b"{"):
+        kind = _KINDS.get(chr(document[0]), "a number")
+        raise ConfigurationError(f"{place}: is {kind}; accepted is a JSON object, or null for {{}}")
+    return document
+
+
+def _read(source: str, place: str) -> bytes:
+    try:
+        if source == "-":
+            if sys.stdin is None:
+                raise ConfigurationError(f"{place}: standard input is closed")
+            return sys.stdin.buffer.read()
+        if source.startswith("@"):
+            return Path(source[1:]).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{place}: {error.strerror}") from None
+    try:
+        return source.encode()
+    except UnicodeEncodeError:  # the locale's encoding could not decode the bytes of the argument
+        return os.fsencode(source)
+
+
+def _decode(content: bytes, place: str) -> str:
+    """Return `content` as text without a byte order mark. Raises ConfigurationError with the byte that is invalid."""
+    mark = next((mark for mark in _BYTE_ORDER_MARKS if content.startswith(mark)), b"")
+    encoding = _BYTE_ORDER_MARKS.get(mark, "utf-8")
+    try:
+        return content[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        name = encoding.upper().removesuffix("-LE").removesuffix("-BE")
+        raise ConfigurationError(f"{place}: invalid {name} at byte {len(mark) + error.start}") from None
