@@ -4,12 +4,18 @@ Exit codes: 0 success; 1 the operation failed (a compile error, a failed executi
 2 a setting, an option, a file that they name, or the machine does not allow the operation; 130 aborted.
 """
 
+import errno
+import io
 import sys
 from importlib import import_module
 
 import click
 
+from faas.cli.terminal import drop_output, for_display, open_output_streams
 from faas.errors import ConfigurationError, FaasError
+
+# Reasons for which a stream cannot be written that are not faults of the command.
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 # Command → (module, help line). The help lines are here because listing the commands must not import their modules.
 _COMMANDS = {
@@ -70,26 +76,47 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     callback=_show_version,
     help="Show the version, the commit and the versions of the components.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Functions as a service in one process: source in, WebAssembly out, every execution on record in Postgres."""
+    from rich.console import Console
+
+    if Console().no_color:  # NO_COLOR, which click does not know
+        context.color = False
 
 
 def main() -> None:
     """Run the command line and exit with its exit code."""
+    open_output_streams()
     try:
         code = cli.main(prog_name="faas", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        click.echo(for_display(shown.getvalue(), sys.stderr), err=True, nl=False)
         sys.exit(2)
     except click.exceptions.Abort:
         sys.exit(130)
     except ConfigurationError as error:
-        click.secho(f"faas: {error}", fg="red", err=True)
+        _show_error(error)
         sys.exit(2)
     except FaasError as error:
-        click.secho(f"faas: {error}", fg="red", err=True)
+        _show_error(error)
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of stdout is gone; do not report this on stderr at exit
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        drop_output()
+        _show_error(FaasError(f"cannot write to standard output: {error.strerror}"))
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_error(error: FaasError) -> None:
+    from faas.cli.output import print_text
+
+    print_text(f"faas: {error}", fg="red", err=True)

@@ -7,6 +7,7 @@ import click
 import httpx
 
 from faas import settings
+from faas.cli.sources import read_text_argument
 from faas.errors import ConfigurationError, FaasError
 
 
@@ -18,6 +19,7 @@ class Client:
     """Sends requests to the API, and raises ServerError for error responses."""
 
     def __init__(self, url: str) -> None:
+        url = read_text_argument(url, "--url")
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError(f"--url {url!r}: accepted is a URL that begins with http:// or https://")
         # A proxy from the environment would also be used for 127.0.0.1.

@@ -12,6 +12,7 @@ from rich.text import Text
 from faas import __version__, settings
 from faas.cli.output import print_json
 from faas.cli.setting_options import with_settings
+from faas.cli.terminal import escape_controls
 from faas.doctor import GROUPS, Diagnosis, Finding, diagnose
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
@@ -92,9 +93,9 @@ def _print_table(findings: tuple[Finding, ...]) -> None:
     table.add_column("CHECK", no_wrap=True)
     table.add_column("FINDING", overflow="fold")
     for finding in findings:
-        cell = Text(finding.finding)
+        cell = Text(escape_controls(finding.finding))
         if finding.action:
-            cell.append(f"\n→ {finding.action}", style="bold")
+            cell.append(f"\n→ {escape_controls(finding.action)}", style="bold")
         table.add_row(Text(finding.status, style=_COLOURS[finding.status]), Text(finding.check), cell)
     with console.capture() as captured:
         console.print(table)

@@ -10,8 +10,19 @@ import click
 import msgspec
 
 from faas.cli.client import Client, ServerError, server_options
-from faas.cli.output import ago, first_line, milliseconds, print_fields, print_json, print_table
-from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
+from faas.cli.output import (
+    ago,
+    first_line,
+    milliseconds,
+    print_document,
+    print_fields,
+    print_json,
+    print_source,
+    print_table,
+    print_text,
+)
+from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source, read_text_argument
+from faas.cli.terminal import for_cell, for_display
 from faas.errors import ConfigurationError
 
 _UNCOMPILED = {"PENDING", "COMPILING"}
@@ -43,12 +54,15 @@ def deploy(
     Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
     """
     language = language or language_of(file)
+    name = read_text_argument(name or file.stem, "--name" if name else f"the name {file.stem}")
+    if description:
+        description = read_text_argument(description, "--description")
     body: dict[str, str | None] = {
-        "name": name or file.stem,
+        "name": name,
         "language": language,
         "source": read_source(file, language),
     }
-    body["description"] = description or _kept_description(client, name or file.stem)
+    body["description"] = description or _kept_description(client, name)
     response = client.call("POST", "/functions", json=body, accept=(409,))
     created = response.status_code == 201
     if not created:
@@ -59,12 +73,12 @@ def deploy(
     if as_json:
         print_json({key: value for key, value in function.items() if key != "source"})
     elif function["status"] == "FAILED":
-        click.echo(function["compileError"], err=True)
-        click.secho(f"{function['name']} does not compile (revision {function['revision']})", fg="red", err=True)
+        print_text(function["compileError"], err=True)
+        print_text(f"{function['name']} does not compile (revision {function['revision']})", fg="red", err=True)
     else:
         done = "created" if created else "updated"
         state = click.style(function["status"], fg="green" if function["status"] == "READY" else "yellow")
-        click.echo(f"{function['name']} {done}, revision {function['revision']}: {state}")
+        click.echo(f"{for_display(function['name'], sys.stdout)} {done}, revision {function['revision']}: {state}")
     return int(function["status"] == "FAILED")
 
 
@@ -83,19 +97,19 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
     response = client.call("POST", _path(name, "execute"), content=body, headers={"Content-Type": "application/json"})
     execution = response.json()
     if as_json:
-        click.echo(response.text)
+        print_document(response.text)
         return int(execution["status"] == "FAILED")
     try:
         logs = client.call("GET", f"/executions/{execution['id']}", accept=(404,)).json().get("logs")
     except ServerError as error:  # the execution is already complete
         logs = f"(the logs are not available: {error})"
     if logs:
-        click.secho(logs, dim=True, err=True)
+        print_text(logs, dim=True, err=True)
     if execution["status"] == "FAILED":
-        click.secho(execution["errorMessage"], fg="red", err=True)
+        print_text(execution["errorMessage"], fg="red", err=True)
         return 1
     # The output is cut from the response, not encoded again, which preserves its numbers and key order.
-    click.echo(_raw_output(response.text))
+    print_document(_raw_output(response.text))
     return 0
 
 
@@ -136,7 +150,7 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
     """Show the function NAME (or id)."""
     function = client.call("GET", _path(name)).json()
     if only_source:
-        click.echo(function["source"], nl=False)
+        print_source(function["source"])
     elif as_json:
         print_json(function)
     else:
@@ -153,9 +167,9 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
             }
         )
         if function["compileError"]:
-            click.echo(f"\n{function['compileError']}")
+            print_text(f"\n{function['compileError']}")
         if function["language"] != "wasm":
-            click.echo(f"\n{function['source'].rstrip()}")
+            print_text(f"\n{function['source'].rstrip()}")
 
 
 @click.command()
@@ -164,16 +178,16 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
 @server_options
 def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
     """Delete the function NAME (or id) and its executions."""
-    if not yes and not sys.stdin.isatty():
+    if not yes and not (sys.stdin and sys.stdin.isatty()):
         raise ConfigurationError("confirmation needed but stdin is not a terminal; pass --yes")
     function = client.call("GET", _path(name)).json()
     if not yes:
-        click.confirm(f"Delete {function['name']} and all its executions?", abort=True, err=True)
+        click.confirm(f"Delete {for_cell(function['name'])} and all its executions?", abort=True, err=True)
     client.call("DELETE", f"/functions/{function['id']}")
     if as_json:
         print_json({"deleted": function["id"]})
     else:
-        click.echo(f"{function['name']} deleted")
+        print_text(f"{function['name']} deleted")
 
 
 @click.command()
@@ -222,7 +236,7 @@ def _path(name: str | None, *rest: str) -> str:
     """Return the path of a function. The name is quoted, since only the server validates it."""
     if not name:
         raise ConfigurationError("the name is empty")
-    return "/".join(["/functions", quote(name, safe=""), *rest])
+    return "/".join(["/functions", quote(read_text_argument(name, f"the name {name}"), safe=""), *rest])
 
 
 def _kept_description(client: Client, name: str) -> str | None:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from faas.cli.terminal import for_cell, for_display, json_for_display
+
 _COLOUR_OF_STATUS = {
     "READY": "green",
     "COMPLETED": "green",
@@ -25,7 +27,30 @@ _MINUTE_SECONDS, _HOUR_SECONDS, _DAY_SECONDS = 60, 3600, 86400
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON, indented on a terminal and on one line otherwise."""
-    click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+    print_document(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+
+
+def print_document(document: str) -> None:
+    """Print a JSON text. It stays valid, with the same values, in every encoding and on a terminal."""
+    click.echo(json_for_display(document, sys.stdout))
+
+
+def print_text(text: str, *, err: bool = False, fg: str | None = None, dim: bool | None = None) -> None:
+    """Print an untrusted text in a style: exactly, but on a terminal without control characters."""
+    stream = sys.stderr if err else sys.stdout
+    shown = for_display(text, stream)
+    # click removes escape sequences where no terminal is, also those of the text, unless it is told not to.
+    coloured = stream.isatty() and not Console().no_color
+    click.echo(click.style(shown, fg=fg, dim=dim) if coloured else shown, err=err, color=True)
+
+
+def print_source(source: str) -> None:
+    """Print a source: exactly its bytes, but on a terminal without control characters."""
+    if sys.stdout.isatty():
+        click.echo(for_display(source, sys.stdout), nl=False)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(source.encode())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -33,6 +58,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 10_000  # no line is wrapped in a pipe
+    rows = [[for_cell(cell) for cell in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for position, column in enumerate(columns):
         widest = max([len(column), *(len(row[position]) for row in rows)])
@@ -47,7 +73,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_fields(fields: dict[str, str]) -> None:
     """Print names and values in two aligned columns."""
     width = max(map(len, fields))
-    for name, value in fields.items():
+    for name, text in fields.items():
+        value = for_display(text, sys.stdout)
         shown = click.style(value, fg=_COLOUR_OF_STATUS.get(value)) if value in _COLOUR_OF_STATUS else value
         click.echo(f"{click.style(name.ljust(width), bold=True)}  {shown}")
 

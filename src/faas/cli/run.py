@@ -11,6 +11,7 @@ import msgspec
 
 from faas import logs, settings
 from faas.bootstrap import open_local_runtime
+from faas.cli.output import print_document, print_text
 from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
 from faas.compile.outcome import CompileFailed
 from faas.errors import ConfigurationError
@@ -42,14 +43,14 @@ def run(file: Path, source: str, language: str | None, repeat: int | None, as_js
     outcome, seconds = asyncio.run(_run(chosen, language, read_source(file, language), document, repeat))
     if as_json:
         # msgspec.Raw embeds the output unchanged, which preserves its numbers and key order.
-        click.echo(msgspec.json.encode(_to_json_object(outcome, seconds if repeat else [])))
+        print_document(msgspec.json.encode(_to_json_object(outcome, seconds if repeat else [])).decode())
     else:
         if outcome.logs:
-            click.secho(outcome.logs, dim=True, err=True)
+            print_text(outcome.logs, dim=True, err=True)
         if outcome.error is None and outcome.output is not None:
-            click.echo(outcome.output.decode())
+            print_document(outcome.output.decode())
         else:
-            click.secho(outcome.error, fg="red", err=True)
+            print_text(outcome.error or "", fg="red", err=True)
         if repeat:
             figures = ", ".join(f"{name} {value * 1e6:.0f} µs" for name, value in _summary(seconds).items())
             click.echo(f"{len(seconds)} calls: {figures}", err=True)

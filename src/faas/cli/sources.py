@@ -77,6 +77,14 @@ def read_input(source: str) -> bytes:
     return document
 
 
+def read_text_argument(value: str, place: str) -> str:
+    """Return an argument as text, also where the locale could not decode it. Raises ConfigurationError if not UTF-8."""
+    try:
+        return _encode_argument(value).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{place}: invalid UTF-8 at byte {error.start}") from None
+
+
 def _read(source: str, place: str) -> bytes:
     try:
         if source == "-":
@@ -87,10 +95,14 @@ def _read(source: str, place: str) -> bytes:
             return Path(source[1:]).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{place}: {error.strerror}") from None
+    return _encode_argument(source)
+
+
+def _encode_argument(value: str) -> bytes:
     try:
-        return source.encode()
-    except UnicodeEncodeError:  # the locale's encoding could not decode the bytes of the argument
-        return os.fsencode(source)
+        return value.encode()
+    except UnicodeEncodeError:  # the encoding of the locale could not decode the bytes of the argument
+        return os.fsencode(value)
 
 
 def _decode(content: bytes, place: str) -> str:

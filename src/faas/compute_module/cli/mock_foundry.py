@@ -71,11 +71,18 @@ def _print_summary(app: MockFoundry, settings: MockFoundrySettings, listener: so
     folder = settings.input_dir
     click.echo(f"inputs in {folder}:" if files else f"no inputs in {folder} (a dataset's is <rid>.csv)")
     for file in files:
-        click.echo(f"  {file.stem}  {file.stat().st_size} bytes")
+        click.echo(f"  {_printable(file.stem)}  {file.stat().st_size} bytes")
     click.echo(f"uploads go to {settings.upload_dir}")
     click.echo("streams:" if app.streams.records else "no streams (--stream-rids names them)")
     for rid in app.streams.records:
         click.echo(f"  {rid}")
+
+
+def _printable(name: str) -> str:
+    """Return the name of a file with escapes for control characters and for bytes that are not text."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in name
+    )
 
 
 COMMANDS: dict[str, click.Command] = {"mock-foundry": mock_foundry}
