@@ -16,7 +16,8 @@ from faas.doctor.queries import Migration, Pgmq, Server, Table
 from faas.settings import Settings
 
 CLOCK_DIFFERENCE_SECONDS = 60
-OWN_CONNECTIONS = 5  # beside the pool: the listener's, the heartbeat's and the three of the execution writers
+OWN_CONNECTIONS = 5  # beside the pool: the listener's, the heartbeat's and the recorder's three
+COMPILER_ROLE_CONNECTIONS = 2  # a process of this role has no recorder
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -28,6 +29,11 @@ class Facts(msgspec.Struct, frozen=True):
     tables: Sequence[Table]
     migrations: Sequence[Migration] | None
     asked_at: float
+
+
+def own_connections(settings: Settings) -> int:
+    """Return how many connections a process of the role opens beside its pool."""
+    return COMPILER_ROLE_CONNECTIONS if settings.role == "compiler" else OWN_CONNECTIONS
 
 
 async def read_facts(connection: Connection) -> Facts:
@@ -145,7 +151,7 @@ def _judge_migrations(facts: Facts, settings: Settings) -> Finding:
 
 
 def _judge_connections(server: Server, settings: Settings) -> Finding:
-    needed = settings.database_pool + OWN_CONNECTIONS
+    needed = settings.database_pool + own_connections(settings)
     found = f"{server.free_connections} free, faas takes up to {needed}"
     if server.free_connections < needed:
         return warn("connections", found, "raise max_connections in Postgres, or lower --database-pool")

@@ -4,7 +4,7 @@ import resource
 from collections.abc import Iterator
 
 from faas.doctor.cgroup import process_limit
-from faas.doctor.database_facts import OWN_CONNECTIONS
+from faas.doctor.database_facts import own_connections
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.shown import show_limit, show_size
 from faas.settings import Settings
@@ -22,7 +22,7 @@ FAIL_ADDRESS_SPACE_BYTES = 6 << 30
 # Measured on x86-64: a pool of 20,000 slots can be made, one of 24,000 aborts the process. A process has 128 TiB, and
 # the kernel places what it maps first anywhere in it.
 POOL_ADDRESS_SPACE_BYTES = 80 << 40
-MAIN_STACK_BYTES = 1 << 20  # of the event loop's thread, beside the guest's: runtime/runtime.py
+MAIN_STACK_BYTES = 1 << 20  # of the event loop's thread, beside the guest's; as in runtime/inline_policy.py
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 def check_open_files(settings: Settings, limit: int) -> Finding:
     """Check `ulimit -n`: a descriptor for each connection, of clients and to the database."""
-    wanted = OWN_DESCRIPTORS + settings.max_in_flight + settings.database_pool + OWN_CONNECTIONS
+    wanted = OWN_DESCRIPTORS + settings.max_in_flight + settings.database_pool + own_connections(settings)
     found = f"{show_limit(limit)} (ulimit -n)"
     remedy = f"raise it to {_round_up(wanted):,} or more: `ulimit -n`, LimitNOFILE= in systemd"
     if _below(limit, OWN_DESCRIPTORS):

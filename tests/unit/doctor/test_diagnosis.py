@@ -13,7 +13,7 @@ import pytest
 from faas.database.pool import MINIMUM_POSTGRES_MAJOR
 from faas.doctor import GROUPS, Finding, Group, diagnose, diagnosis
 from faas.doctor.clock import EARLIEST_YEAR, LATEST_YEAR, STEP_SECONDS
-from faas.doctor.database_facts import CLOCK_DIFFERENCE_SECONDS, OWN_CONNECTIONS
+from faas.doctor.database_facts import CLOCK_DIFFERENCE_SECONDS, COMPILER_ROLE_CONNECTIONS, OWN_CONNECTIONS
 from faas.doctor.disk import FAIL_FREE_BYTES, WARN_FREE_BYTES
 from faas.doctor.finding import ok
 from faas.doctor.installation import OLDEST_PYTHON
@@ -100,10 +100,10 @@ def test_document_has_the_thresholds_of_the_code() -> None:
     for check, values in {
         "python": [".".join(map(str, OLDEST_PYTHON))],
         "postgres": [f"older than {MINIMUM_POSTGRES_MAJOR}"],
-        "connections": [f"+ {OWN_CONNECTIONS} "],
+        "connections": [f"+ {OWN_CONNECTIONS} ", f"(+ {COMPILER_ROLE_CONNECTIONS} for"],
         "database-clock": [f"{CLOCK_DIFFERENCE_SECONDS} s"],
         "data-directory": [f"under {show_size(FAIL_FREE_BYTES)} free", f"under {show_size(WARN_FREE_BYTES)} free"],
-        "open-files": [f"under {OWN_DESCRIPTORS} ", f"+ {OWN_CONNECTIONS} "],
+        "open-files": [f"under {OWN_DESCRIPTORS} ", f"+ {OWN_CONNECTIONS} ", f"(+ {COMPILER_ROLE_CONNECTIONS} for"],
         "processes": [f"under {OWN_PROCESSES} ", f"{COMPILER_THREADS} \N{MULTIPLICATION SIGN}"],
         "address-space": [show_size(FAIL_ADDRESS_SPACE_BYTES), show_size(POOL_ADDRESS_SPACE_BYTES)],
         "stack": [f"+ {show_size(MAIN_STACK_BYTES)}"],

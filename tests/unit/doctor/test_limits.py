@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from faas.doctor import limits
@@ -23,6 +24,11 @@ def test_open_files_threshold(limit: int, status: str) -> None:
     found = check_open_files(SETTINGS, limit)
     assert found.status == status
     assert bool(found.action) == (status != "OK")
+
+
+@pytest.mark.parametrize(("limit", "status"), [(337, "WARN"), (338, "OK")])
+def test_open_files_threshold_of_the_role_compiler(limit: int, status: str) -> None:
+    assert check_open_files(msgspec.structs.replace(SETTINGS, role="compiler"), limit).status == status
 
 
 @pytest.mark.parametrize(
