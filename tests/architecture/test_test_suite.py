@@ -16,7 +16,7 @@ FORBIDDEN_WORDS = {"nobody", "nobodys", "somebody", "whoever", "anew", "lest", "
 # The modules outside tests/helpers that tests import: data of one suite.
 LOCAL_MODULES = {
     "integration/hostile": {"binaries", "modules", "outcomes", "sources"},
-    "smoke": {"cli", "enclosure", "package_index", "process"},
+    "smoke": {"enclosure", "package_index", "process"},
 }
 
 

@@ -73,7 +73,7 @@ def _problems(**descriptions: str) -> _Schema:
     }
 
 
-_UNAVAILABLE = {"s503": "The database is unavailable; nothing was changed."}
+_UNAVAILABLE = {"s503": "The database is unavailable; the change was not acknowledged."}
 _INVALID = {"s400": "A field is not valid; the detail names it."}
 _UNKNOWN = {"s404": "The function does not exist."}
 _ENCODED = {"s415": "The body has a content coding (Content-Encoding); accepted is identity."}

@@ -1,7 +1,7 @@
 """uvicorn's private API, as far as this package builds on it, and a check that the installed version still has it.
 
 No other module imports it. pyproject.toml keeps uvicorn below the next minor version, since any minor version may
-change these names. The reason to use them is measured: docs/decisions/0014-c-api-and-pooling-allocator.md.
+change these names. The reason to use them is measured: docs/decisions/0026-fast-path.md.
 """
 
 import dis
