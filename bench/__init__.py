@@ -1,1 +1,1 @@
-"""The benchmark, `make bench`: what the platform costs beside its peers. docs/performance.md says how it measures."""
+"""The benchmark, `make bench`: what faas costs beside its peers. docs/performance.md says how it measures."""

@@ -27,14 +27,14 @@ class Client:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
-    def register(self, name: str, file: str, *, comment: str = "") -> None:
+    def create(self, name: str, file: str, *, comment: str = "") -> None:
         """Create the function `name` from a file of functions/. A `comment` makes the source unique."""
         path = FUNCTIONS / file
         source = path.read_text() + (f"// {comment}\n" if comment else "")
         body = {"name": name, "language": LANGUAGES[path.suffix], "source": source}
         self._checked(self._http.post("/functions", json=body))
 
-    def register_module(self, name: str, module: bytes) -> None:
+    def create_module(self, name: str, module: bytes) -> None:
         """Create a function from a compiled module."""
         body = {"name": name, "language": "wasm", "source": base64.b64encode(module).decode()}
         self._checked(self._http.post("/functions", json=body))
@@ -54,7 +54,7 @@ class Client:
 
     def deploy(self, name: str, file: str) -> str:
         """Create a function, wait until it is READY and return its id."""
-        self.register(name, file)
+        self.create(name, file)
         self.await_ready([name])
         identity: str = self.get(f"/functions/{name}")["id"]
         return identity

@@ -37,7 +37,7 @@ def measure(plan: Plan) -> list[Figure]:
     started = [start + one for start, one in zip(starts["start"], rounds["one"], strict=True)]
     one, ten = _ms(rounds["one"]), _ms(rounds["ten"])
     return [
-        figure("register to READY", "ms", at_most(1 / 8), one, ("a cold asc process", _ms(rounds["cold"]))),
+        figure("deploy to READY", "ms", at_most(1 / 8), one, ("a cold asc process", _ms(rounds["cold"]))),
         figure("ten at once to READY", "ms", at_most(6), ten, ("one", one)),
         figure(
             "first to READY after a start",
@@ -54,7 +54,7 @@ def seconds_to_ready(client: Client, functions: int) -> float:
     names = [f"echo{next(_numbers)}" for _ in range(functions)]
     began = time.perf_counter()
     for name in names:
-        client.register(name, _SOURCE, comment=name)
+        client.create(name, _SOURCE, comment=name)
     client.await_ready(names)
     return time.perf_counter() - began
 

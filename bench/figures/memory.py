@@ -23,7 +23,7 @@ def measure(plan: Plan) -> list[Figure]:
         client.deploy("add", "add.ts")
         names = [f"add{number}" for number in range(_FUNCTIONS)]
         for number, name in enumerate(names):
-            client.register_module(name, _distinct_copy(module_of(server, "add"), number))
+            client.create_module(name, _distinct_copy(module_of(server, "add"), number))
         client.await_ready(names)
         paths = [f"/functions/{name}/execute" for name in names]
 

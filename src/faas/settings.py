@@ -42,7 +42,7 @@ def default_data_dir() -> Path:
     try:
         base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     except RuntimeError:
-        raise ConfigurationError("this user has no home directory; say where the data go with --data-dir") from None
+        raise ConfigurationError("this user has no home directory; pass --data-dir") from None
     return Path(base) / "faas"
 
 

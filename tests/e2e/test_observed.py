@@ -194,7 +194,7 @@ async def test_stuck_compilation_is_found_as_documented(database_url: str) -> No
         assert (message["read_ct"], message["revision"]) == (1, "1")
         assert await platform.pool.fetchval("SELECT $1::timestamptz > now()", message["vt"])
         # 4. Kill the compiler; a new one compiles the job.
-        (started,) = [line for line in events(server) if line.get("worker") == "compiling"]
+        (started,) = [line for line in events(server) if line.get("worker") == "AssemblyScript compiler"]
         assert started["pid"] == stuck
         os.kill(started["pid"], signal.SIGKILL)
         assert (await platform.settled("stuck", timeout=60))["status"] == "READY"

@@ -189,7 +189,7 @@ async def test_language_that_is_not_enabled_is_rejected_and_its_compiler_is_not_
         refused = await answer(server, "POST", "/functions", json=body)
         assert refused.status_code == 400
         assert refused.json()["detail"] == (
-            "language: 'assemblyscript' is switched off on this server; it takes wasm, wat"
+            "language: 'assemblyscript' is not enabled on this server (FAAS_LANGUAGES); accepted: wasm, wat"
         )
         async with client_of(server, database_url) as platform:
             await platform.deploy("echo", core_wat())

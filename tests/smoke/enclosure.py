@@ -1,7 +1,7 @@
-"""A machine with nothing on it: the C library, /bin/sh, a few devices and dist/faas in a read-only folder.
+"""An isolated root folder with only glibc, /bin/sh, four devices and dist/faas.
 
-No network but its own; /small has room for 20 MB, /noexec executes nothing. It is a root folder, in namespaces that a
-process holds (`python enclosure.py ROOT EXECUTABLE`). Making one takes root.
+Its network namespace has only loopback; /small is a tmpfs of 20 MB, /noexec is mounted noexec. A process holds the
+namespaces (`python enclosure.py ROOT EXECUTABLE`). Requires root.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 
 
 class Enclosure:
-    """The folder `root` as a machine. `close` takes its mounts down; the folder stays, to be looked at."""
+    """The folder `root` as a machine. `close` unmounts everything; the folder remains for assertions."""
 
     def __init__(self, root: Path, executable: Path, *, glibc: bool = True) -> None:
         self.root = root
@@ -65,7 +65,7 @@ class Enclosure:
         self._holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout
         if self._holder.stdout.readline() != "ready\n":
-            raise OSError("this machine lets us have no namespaces of our own")
+            raise OSError("cannot create namespaces on this machine")
 
     def start(
         self, user: str, *arguments: str, one_stream: bool = False, environment: dict[str, str] | None = None
@@ -106,7 +106,7 @@ class Enclosure:
         return {f"/{path.relative_to(self.root)}" for path in self.root.rglob("*")}
 
     def left(self) -> set[str]:
-        """What stands there that did not at first, but for what stands below another such folder."""
+        """Return the new files and folders, without those below a new folder."""
         new = self.files() - self.before
         return {path for path in new if str(Path(path).parent) not in new}
 
@@ -116,7 +116,7 @@ class Enclosure:
 
 
 def _hold(root: Path, executable: Path) -> None:
-    """Cut off and mounted, until stdin ends."""
+    """Enter new namespaces, mount the root, and hold both until stdin is closed."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")

@@ -1,4 +1,4 @@
-"""faas as a process, whatever it was started from: what it said, and when."""
+"""A running faas process: its output, its URL, its exit."""
 
 import re
 import signal
@@ -9,7 +9,7 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 START_TIMES: list[str] = []  # lines that the run prints at its end
-PATIENCE = 120  # seconds, for whatever should take a few
+TIMEOUT_SECONDS = 120  # for steps that take a few seconds
 
 
 class Faas:
@@ -25,7 +25,7 @@ class Faas:
 
     def __enter__(self) -> Self:
         assert self.process.stdout
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         for line in self.process.stdout:
             self.said.append(line)
             if found := re.search(r"(?:serves|mock Foundry on) (http://[\w.:]+)", line):
@@ -37,7 +37,7 @@ class Faas:
     def __exit__(self, *exception: object) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            rest, _ = self.process.communicate(timeout=PATIENCE)
+            rest, _ = self.process.communicate(timeout=TIMEOUT_SECONDS)
         finally:
             self.process.kill()
         assert exception[0] or self.process.returncode == 0, "".join(self.said) + rest
@@ -46,7 +46,7 @@ class Faas:
 def finish(process: "subprocess.Popen[str]", code: int = 0) -> tuple[str, str]:
     """Wait for its end, which must have this exit code; what it said on stdout and on stderr."""
     try:
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     finally:
         process.kill()
     assert process.returncode == code, f"exit code {process.returncode}, not {code}:\n{out}{err}"

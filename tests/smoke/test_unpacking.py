@@ -1,4 +1,4 @@
-"""The launcher's part: unpacks once, whole or not at all, where only its user can write; mishaps take one line."""
+"""The launcher unpacks once, atomically, only into folders that no other user can write; errors are one line."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.smoke.enclosure import Enclosure
-from tests.smoke.process import PATIENCE, finish
+from tests.smoke.process import TIMEOUT_SECONDS, finish
 
 CACHE = "var/cache/faas"
 
@@ -38,7 +38,7 @@ def test_two_that_start_at_once_unpack_once(new_machine: Callable[..., Enclosure
 def test_one_that_was_killed_while_unpacking_leaves_nothing_behind(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     process = machine.start("root", "--version")
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not list((machine.root / CACHE).glob(".unpacking-*/packages")):
         assert time.monotonic() < deadline
         assert process.poll() is None
@@ -122,8 +122,8 @@ def test_unpacking_of_a_truncated_file(shipped: Path, tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
         environment = {"FAAS_CACHE_DIR": str(tmp_path / "cache")}
         result = subprocess.run(
-            [tmp_path / name], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+            [tmp_path / name], env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
         )
         assert result.returncode == 2
-        assert "copy it once more" in result.stderr.splitlines()[-1]
+        assert "copy the file again" in result.stderr.splitlines()[-1]
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]

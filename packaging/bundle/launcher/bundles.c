@@ -1,8 +1,8 @@
-/* The bundles in the cache folder: bundle-<key>, each unpacked once, whole or not at all.
+/* The bundles in the cache folder: bundle-<key>, each unpacked once, atomically.
  *
- * `lock` in the cache folder is held by who unpacks or removes. A bundle's own folder is locked (shared) by every process
+ * The process that unpacks or removes holds `lock` in the cache folder. A bundle's own folder is locked (shared) by every process
  * that runs from it; one that no process runs from may be removed, which happens when another version is unpacked. All locks
- * are flock's: the kernel lets go of them however a process ends. */
+ * are flock's: the kernel releases them when the process ends. */
 #include "launcher.h"
 
 #include <dirent.h>
@@ -49,7 +49,7 @@ static void remove_unused(int cache) {
             if (bundle >= 0 && !flock(bundle, LOCK_EX | LOCK_NB)) {
                 char doomed[300];
                 snprintf(doomed, sizeof doomed, HALF_MADE "%s", entry->d_name);
-                if (!renameat(cache, entry->d_name, cache, doomed)) /* at once out of reach of who starts now */
+                if (!renameat(cache, entry->d_name, cache, doomed)) /* rename first, so that a starting process does not use it */
                     remove_tree(cache, doomed);
             }
             if (bundle >= 0)
@@ -87,7 +87,7 @@ static const char *try_out(const char *bundle, const struct trailer *trailer) {
     return strncmp(line, "faas: ", 6) ? line : line + 6;
 }
 
-/* Unpack beside, try, flush to disk, rename: what bears the bundle's name is whole. Called with the cache's lock. */
+/* Unpack beside, try, flush to disk, rename: a folder with the bundle's name is always complete. Called with the cache's lock. */
 static void make_bundle(int executable, const struct trailer *trailer, const char *cache, int folder, const char *name) {
     char half_made[64], path[PATH_MAX];
     snprintf(half_made, sizeof half_made, HALF_MADE "%.40s", trailer->key);
@@ -106,7 +106,7 @@ static void make_bundle(int executable, const struct trailer *trailer, const cha
     if (failure) {
         remove_tree(folder, half_made);
         give_up("cannot unpack into %s: %s%s", cache, failure,
-                reason == ENOSPC || reason == EDQUOT ? "; make room there, or name another folder with FAAS_CACHE_DIR" : "");
+                reason == ENOSPC || reason == EDQUOT ? "; free space there, or name another folder with FAAS_CACHE_DIR" : "");
     }
     if ((failure = try_out(path, trailer))) {
         remove_tree(folder, half_made);
@@ -121,7 +121,7 @@ static void make_bundle(int executable, const struct trailer *trailer, const cha
     munmap(file, length);
 }
 
-/* Lock the bundle against removal, until this process ends: the descriptor stays open in what it becomes. */
+/* Lock the bundle against removal, until this process ends: the descriptor survives execve. */
 static bool enter(int cache, const char *name) {
     int bundle = openat(cache, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (bundle < 0)

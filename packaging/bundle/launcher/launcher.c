@@ -30,7 +30,7 @@ static struct trailer read_trailer(int executable) {
         pread(executable, &trailer, sizeof trailer, file.st_size - sizeof trailer) != sizeof trailer ||
         strncmp(trailer.magic, TRAILER_MAGIC, sizeof trailer.magic) ||
         trailer.offset + trailer.length + sizeof trailer != (uint64_t)file.st_size)
-        give_up("this file is not complete: copy it once more");
+        give_up("this file is not complete: copy the file again");
     return trailer;
 }
 

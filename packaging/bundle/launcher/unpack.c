@@ -14,7 +14,7 @@
 
 #define BLOCK 512
 #define BUFFER (1 << 18)
-static const char *const DAMAGED = "this file is damaged: copy it once more";
+static const char *const DAMAGED = "this file is damaged: copy the file again";
 static const char *const REFUSED = "";
 
 struct header {

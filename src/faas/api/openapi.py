@@ -112,8 +112,8 @@ def _functions() -> _Schema:
     return {
         "/functions": {
             "post": {
-                "operationId": "registerFunction",
-                "summary": "Register a function",
+                "operationId": "createFunction",
+                "summary": "Create a function",
                 "description": "The function is PENDING; it is compiled in the background and ends READY or FAILED.",
                 "tags": ["functions"],
                 "requestBody": request,
@@ -121,7 +121,7 @@ def _functions() -> _Schema:
                     "201": {
                         **_json(
                             _ref(FunctionResponse),
-                            "Registered.",
+                            "Created.",
                             {"Location": {"schema": {"type": "string"}, "description": "The function's address."}},
                         ),
                         "links": {

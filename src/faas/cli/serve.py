@@ -25,7 +25,7 @@ _ROLES = {
 @click.command()
 @with_settings()
 def serve(**options: str | None) -> None:
-    """Serve the platform over HTTP, with an embedded Postgres unless --database-url names another.
+    """Serve the API over HTTP, with an embedded Postgres unless --database-url names another.
 
     To compile on other machines, give all processes the same --database-url: --role api here, --role compiler there.
 

@@ -25,7 +25,7 @@ class Wizer:
         architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
         self.program = toolchain / "node_modules" / "@bytecodealliance" / f"wizer-linux-{architecture}" / "wizer"
         sandbox = Sandbox(
-            name="running the start-up code",
+            name="Wizer",
             command=[str(self.program), "--init-func", "_initialize"],
             readable=[],
             memory=memory,

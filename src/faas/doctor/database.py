@@ -67,7 +67,7 @@ def _check_embedded(settings: Settings) -> Iterator[Finding]:
             "run `faas doctor` as the user that runs `faas serve`, or choose another folder with --data-dir",
         )
     finally:
-        asyncio.run(postgres.stop())  # closes what attach opened; the server is not ours to stop, and goes on
+        asyncio.run(postgres.stop())  # closes what attach opened; an attached server keeps running
 
 
 def _find_obstacle(cluster: Path, shell: Path = Path("/bin/sh")) -> Finding | None:

@@ -21,8 +21,8 @@ COMPILER_ROLE_CONNECTIONS = 2  # a process of this role has no recorder
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """All of it. `asked_at` is our clock in the middle of the question for the server's; `migrations` is None when
-    the role may not read them."""
+    """Everything that the checks read. `asked_at` is the local time at the midpoint of the query for the server's
+    time; `migrations` is None when the role may not read them."""
 
     server: Server
     pgmq: Pgmq
@@ -71,7 +71,7 @@ def _judge_server(server: Server, place: str) -> Finding:
     if server.standby or server.read_only:
         kind = "a standby" if server.standby else "read-only (default_transaction_read_only)"
         return fail(
-            "postgres", f"{server.version}, {place}: it is {kind}", "give the URL of the primary, with writing on"
+            "postgres", f"{server.version}, {place}: it is {kind}", "use the URL of the primary, and allow writes"
         )
     return ok("postgres", f"{server.version}, {place}")
 

@@ -54,7 +54,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 class _Run:
-    """One group at work."""
+    """The execution of one group of checks."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -62,7 +62,7 @@ class _Run:
         self.done = threading.Event()
 
     def start(self, settings: Settings) -> None:
-        """Load the group here, because modules that import each other are not for several threads, and run it there."""
+        """Import in this thread, because concurrent imports can deadlock; run in a new one."""
         try:
             check = self.group.load()
         except (ImportError, OSError, TypeError) as error:  # TypeError: a wasmtime of another layout
@@ -77,7 +77,7 @@ class _Run:
     def _work(self, check: Callable[[Settings], Iterable[Finding]], settings: Settings) -> None:
         try:
             self.findings.extend(check(settings))
-        except Exception as error:  # noqa: BLE001 - an unforeseen error must not cost the other findings
+        except Exception as error:  # noqa: BLE001 - an unforeseen error must not discard the other findings
             self._end(fail(self.group.checks[0], f"the check itself failed: {_line(error)}", "report this as a bug"))
         else:
             self.done.set()
@@ -113,6 +113,6 @@ def diagnose(settings: Settings, groups: Sequence[Group] = GROUPS) -> Diagnosis:
 
 
 def _line(error: BaseException) -> str:
-    """What `error` says, in one line without secrets: an exception of another kind than expected is only named."""
+    """Return `error` in one line without secrets. For unexpected exceptions return only the type name."""
     text = " ".join(str(error).split()) if isinstance(error, ImportError | OSError) else ""
     return f"{type(error).__name__}: {text}".rstrip(": ")

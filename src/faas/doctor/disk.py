@@ -84,7 +84,7 @@ def check_native_code_cache(folder: Path) -> Finding:
             problem = f"{folder} can be written by others"
     if problem:
         action = (
-            "give this user the folder alone (mode 0700); until then native code is not kept, and starts are slower"
+            "give this user the folder alone (mode 0700); until then modules are precompiled again after each start"
         )
         return warn(name, problem, action)
     return ok(name, f"{folder}: {'in use' if folder.exists() else 'made when it is needed'}")
@@ -107,7 +107,7 @@ def _find_obstacle(folder: Path) -> str | None:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return `folder`, or the folder above it that exists; os.path says no where pathlib raises."""
+    """Return `folder`, or the folder above it that exists. os.path returns False on errors; pathlib raises."""
     return next(path for path in (folder, *folder.parents) if os.path.lexists(path))
 
 

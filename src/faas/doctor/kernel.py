@@ -1,4 +1,4 @@
-"""Checks of the kernel: which layers of the sandbox hold here, told by two processes that are confined for this.
+"""Checks of the kernel: which layers of the sandbox hold here, determined by starting two confined processes.
 
 The layers are used where the kernel has them; one that is missing is a warning.
 """
@@ -24,7 +24,7 @@ from faas.settings import Settings
 MACHINES = ("x86_64", "aarch64")
 _TIMEOUT_SECONDS = 3.5
 _CLONE_NEWUSER = 0x10000000
-# What Landlock adds, from which ABI on; before, seccomp alone refuses it.
+# The minimum Landlock ABI for each restriction; below it, only seccomp enforces it.
 _LANDLOCK_ADDS = ((1, "files"), (4, "TCP"), (6, "signals"))
 _UNSHARE = "import ctypes, sys; c = ctypes.CDLL(None, use_errno=True); sys.exit(c.unshare({}) and ctypes.get_errno())"
 
@@ -103,7 +103,7 @@ def _python_sandbox(settings: Settings) -> Sandbox:
     packages = [Path(spec.origin).parent.parent] if spec and spec.origin else []
     libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     return Sandbox(
-        name="checking the sandbox",
+        name="sandbox check",
         command=[sys.executable, "-I", "-S", "-c", ""],
         readable=[*packages, Path(sys.base_prefix, "lib"), *libraries],
         memory=settings.compile_memory,
@@ -126,7 +126,7 @@ def _confine(sandbox: Sandbox) -> str:
 
 
 def _check_user_namespaces() -> Finding:
-    """No layer uses them today; what may stand in for a missing one is good to know."""
+    """Return whether user namespaces are available. Informational: no layer uses user namespaces."""
     code = _UNSHARE.format(_CLONE_NEWUSER)
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, check=False, timeout=_TIMEOUT_SECONDS, env={}

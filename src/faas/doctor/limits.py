@@ -70,7 +70,7 @@ def check_address_space(settings: Settings, limit: int) -> Finding:
     pool = f"{show_size(slots * SLOT_BYTES)} for {settings.max_in_flight:,} executions in flight"
     if limit == resource.RLIM_INFINITY:
         if slots * SLOT_BYTES > POOL_ADDRESS_SPACE_BYTES:
-            found = f"the pool would reserve {pool}; {show_size(POOL_ADDRESS_SPACE_BYTES)} can be had"
+            found = f"the pool would reserve {pool}; the limit is {show_size(POOL_ADDRESS_SPACE_BYTES)}"
             return fail("address-space", found, "lower FAAS_MAX_IN_FLIGHT (--max-in-flight)")
         return ok("address-space", f"unlimited (ulimit -v); the pool reserves {pool}")
     found = f"{show_size(limit)} (ulimit -v)"
@@ -88,7 +88,7 @@ def check_stack(settings: Settings, limit: int) -> Finding:
     """Check `ulimit -s`: a quick call runs on the event loop's thread, whose stack must hold the guest's."""
     wanted = settings.stack_limit + MAIN_STACK_BYTES
     if _below(limit, wanted):
-        found = f"{show_size(limit)} (ulimit -s); {show_size(wanted)} needed, else every call goes to a thread"
+        found = f"{show_size(limit)} (ulimit -s); {show_size(wanted)} needed, else every execution is threaded"
         return warn("stack", found, "raise it: `ulimit -s 8192`, LimitSTACK=8M in systemd; or lower --stack-limit")
     return ok("stack", f"{'unlimited' if limit == resource.RLIM_INFINITY else show_size(limit)} (ulimit -s)")
 
@@ -98,5 +98,5 @@ def _below(limit: int, wanted: int) -> bool:
 
 
 def _round_up(wanted: int) -> int:
-    """Return a limit that people write, with room for connections that are idle."""
+    """Return a power of two, with a margin for idle connections."""
     return 1 << max(10, (2 * wanted - 1).bit_length())

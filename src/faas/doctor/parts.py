@@ -1,4 +1,4 @@
-"""The versions of what faas is made of, as the parts themselves say them; `faas --version` prints them too."""
+"""The versions of the components, as each reports it; `faas --version` prints them too."""
 
 import json
 import platform

@@ -17,7 +17,7 @@ _ANSWER_BYTES = 64 << 10  # read of an answer to /health
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Bind the address as `faas serve` does, without listening, and ask who is there when it is taken."""
+    """Bind the address as `faas serve` does, without listening, and query /health if the port is in use."""
     yield check_address(settings.host, settings.port)
 
 

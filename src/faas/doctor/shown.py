@@ -1,4 +1,4 @@
-"""Sizes and limits as the findings show them: rounded, because what is measured is seldom a whole unit."""
+"""Format rounded sizes and limits for findings."""
 
 import resource
 

@@ -15,7 +15,7 @@ DESCRIPTION_LIMIT_CHARACTERS = 10_000
 
 
 def check_draft(draft: FunctionDraft) -> None:
-    """Raise InvalidRequest or PayloadTooLarge for the first field that is not as it must be."""
+    """Raise InvalidRequest or PayloadTooLarge for the first invalid field."""
     if not is_function_name(draft.name):
         reason = (
             "names that look like a UUID would be taken for an id" if parse_uuid(draft.name) else FUNCTION_NAME_FORM
@@ -40,7 +40,9 @@ def check_language(draft: FunctionDraft, languages: Collection[Language]) -> Non
     """Raise InvalidRequest unless the draft's language is one of `languages`, those enabled on this server."""
     if draft.language not in languages:
         listed = ", ".join(languages)
-        raise InvalidRequest("language", f"{draft.language!r} is switched off on this server; it takes {listed}")
+        raise InvalidRequest(
+            "language", f"{draft.language!r} is not enabled on this server (FAAS_LANGUAGES); accepted: {listed}"
+        )
 
 
 def _check_wasm_source(source: str) -> None:

@@ -31,7 +31,7 @@ def describe_failure(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limi
     if code == wasmtime.TrapCode.UNREACHABLE and _ran_out_of_memory(error, limits, memory_size):
         return f"memory limit of {format_size(limits.memory)} exceeded{_call_path(error)}"
     if code == wasmtime.TrapCode.UNREACHABLE and _innermost(error).startswith("~lib/json-as/assembly/deserialize/"):
-        return f"trap: JSON.parse met a document that does not fit the type it was given{_call_path(error)}"
+        return f"trap: JSON.parse: the document does not match the target type{_call_path(error)}"
     return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_call_path(error)}"
 
 

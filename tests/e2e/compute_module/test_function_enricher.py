@@ -70,7 +70,7 @@ async def test_function_enricher_reports_a_missing_function_in_every_row(small_s
     options = ["--input", str(table), "--output", str(result), "--enricher", "function", "--function", "none"]
     code, _, _ = await faas("pipeline", "local", *options, environment={"FAAS_URL": small_server.url})
     assert code == 0
-    assert "the platform answered 404: no function has the id or name 'none'" in result.read_text()
+    assert "the faas server answered 404: no function has the id or name 'none'" in result.read_text()
     code, _, errors = await faas(
         "pipeline", "local", *options, "--fail-fast", environment={"FAAS_URL": small_server.url}
     )

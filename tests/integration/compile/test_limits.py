@@ -32,7 +32,7 @@ async def test_compiler_time_limit_kills_the_process() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=1.5, memory=3 << 30, output_limit=8 << 20)
     await compiler.warm_up()
     before = pids(compiler)
-    assert await compiler.compile(LONG_TS) == CompileFailed("compiling exceeded the time limit of 1.5s")
+    assert await compiler.compile(LONG_TS) == CompileFailed("AssemblyScript compiler exceeded the time limit of 1.5s")
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     assert pids(compiler).isdisjoint(before)
     await compiler.close()
@@ -42,7 +42,9 @@ async def test_compiler_time_limit_kills_the_process() -> None:
 
 async def test_compiler_memory_limit_is_reported() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=120, memory=1100 << 20, output_limit=8 << 20)
-    assert await compiler.compile(DOUBLING_TS) == CompileFailed("compiling exceeded the memory limit of 1100 MiB")
+    assert await compiler.compile(DOUBLING_TS) == CompileFailed(
+        "AssemblyScript compiler exceeded the memory limit of 1100 MiB"
+    )
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     await compiler.close()
 

@@ -57,7 +57,7 @@ async def test_function_service_update_of_metadata_sends_no_job(pool: Pool) -> N
 async def test_function_service_disabled_language_keeps_its_functions(pool: Pool) -> None:
     await FunctionService(pool, LANGUAGES).create(DRAFT)
     narrower = FunctionService(pool, ["assemblyscript", "wasm"])
-    refusal = "language: 'wat' is switched off on this server; it takes assemblyscript, wasm"
+    refusal = "language: 'wat' is not enabled on this server (FAAS_LANGUAGES); accepted: assemblyscript, wasm"
     with pytest.raises(InvalidRequest, match=refusal):
         await narrower.create(FunctionDraft(name="new", language="wat", source="(module)"))
     with pytest.raises(InvalidRequest, match=refusal):

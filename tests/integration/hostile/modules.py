@@ -446,5 +446,5 @@ SLOW = refused(
     + "$a " * 140_000
     + "end " * 48_001
     + "))",
-    "native compilation exceeded the time limit of 1s",
+    "precompiler exceeded the time limit of 1s",
 )

@@ -114,7 +114,7 @@ async def test_hostile_module_that_precompiles_slowly_is_stopped() -> None:
     precompiler = Precompiler(stack=limits.stack, timeout=1, memory=2 << 30, workers=2)
     async with Runtime(limits, precompiler, threads=2, cached_modules=8) as runtime:
         check(SLOW, *await fate_of(SLOW, WatCompiler(runtime), runtime))
-        assert await runtime.check(many_branches(40_000)) == "native compilation exceeded the time limit of 1s"
+        assert await runtime.check(many_branches(40_000)) == "precompiler exceeded the time limit of 1s"
         pids = {process.pid for process in precompiler.pool.processes}
     assert confined().isdisjoint(pids)
 

@@ -13,7 +13,7 @@ async def test_worker_pool_recovers_from_down_without_requests() -> None:
     async def state() -> str:
         return precompiler.pool.state
 
-    await eventually(state, lambda found: found.startswith("DOWN: native compilation did not start"))
+    await eventually(state, lambda found: found.startswith("DOWN: precompiler did not start"))
     precompiler._memory = 2 << 30
     assert await eventually(state, lambda found: found == "UP") == "UP"
     keeping.cancel()

@@ -33,7 +33,7 @@ def find_node() -> Path:
 def node_sandbox(arguments: list[str], *, memory: int) -> Sandbox:
     """Return a sandbox for Node with `arguments`, restricted to the toolchain by Node's permission model as well."""
     return Sandbox(
-        name="compiling",
+        name="AssemblyScript compiler",
         command=[
             str(find_node()),
             "--openssl-config=/dev/null",  # the sandbox prevents reading the default one

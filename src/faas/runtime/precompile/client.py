@@ -41,7 +41,7 @@ class Precompiler:
             f"import runpy, sys; sys.path.append({str(packages)!r}); runpy.run_path(sys.argv[1], run_name='__main__')"
         )
         return Sandbox(
-            name="native compilation",
+            name="precompiler",
             command=[sys.executable, "-I", "-S", "-c", program, worker.__file__, str(self._stack)],
             readable=[packages, Path(worker.__file__), Path(sys.base_prefix, "lib"), *libraries],
             memory=self._memory,

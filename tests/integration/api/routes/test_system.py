@@ -34,7 +34,7 @@ async def test_health_is_down_if_modules_cannot_be_precompiled(settings: Setting
         async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
             response = await eventually(lambda: http.get("/health"), lambda found: found.status_code == 503)
     assert response.json()["status"] == "DOWN"
-    assert response.json()["toolchains"]["wasm"].startswith("DOWN: native compilation did not start: exit code")
+    assert response.json()["toolchains"]["wasm"].startswith("DOWN: precompiler did not start: exit code")
     assert response.json()["database"] == "UP"
 
 

@@ -17,7 +17,7 @@ async def test_precompiler_timeout_is_not_remembered() -> None:
             assert process.pid
             os.kill(process.pid, signal.SIGSTOP)  # stands for a machine that is busy
         slow = await run_module(runtime, core_wat())
-        assert slow.error == "native compilation exceeded the time limit of 1s"
+        assert slow.error == "precompiler exceeded the time limit of 1s"
         await runtime.precompiler_pool.discard_idle()
 
         async def again() -> bytes | None:

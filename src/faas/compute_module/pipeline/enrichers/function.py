@@ -51,17 +51,19 @@ class FunctionEnricher:
         try:
             response = await self._client.post(self._path, content=body, headers={"Content-Type": "application/json"})
         except httpx.DecodingError:
-            raise EnrichmentFailed("the platform's answer does not have the encoding that its header names") from None
+            raise EnrichmentFailed(
+                "the faas server's answer does not have the encoding that its header names"
+            ) from None
         except httpx.RequestError as error:
             raise EnrichmentFailed(
-                f"the platform cannot be reached: {error or type(error).__name__}", "always"
+                f"the faas server cannot be reached: {error or type(error).__name__}", "always"
             ) from None
         if response.status_code != httpx.codes.OK:
             raise _error_of(response)
         try:
             execution = msgspec.json.decode(response.content, type=_Execution)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise EnrichmentFailed("the platform's answer is not an execution in JSON") from None
+            raise EnrichmentFailed("the faas server's answer is not an execution in JSON") from None
         if execution.status != "COMPLETED":
             reason = execution.error_message or f"the execution is {execution.status}"
             raise EnrichmentFailed(shorten(redact(reason), _MAX_REASON_BYTES))
@@ -100,7 +102,7 @@ def _error_of(response: httpx.Response) -> EnrichmentFailed:
         problem = _Problem()
     detail = problem.detail or problem.title or response.reason_phrase
     return EnrichmentFailed(
-        f"the platform answered {status}: {shorten(redact(detail), _MAX_REASON_BYTES)}",
+        f"the faas server answered {status}: {shorten(redact(detail), _MAX_REASON_BYTES)}",
         retry="always" if is_transient(status) else "never",
         retry_after=read_retry_after(response.headers) if is_transient(status) else None,
     )

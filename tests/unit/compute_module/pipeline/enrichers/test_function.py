@@ -102,28 +102,28 @@ def test_function_enricher_retry_after_beyond_the_limit_fails_at_once() -> None:
 @pytest.mark.parametrize("status", [400, 404, 413, 302])
 def test_function_enricher_other_errors_are_not_retried_and_show_the_problem(status: int) -> None:
     message, server = failure(problem(status, "no function has the name 'enrich'"))
-    assert message == f"the platform answered {status}: no function has the name 'enrich'"
+    assert message == f"the faas server answered {status}: no function has the name 'enrich'"
     assert len(server.received) == 1
 
 
 def test_function_enricher_problem_without_detail_shows_title_or_status() -> None:
-    assert failure(httpx.Response(400, json={"title": "Bad"}))[0] == "the platform answered 400: Bad"
-    assert failure(httpx.Response(404, text="<html>"))[0] == "the platform answered 404: Not Found"
+    assert failure(httpx.Response(400, json={"title": "Bad"}))[0] == "the faas server answered 400: Bad"
+    assert failure(httpx.Response(404, text="<html>"))[0] == "the faas server answered 404: Not Found"
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ReadError(""), httpx.ReadTimeout("slow")])
 def test_function_enricher_retries_without_a_response(error: httpx.TransportError) -> None:
     message, server = failure(error)
-    assert message.startswith("the platform cannot be reached: ")
+    assert message.startswith("the faas server cannot be reached: ")
     assert len(server.received) == 4
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (httpx.Response(200, text="<html>"), "the platform's answer is not an execution in JSON"),
-        (httpx.Response(200, json=[1]), "the platform's answer is not an execution in JSON"),
-        (httpx.Response(200, content=b"\xff"), "the platform's answer is not an execution in JSON"),
+        (httpx.Response(200, text="<html>"), "the faas server's answer is not an execution in JSON"),
+        (httpx.Response(200, json=[1]), "the faas server's answer is not an execution in JSON"),
+        (httpx.Response(200, content=b"\xff"), "the faas server's answer is not an execution in JSON"),
         (httpx.Response(200, json={"status": "RUNNING"}), "the execution is RUNNING"),
         (completed("text"), "the function's output is not a JSON object"),
         (completed(None), "the function's output is not a JSON object"),
