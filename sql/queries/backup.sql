@@ -39,7 +39,7 @@ SELECT setval(pg_get_serial_sequence('pgmq.q_' || :queue::text, 'msg_id')::regcl
               greatest(:position::bigint, 1), :position::bigint > 0);
 
 -- name: close_running(taken_at)$
--- Executions that were RUNNING when the backup was taken failed at that time, as far as the restored database knows.
+-- RUNNING executions become FAILED at the time of the backup: their process is not restored.
 WITH closed AS (
     UPDATE executions
     SET status = 'FAILED', error_message = 'interrupted', completed_at = greatest(started_at, :taken_at::timestamptz)

@@ -45,7 +45,8 @@ FROM executable_functions
 WHERE id = :reference_id::uuid OR name = :reference_name::text;
 
 -- name: get_module(function_id, wasm_digest)^
--- The digest guards against a function that was revised after the execution started: its new module is another one.
+-- The digest guards against a function that was revised after the execution started: the new revision has another
+-- module.
 SELECT wasm_binary
 FROM executable_functions
 WHERE id = :function_id AND wasm_digest = :wasm_digest;

@@ -1,6 +1,6 @@
-"""The wheel alone, installed with its locked dependencies into an environment of its own; and dist/faas, as who we are.
+"""The wheel alone, installed with its locked dependencies into an environment of its own; and dist/faas, as the current user.
 
-Nothing but what the two bring: an empty PATH, another HOME, and no variable of ours.
+Both run with an empty PATH, another HOME and no inherited variables.
 """
 
 import json

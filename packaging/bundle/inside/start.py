@@ -1,6 +1,6 @@
-"""Begins faas inside the bundle: `bin/faas -I -S start.py NAME ARGUMENTS…`, where NAME is what the operator called.
+"""Starts faas in the bundle: `bin/faas -I -S start.py NAME ARGUMENTS…`, where NAME is what the operator called.
 
-There is no `site`: the bundle's packages are put on the path here, and nothing of the machine's Python is looked at.
+`site` is disabled, so the host's Python packages are not used. The bundle's packages are put on the path here.
 """
 
 import sys

@@ -52,7 +52,7 @@ def doctor(context: click.Context, /, as_json: bool, **options: str | None) -> N
         click.echo(_summarize(diagnosis))
     code = 1 if diagnosis.status == "FAIL" else 0
     if not diagnosis.complete:
-        # A thread that waits for a name server is joined at the end of the interpreter: that would hang as it does.
+        # A thread may still wait for a name server; joining it at exit would block.
         sys.stdout.flush()
         os._exit(code)
     context.exit(code)
@@ -80,7 +80,7 @@ def _as_json(diagnosis: Diagnosis) -> dict[str, object]:
 
 
 def _print_table(findings: tuple[Finding, ...]) -> None:
-    """Print a row for each finding, and below it what to do. Cells wrap: nothing of an action may be cut off."""
+    """Print a row for each finding, and below it what to do. Cells wrap, so that actions are shown in full."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH

@@ -1,4 +1,4 @@
-"""The epoch ticker: advances wasmtime's epoch while guests run, and so keeps their time limits.
+"""The epoch ticker: advances wasmtime's epoch while guests run, which enforces their time limits.
 
 The ticks come from a timer of the C library, because a Python thread does not get the GIL often enough: with 48 guests
 that called host functions in a loop, a limit of 10 s was kept after 77 s. The timer calls

@@ -21,12 +21,12 @@ _MAIN_THREAD_STACK_BYTES = 1 << 20  # that the event loop needs beside the guest
 _QUICK_SECONDS = 0.0005  # of processor time
 _INITIAL_STREAK = 3  # quick executions in a row before the first inline one
 _MAX_STREAK = 1024
-_FORGIVING_STREAK = 16  # after as many quick executions in a row, a slow one is forgiven
+_FORGIVING_STREAK = 16  # after as many quick executions in a row, a slow one does not count
 _UNFORGIVEN_SECONDS = 0.02  # unless it took as long as this
 
 
 class TryInlineAgain(msgspec.Struct, frozen=True):
-    """The inline attempt met a tick soon after it had started: it has not had a tick's time of its own yet."""
+    """A tick interrupted the attempt early: it ran for less than one tick."""
 
 
 class RunInThread(msgspec.Struct, frozen=True):

@@ -55,7 +55,7 @@ class Runtime:
         await self.epoch_ticker.close()
         await self._precompiler.pool.close()
         await self._modules.close()
-        # Closed here and not by the garbage collector: it has reserved as much address space as a thousand programs.
+        # Closed explicitly: it reserves terabytes of address space until then.
         self._engine.close()
 
     @property

@@ -238,7 +238,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
     def _on_read_timeout(self) -> None:
         answer_due = self._header_limit.in_section and self.cycle is not None and not self.cycle.response_complete
         if self.flow.read_paused or self.pipeline or answer_due:
-            # The server is the one that does not read, or a rejection would discard the answer to an earlier request.
+            # The server itself has paused reading, or a rejection would discard the answer to an earlier request.
             self._start_read_timeout()
         else:
             self._reject(problems.REQUEST_TIMEOUT, f"the request did not arrive within {READ_TIMEOUT_SECONDS:g} s")

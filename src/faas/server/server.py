@@ -102,7 +102,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def tune_garbage_collector() -> None:
     """Exempt all present objects from collection, and collect less often than Python does by default.
 
-    What a started server holds it holds until it ends; the default threshold is made for small programs.
+    Objects created during start-up live as long as the process; the default threshold is made for small programs.
     """
     gc.collect()
     gc.freeze()

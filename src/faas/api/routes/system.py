@@ -69,7 +69,7 @@ async def get_asset(asset: FromPath[str]) -> Response[bytes]:
 
 @route(["/", "/{path:path}"], http_method=["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def reject_other_role(request: Request[Any, Any, Any]) -> Response[None]:
-    """Answer 404 to every other path in a process of the role compiler, and say that the port is the wrong one."""
+    """Answer 404 to every other path in a process of the role compiler, and name the role of this process."""
     path = request.scope["path"]
     raise NotFound(f"there is nothing at {path!r}: this process has the role compiler and serves /health and /metrics")
 
