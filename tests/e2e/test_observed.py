@@ -61,7 +61,7 @@ async def test_log_lines_are_json_with_ids(server: Server, served: Platform) -> 
     executed = await served.http.post("/functions/echo/execute", json={}, headers={"X-Request-Id": "call-1"})
 
     of_function = {"functionId": registered.json()["id"], "revision": 1}
-    for name in ("function.created", "compile.started", "compile.finished", "compilation_result.applied"):
+    for name in ("function.created", "compilation.started", "compilation.finished", "compilation_result.applied"):
         line = await event(server, name, **of_function, requestId="deploy-1")
         assert line["level"] == "info"
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
@@ -150,7 +150,7 @@ async def test_metrics_count_the_work_done(database_url: str) -> None:
         assert told("faas_executions_in_flight") == 0
         assert told("faas_executions_refused_total") == 1
         assert told("faas_compilations_seconds_count", language="wat", outcome="compiled") == 2
-        assert told("faas_compilations_seconds_count", language="wat", outcome="rejected") == 1
+        assert told("faas_compilations_seconds_count", language="wat", outcome="failed") == 1
         assert told("faas_compilations_seconds_sum", language="wat", outcome="compiled") > 0
         assert told("faas_compilations_in_flight") == 0
         assert told("faas_queue_messages", queue="compilation_jobs") == 2
@@ -184,8 +184,8 @@ async def test_stuck_compilation_is_found_as_documented(database_url: str) -> No
         assert told("faas_compilations_in_flight") == 1
         assert (await platform.http.get("/health")).status_code == 200
         # 2. The function: compilation started and not finished.
-        begun = {line["functionId"] for line in events(server) if line["event"] == "compile.started"}
-        done = {line["functionId"] for line in events(server) if line["event"] == "compile.finished"}
+        begun = {line["functionId"] for line in events(server) if line["event"] == "compilation.started"}
+        done = {line["functionId"] for line in events(server) if line["event"] == "compilation.finished"}
         assert begun - done == {function["id"]}
         # 3. The message, read with the documented statement, is invisible.
         section = OPERATIONS.read_text().split("## A compilation is stuck")[1]
@@ -198,5 +198,5 @@ async def test_stuck_compilation_is_found_as_documented(database_url: str) -> No
         assert started["pid"] == stuck
         os.kill(started["pid"], signal.SIGKILL)
         assert (await platform.settled("stuck", timeout=60))["status"] == "READY"
-        assert (await event(server, "compile.finished", functionId=function["id"]))["outcome"] == "compiled"
+        assert (await event(server, "compilation.finished", functionId=function["id"]))["outcome"] == "compiled"
         assert await age() == 0

@@ -70,8 +70,8 @@ async def test_role_compiler_killed_in_a_compilation_is_replaced_by_its_peer(
         )
         assert results == 8  # the job of the killed compiler has one result
         assert "worker.mjs" not in programs(api)
-        assert not any("compile.finished" in line for line in api.lines)
-        assert any("compile.finished" in line for line in survivor.lines)
+        assert not any("compilation.finished" in line for line in api.lines)
+        assert any("compilation.finished" in line for line in survivor.lines)
         assert not any("compilation_result.applied" in line for line in survivor.lines)
 
 

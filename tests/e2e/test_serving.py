@@ -133,7 +133,7 @@ async def test_notify_wakes_the_consumers_without_the_poll(database_url: str) ->
         delays = await platform.pool.fetch(
             "SELECT id, extract(epoch FROM updated_at - created_at)::float8 AS seconds, status FROM functions"
         )
-        compiled = [json.loads(line) for line in server.lines if "compile.finished" in line]
+        compiled = [json.loads(line) for line in server.lines if "compilation.finished" in line]
         assert len(compiled) == 10
         assert {row["status"] for row in delays} == {"READY"}
         # Each is READY within its compile time + 100 ms. A busy machine may stall a few; a missing NOTIFY would take 60 s.

@@ -47,12 +47,12 @@ class CompilationWorker:
             await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(started))
 
         ids = {"function_id": str(job.function_id), "revision": job.revision}
-        log.info("compile.started", **ids, language=job.language, attempt=message.read_count)
+        log.info("compilation.started", **ids, language=job.language, attempt=message.read_count)
         start = time.perf_counter()
         with metrics.COMPILATIONS_IN_FLIGHT.track_inprogress():
             outcome = await self._compile(job)
         seconds = time.perf_counter() - start
-        outcome_label = "compiled" if isinstance(outcome, Compiled) else "rejected"
+        outcome_label = "compiled" if isinstance(outcome, Compiled) else "failed"
 
         async with acquire(self._pool) as connection, connection.transaction():
             # False: the visibility timeout of the job ended during the compilation, and another compiler answered it.
@@ -62,7 +62,7 @@ class CompilationWorker:
         language = job.language if job.language in self._compilers else "unknown"
         metrics.COMPILATION_SECONDS.labels(language, outcome_label).observe(seconds)
         log.info(
-            "compile.finished",
+            "compilation.finished",
             **ids,
             language=job.language,
             outcome=outcome_label,

@@ -161,7 +161,7 @@ class ExecutionService:
         except _ModuleReplaced:
             return Outcome(error="interrupted: the function was changed or deleted as this execution began")
         except Exception as error:
-            log.exception("execution.module_load_failed", function_id=str(started.function_id))
+            log.exception("module.load_failed", function_id=str(started.function_id))
             return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
 
     async def get(self, execution_id: UUID) -> ExecutionRecord:

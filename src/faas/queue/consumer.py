@@ -138,7 +138,7 @@ class Consumer:
             pause = min(2 ** (message.read_count - 1), _MAX_RETRY_PAUSE_SECONDS)
             transient = isinstance(error, (*TRANSIENT_ERRORS, DatabaseUnavailable))
             log.warning(
-                "queue.handler_failed",
+                "message.handling_failed",
                 queue=self._queue,
                 message_id=message.id,
                 attempt=message.read_count,
@@ -169,4 +169,6 @@ class Consumer:
             async with self._pool.acquire(timeout=5) as connection:
                 await pgmq.set_visibility_timeout(connection, self._queue, message.id, seconds)
         except Exception as error:  # noqa: BLE001 - the message becomes visible when its current timeout ends
-            log.warning("queue.visibility_timeout_failed", queue=self._queue, message_id=message.id, error=str(error))
+            log.warning(
+                "visibility_timeout.extension_failed", queue=self._queue, message_id=message.id, error=str(error)
+            )
