@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 from tests.helpers.postgres import ordinary_postgres
-from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.invariants import assert_invariants, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, client_of, serving
 from tests.helpers.support import LOOP_WAT, core_wat, eventually
 
@@ -114,9 +114,7 @@ async def test_database_restart_under_load() -> None:
             assert load.refusals > 0
             assert load.slowest < PATIENCE
         async with client_of(server, postgres.url) as platform:
-            await assert_promises_are_kept(
-                platform.pool, functions=[*functions, *load.functions], executions=load.executions
-            )
+            await assert_invariants(platform.pool, functions=[*functions, *load.functions], executions=load.executions)
             statuses = await platform.pool.fetch("SELECT DISTINCT status FROM functions")
             assert [row["status"] for row in statuses] == ["READY"]
             completed = await platform.pool.fetchval(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.invariants import assert_invariants, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, alive, client_of, processes_of, serving, start_server
 from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually
 
@@ -86,7 +86,7 @@ async def test_heartbeat_of_a_killed_server_stops_and_its_executions_are_reaped(
         assert await running() == ["ever"]  # a longer execution of the living server is not reaped
         await living.stop()
         await asyncio.gather(endless, return_exceptions=True)
-        await assert_promises_are_kept(platform.pool, functions=functions, executions=[str(execution["id"])])
+        await assert_invariants(platform.pool, functions=functions, executions=[str(execution["id"])])
 
 
 async def test_embedded_postgres_is_restarted_after_a_kill_under_load(data_dir: Path) -> None:

@@ -35,9 +35,9 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.invariants import assert_invariants, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, client_of, freeze_compilers, serving, start_server
-from tests.helpers.stops import Hold, Stop
+from tests.helpers.breakpoints import Hold, Stop
 from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ def settings(database_url: str) -> tuple[str, ...]:
 async def settle(database_url: str, acknowledged: list[str], expected: int, *options: str) -> None:
     """Start another server, and assert that it completes all work and can execute the function."""
     async with serving(*settings(database_url), *options) as living, client_of(living, database_url) as platform:
-        await assert_promises_are_kept(platform.pool, functions=acknowledged)
+        await assert_invariants(platform.pool, functions=acknowledged)
         rows = await platform.pool.fetch("SELECT name, status, revision, compile_error FROM functions")
         assert [tuple(row) for row in rows] == [("echo", "READY", 1, None)] * expected
         if expected:
@@ -175,7 +175,7 @@ async def test_kill_while_a_function_is_executed(database_url: str) -> None:
             await lost(executing)
 
     async with serving(*settings(database_url)) as living, client_of(living, database_url) as platform:
-        await assert_promises_are_kept(platform.pool, functions=functions, timeout=30)
+        await assert_invariants(platform.pool, functions=functions, timeout=30)
         rows = await platform.pool.fetch("SELECT input ->> 'stop' AS stop, status, error_message FROM executions")
         assert {row["stop"]: (row["status"], row["error_message"]) for row in rows} == ENDS
         assert (await platform.execute("echo"))["status"] == "COMPLETED"

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from faas.database.pool import Pool
-from tests.helpers.promises import assert_promises_are_kept, record_ends
+from tests.helpers.invariants import assert_invariants, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, Server, serving, start_server
 from tests.helpers.support import ECHO_TS, core_wat
 
@@ -110,7 +110,7 @@ async def _torment(choose: random.Random, seconds: float, settings: tuple[str, .
 
 async def _settle(pool: Pool, client: Client) -> None:
     """Assert that all work completes, and that acknowledged work has the acknowledged result."""
-    await assert_promises_are_kept(
+    await assert_invariants(
         pool, functions=client.functions.values(), executions=client.executions, timeout=SETTLE_TIMEOUT_SECONDS
     )
     rows = await pool.fetch("SELECT id, name, status, revision, compile_error FROM functions")

@@ -28,14 +28,14 @@ def refusal(machine: Enclosure, **environment: str) -> str:
     return line
 
 
-def test_two_that_start_at_once_unpack_once(new_machine: Callable[..., Enclosure]) -> None:
+def test_launcher_concurrent_starts_unpack_once(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     said = [finish(process)[1] for process in [machine.start("root", "--version") for _ in range(3)]]
     assert sorted(map(len, said))[:2] == [0, 0], said
     assert len(bundles(machine)) == 1
 
 
-def test_one_that_was_killed_while_unpacking_leaves_nothing_behind(new_machine: Callable[..., Enclosure]) -> None:
+def test_launcher_killed_while_unpacking_is_cleaned_up(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     process = machine.start("root", "--version")
     deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -104,7 +104,7 @@ def test_unpacking_into_a_folder_that_another_user_can_write(new_machine: Callab
     assert line == "faas: FAAS_CACHE_DIR=/tmp/theirs/cache: /tmp/theirs can be written by other users"
 
 
-def test_without_a_home_it_unpacks_for_itself_alone(new_machine: Callable[..., Enclosure]) -> None:
+def test_launcher_without_home_uses_private_folder(new_machine: Callable[..., Enclosure]) -> None:
     machine = new_machine()
     finish(machine.start("nobody", "--version", environment={"HOME": "/nonexistent"}))
     (place,) = machine.left()

@@ -390,7 +390,7 @@ def conflict(name: str = "OpenTransactionAlreadyExists", code: str = "CONFLICT")
     "answer",
     [conflict(code="OTHER"), conflict(name="Other"), httpx.Response(409, json={"errorCode": "CONFLICT"})],
 )
-def test_open_transaction_conflict_is_told_by_name_or_code(dataset: World, answer: httpx.Response) -> None:
+def test_open_transaction_conflict_is_reported_by_name_or_code(dataset: World, answer: httpx.Response) -> None:
     transaction = dataset.mock.datasets.create(OUT, "master", "SNAPSHOT")
     virtual_time.run(dataset.run("dataset", answering("POST", "/transactions", answer)))
     assert list(transaction.files) == ["enriched.csv"]

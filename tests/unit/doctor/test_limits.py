@@ -41,14 +41,14 @@ def test_processes_threshold(limit: int, status: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [UNLIMITED, 100_000])
-def test_processes_control_group_is_told_when_it_is_lower(limit: int) -> None:
+def test_processes_control_group_is_reported_when_it_is_lower(limit: int) -> None:
     found = check_processes(SETTINGS, limit, 100)
     assert found.status == "WARN"
     assert found.finding.startswith("100 (pids.max")
     assert "TasksMax" in found.action
 
 
-def test_address_space_pool_of_all_executions_is_told() -> None:
+def test_address_space_pool_of_all_executions_is_reported() -> None:
     found = check_address_space(SETTINGS, UNLIMITED)
     assert found.status == "OK"
     assert "1 TiB for 256 executions" in found.finding

@@ -21,7 +21,7 @@ def test_memory_threshold(size: int, status: str) -> None:
         assert bool(found.action) == (status != "OK")
 
 
-def test_memory_origin_is_told() -> None:
+def test_memory_origin_is_reported() -> None:
     assert "of the machine" in check_memory(SETTINGS, 4 * GIB, 8 * GIB).finding
     found = check_memory(SETTINGS, 4 * GIB, 512 * MIB)
     assert "512 MiB allowed by the control group" in found.finding
@@ -34,7 +34,7 @@ def test_memory_less_than_one_execution_warns() -> None:
     assert "FAAS_MEMORY_LIMIT" in found.action
 
 
-def test_memory_of_this_machine_is_told() -> None:
+def test_memory_of_this_machine_is_reported() -> None:
     (found,) = check(Settings())
     assert found.check == "memory"
 

@@ -45,7 +45,7 @@ async def test_graceful_shutdown_second_request_stops_immediately() -> None:
     calls.shutdown.finish()
 
 
-async def test_graceful_shutdown_has_one_deadline_for_everyone_who_waits() -> None:
+async def test_graceful_shutdown_has_one_deadline() -> None:
     calls = Calls(60)
     calls.start_serving()
     assert calls.shutdown.remaining_seconds() == 60  # nothing has been requested

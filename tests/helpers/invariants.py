@@ -38,7 +38,7 @@ async def record_ends(pool: Pool) -> None:
     await pool.execute(_RECORD_ENDS)
 
 
-async def assert_promises_are_kept(
+async def assert_invariants(
     pool: Pool, *, functions: Iterable[str], executions: Iterable[str] = (), timeout: float = 40
 ) -> None:
     """Assert that all work completes within `timeout` seconds, and that nothing is lost or applied twice.
