@@ -40,7 +40,8 @@ def read_rows_of_file(path: Path) -> Iterator[Row]:
 def read_rows_of_records(body: Buffer) -> Iterator[Row]:
     """Return the rows in a response. Items that are not objects are ignored; values that are not texts are blank.
 
-    Raises InvalidTable when the response is not JSON or has no array of records.
+    The names of fields are compared trimmed and case-folded, as in the input. Raises InvalidTable when the response is
+    not JSON or has no array of records.
     """
     for item in find_records(body):
         try:
@@ -48,8 +49,7 @@ def read_rows_of_records(body: Buffer) -> Iterator[Row]:
         except _UNREADABLE:
             raise InvalidTable(f"{_LABEL}: a record is not JSON: {body_excerpt(bytes(item))}") from None
         if isinstance(record, Mapping):
-            unwrapped = unwrap(record)
-            yield Row(*[value if isinstance(value := unwrapped.get(name), str) else "" for name in COLUMNS])
+            yield _row_of(unwrap(record))
 
 
 def find_records(body: Buffer) -> list[msgspec.Raw]:
@@ -69,6 +69,13 @@ def unwrap(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return item
 
 
+def _row_of(record: Mapping[str, Any]) -> Row:
+    """Return the row of a record. Of several fields with one folded name, the exact one counts, then the first text."""
+    texts = {name: value for name, value in record.items() if isinstance(value, str) and value.strip()}
+    folded = {name.strip().casefold(): value for name, value in reversed(texts.items())}
+    return Row(*[texts.get(name, folded.get(name, "")) for name in COLUMNS])
+
+
 def _find(body: Buffer, depth: int) -> list[msgspec.Raw] | None:
     kind = _kind(body)
     if kind == b"[":
@@ -83,12 +90,18 @@ def _find(body: Buffer, depth: int) -> list[msgspec.Raw] | None:
     for name in ENVELOPE_NAMES:
         if name in fields and (found := _find(fields[name], depth + 1)) is not None:
             return found
-    for value in fields.values():
-        if _kind(value) == b"[":
-            items = _decode(value, list[msgspec.Raw])
-            if any(_kind(item) == b"{" for item in items):
-                return items
-    return None
+    arrays = [_decode(value, list[msgspec.Raw]) for value in fields.values() if _kind(value) == b"["]
+    found_arrays = [items for items in arrays if any(_kind(item) == b"{" for item in items)]
+    # An array with an address wins, so that the order of the fields does not decide.
+    return next((items for items in found_arrays if _has_email(items)), found_arrays[0] if found_arrays else None)
+
+
+def _has_email(items: list[msgspec.Raw]) -> bool:
+    """Return whether the first object of an array is a record with an address."""
+    first = next((item for item in items if _kind(item) == b"{"), None)
+    if first is None:
+        return False
+    return bool(_row_of(unwrap(_decode(first, dict[str, Any]))).email)
 
 
 def _kind(body: Buffer) -> bytes:

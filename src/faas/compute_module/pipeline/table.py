@@ -13,6 +13,7 @@ from faas.compute_module.redaction import redact_message, shorten
 
 _MAX_FIELD_CHARACTERS = 64 << 20  # the csv module's own limit of 131072 is too small for audit columns
 _MAX_SHOWN_HEADER_BYTES = 256
+_MAX_SHOWN_COLUMNS = 256
 
 
 def is_json_lines(path: Path) -> bool:
@@ -51,8 +52,9 @@ def read_csv(path: Path, label: str) -> Iterator[Sequence[str]]:
 def read_emails(path: Path, label: str, *, json_lines: bool = False) -> Iterator[str]:
     """Return the trimmed address of each row of a table, "" where it is blank.
 
-    The column is the first whose trimmed, case-folded name is `email`. Raises InvalidTable with the columns found when
-    there is none, and for the same reasons as `read_csv`.
+    The column is the first whose trimmed, case-folded name is `email`; in JSON Lines each line has its own fields, and
+    the first of these that is not blank counts. Raises InvalidTable with the columns found when there is none in the
+    header, or in any line, and for the same reasons as `read_csv`.
     """
     if json_lines:
         yield from _read_json_lines_emails(path, label)
@@ -65,7 +67,9 @@ def read_emails(path: Path, label: str, *, json_lines: bool = False) -> Iterator
 
 
 def _read_json_lines_emails(path: Path, label: str) -> Iterator[str]:
-    empty = True
+    """Return the address of each line. The columns are the fields of all lines, in any order of the lines."""
+    columns: dict[str, None] = {}  # an ordered set
+    is_empty, is_named = True, False
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
@@ -77,25 +81,36 @@ def _read_json_lines_emails(path: Path, label: str) -> Iterator[str]:
                 raise InvalidTable(f"{label}: line {number} is not JSON") from None
             if not isinstance(record, dict):
                 raise InvalidTable(f"{label}: line {number} is not a JSON object")
-            names = list(record)
-            if empty:
-                _email_index(names, label)
-                empty = False
-            value = next((record[name] for name in names if name.strip().casefold() == "email"), None)
-            if value is not None and not isinstance(value, str):
+            values = [value for name, value in record.items() if _is_email_column(name)]
+            if any(value is not None and not isinstance(value, str) for value in values):
                 raise InvalidTable(f"{label}: line {number}: the value of email is not text")
-            yield (value or "").strip()
-    if empty:
+            is_empty = False
+            is_named = is_named or bool(values)
+            if not is_named and len(columns) < _MAX_SHOWN_COLUMNS:
+                columns |= dict.fromkeys(record)
+            # `Email` and `email` may be in one line; the order of the fields of an object means nothing.
+            yield next((trimmed for value in values if value and (trimmed := value.strip())), "")
+    if is_empty:
         raise InvalidTable(f"{label}: empty; lines with an email field are needed")
+    if not is_named:
+        raise _no_email_column(list(columns), label)
+
+
+def _is_email_column(name: str) -> bool:
+    return name.strip().casefold() == "email"
 
 
 def _email_index(header: Sequence[str], label: str) -> int:
     for index, name in enumerate(header):
-        if name.strip().casefold() == "email":
+        if _is_email_column(name):
             return index
-    columns = ", ".join(name.strip() or '""' for name in header)
+    raise _no_email_column(header, label)
+
+
+def _no_email_column(header: Sequence[str], label: str) -> InvalidTable:
+    columns = ", ".join(name.strip() or '""' for name in header) or "(none)"
     found = redact_message(shorten(columns, _MAX_SHOWN_HEADER_BYTES))
-    raise InvalidTable(f"{label}: no column is named email; the columns are: {found}")
+    return InvalidTable(f"{label}: no column is named email; the columns are: {found}")
 
 
 def read_rows(path: Path, label: str) -> Iterator[Row]:

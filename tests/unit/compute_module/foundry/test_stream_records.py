@@ -49,12 +49,19 @@ A, B = {"email": "a"}, {"email": "b"}
         ({"result": {"rows": [A]}}, ["a"]),
         ({"rows": [A], "tags": ["x"]}, ["a"]),
         ({"tags": ["x"], "rows": [3, A]}, ["a"]),
+        ({"tags": [{"k": "x"}], "rows": [A]}, ["a"]),
+        ({"rows": [A], "tags": [{"k": "x"}]}, ["a"]),
+        ({"tags": [{"k": "x"}], "rows": [{"value": {" Email ": "a"}}]}, ["a"]),
         ({"records": []}, []),
         ([{"record": A}, {"value": B}], ["a", "b"]),
         ([{"data": A, "record": B}], ["b"]),
         ([{"record": "text", "value": A}], ["a"]),
         ([{"record": {"value": A}}], [""]),
         ([{"email": 5, "status": None}], [""]),
+        ([{"name": "x"}, A], ["", "a"]),
+        ([{"EMAIL": "a"}, {" email ": "b"}, {"Email": None, "email": "c"}], ["a", "b", "c"]),
+        ([{"Email": "x", "email": "a"}, {"email": "b", "Email": "x"}], ["a", "b"]),
+        ([{"email": 5, "Email": "a"}, {"Email": "b", "email": None}], ["a", "b"]),
     ],
 )
 def test_stream_records_are_found_and_unwrapped(body: object, expected: list[str]) -> None:
@@ -65,6 +72,11 @@ def test_stream_records_white_space_is_ignored() -> None:
     assert [
         row.email for row in read_rows_of_records(b" \r\n\t" * 100 + b'{"records":' + b" " * 100 + b'[{"email":"a"}]}')
     ] == ["a"]
+
+
+def test_stream_records_field_names_are_compared_in_any_case() -> None:
+    (row,) = read_rows_of_records(b'[{"EMAIL": "a", " Status": "OK", "Model": "m"}]')
+    assert (row.email, row.is_ok, row.model) == ("a", True, "m")
 
 
 @pytest.mark.parametrize(
@@ -96,9 +108,13 @@ def find_plainly(body: Any, depth: int = 0) -> list[Any] | None:
     for name in ENVELOPE_NAMES:
         if (found := find_plainly(body.get(name), depth + 1)) is not None:
             return found
-    return next(
-        (value for value in body.values() if isinstance(value, list) and any(isinstance(i, dict) for i in value)), None
-    )
+    arrays = [v for v in body.values() if isinstance(v, list) and any(isinstance(i, dict) for i in v)]
+    return next(iter(sorted(arrays, key=lambda array: not has_email(array))), None)
+
+
+def has_email(array: list[Any]) -> bool:
+    record = unwrap(next(item for item in array if isinstance(item, dict)))
+    return any(isinstance(value, str) and value for name, value in record.items() if name == "email")
 
 
 @given(JSON)

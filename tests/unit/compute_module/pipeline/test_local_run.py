@@ -103,6 +103,16 @@ def test_local_run_reads_and_writes_json_lines_by_extension(tmp_path: Path) -> N
     assert [row.company for row in rows(tmp_path / "out.csv")] == ["A@X", ""]
 
 
+def test_local_run_json_lines_may_begin_with_a_line_without_an_address(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text('{"name":"x"}\n{"email":"a@x.com"}\n')
+    run(source, target)
+    assert [(row.email, row.status, row.error) for row in rows(target)] == [
+        ("", "error", "empty email"),
+        ("a@x.com", "ok", ""),
+    ]
+
+
 def test_local_run_input_and_output_may_be_the_same_file(paths: tuple[Path, Path]) -> None:
     source, _ = paths
     source.write_text("email\na@x\n")

@@ -1,6 +1,7 @@
 """Reading and writing of tables, valid and invalid ones."""
 
 import csv
+import itertools
 from pathlib import Path
 
 import msgspec
@@ -71,8 +72,47 @@ def test_read_emails_reads_json_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (['{"name": "x"}', '{"email": "a@x.io"}'], ["", "a@x.io"]),
+        (["{}", '{"email": "a@x.io"}'], ["", "a@x.io"]),
+        (['{"EMAIL": "a@x.io"}', '{" Email ": "b@x.io", "id": 1}', '{"id": 2}'], ["a@x.io", "b@x.io", ""]),
+        (['{"email": null}', '{"Email": "a@x.io", "email": null}'], ["", "a@x.io"]),
+        (['{"email": " ", "Email": "a@x.io"}', '{"mail": "b@x.io"}'], ["a@x.io", ""]),
+    ],
+)
+def test_read_emails_order_of_json_lines_does_not_decide(tmp_path: Path, lines: list[str], expected: list[str]) -> None:
+    for order in itertools.permutations(range(len(lines))):
+        content = "\n".join(lines[number] for number in order).encode()
+        assert emails(tmp_path, content, json_lines=True) == [expected[number] for number in order]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["[1]", '{"email": "a@x.io"}'], "line {} is not a JSON object"),
+        (["null", '{"email": "a@x.io"}', "{}"], "line {} is not a JSON object"),
+        (['"email"', '{"email": "a@x.io"}'], "line {} is not a JSON object"),
+        (['{"Email": 5, "email": "b@x.io"}', '{"email": "a@x.io"}'], "line {}: the value of email is not text"),
+        (['{"email": "b@x.io", "Email": 5}', '{"email": "a@x.io"}'], "line {}: the value of email is not text"),
+    ],
+)
+def test_read_emails_refused_json_line_is_refused_at_any_place(tmp_path: Path, lines: list[str], message: str) -> None:
+    for order in itertools.permutations(range(len(lines))):
+        content = "\n".join(lines[number] for number in order).encode()
+        with pytest.raises(InvalidTable) as caught:
+            emails(tmp_path, content, json_lines=True)
+        assert str(caught.value) == f"in.csv: {message.format(order.index(0) + 1)}"
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
+        (
+            b'{"mail": 1, "id": 2}\n{"id": 3, "name": "x"}\n{}\n',
+            "in.csv: no column is named email; the columns are: mail, id, name",
+        ),
+        (b"{}\n", "in.csv: no column is named email; the columns are: (none)"),
         (b"", "in.csv: empty; lines with an email field are needed"),
         (b'{"mail": 1}\n', "in.csv: no column is named email; the columns are: mail"),
         (b'{"email": "a"}\n{"email"\n', "in.csv: line 2 is not JSON"),
