@@ -20,6 +20,7 @@ OUTSIDE_THE_TREE = {
     "LimitReached": "a worker process exceeded a limit, which its caller turns into a compile error",
     "OneShotFailed": "a one-shot process failed, and its caller keeps the module as it was",
     "ErrorResponse": "an answer of the mock Foundry with an error status",
+    "_UnusableAnswer": "an answer of Gemini without the content, which its caller turns into EnrichmentFailed",
     "ClientDisconnected": "the client of the mock Foundry closed the connection",
     "_JobFetchFailed": "a request of the keep-alive loop failed, and is made again",
 }
