@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import httpx
 
-from tests.helpers.postgres import ordinary_postgres
 from tests.helpers.invariants import assert_invariants, record_ends
+from tests.helpers.postgres import ordinary_postgres
 from tests.helpers.server import EVERY_LANGUAGE, client_of, serving
 from tests.helpers.support import LOOP_WAT, core_wat, eventually
 

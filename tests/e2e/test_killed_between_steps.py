@@ -35,9 +35,9 @@ from functools import partial
 import httpx
 import pytest
 
+from tests.helpers.breakpoints import Hold, Stop
 from tests.helpers.invariants import assert_invariants, record_ends
 from tests.helpers.server import EVERY_LANGUAGE, client_of, freeze_compilers, serving, start_server
-from tests.helpers.breakpoints import Hold, Stop
 from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
 
 pytestmark = pytest.mark.slow

@@ -94,7 +94,8 @@ def test_function_enricher_honours_retry_after_as_a_date() -> None:
 def test_function_enricher_retry_after_beyond_the_limit_fails_at_once() -> None:
     message, server = failure(problem(503, "closed", **{"Retry-After": "3600"}))
     assert (
-        message == "the platform answered 503: closed; the server asks to wait 3600 s, longer than the accepted 300 s"
+        message
+        == "the faas server answered 503: closed; the server asks to wait 3600 s, longer than the accepted 300 s"
     )
     assert server.times == [0]
 
