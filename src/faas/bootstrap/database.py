@@ -7,11 +7,11 @@ import asyncpg
 
 from faas.database.migrations import ensure_database, migrate
 from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, describe_connect_error, one_line
+from faas.database.pooler import connect_checked
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from faas.database.url import parse
 from faas.errors import ConfigurationError
 from faas.settings import Settings
-
-_CONNECT_TIMEOUT_SECONDS = 10
 
 
 @asynccontextmanager
@@ -36,9 +36,9 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, list[str
 
 async def _migrate(url: str, backup_hint: str) -> list[str]:
     try:
-        connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_SECONDS)
+        connection = await connect_checked(url, "faas")
     except CONNECT_ERRORS as error:
-        raise ConfigurationError(describe_connect_error(error)) from None
+        raise ConfigurationError(describe_connect_error(error, parse(url).place)) from None
     try:
         return await migrate(connection, backup_hint=backup_hint)
     except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:

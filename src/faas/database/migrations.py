@@ -9,6 +9,7 @@ import structlog
 
 from faas.database.pool import TRANSIENT_ERRORS, Connection, one_line
 from faas.database.queries import sql_folder
+from faas.database.session import connect
 from faas.errors import ConfigurationError
 
 log = structlog.get_logger()
@@ -33,7 +34,7 @@ def files() -> list[Path]:
 async def ensure_database(url: str, name: str) -> None:
     """Create the database `name` on the embedded server at `url` unless it exists. Raises ConfigurationError."""
     try:
-        connection = await asyncpg.connect(url, database="postgres", timeout=10)
+        connection = await connect(url, "faas", database="postgres")
         try:
             if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
                 await connection.execute(f"CREATE DATABASE {name}")

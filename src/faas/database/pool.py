@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
+from faas.database.session import CONNECT_TIMEOUT_SECONDS, set_up_session, startup_parameters
+from faas.database.tls import WITHOUT_ROOT_CERTIFICATE
+from faas.database.url import parse
 from faas.errors import ConfigurationError, DatabaseNotReached, DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -43,14 +47,24 @@ TRANSIENT_ERRORS = (
 CONNECT_ERRORS = (*TRANSIENT_ERRORS, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError)
 
 
-def describe_connect_error(error: Exception) -> str:
-    """Return why a connection failed. A malformed URL is not quoted, because it may contain a password."""
-    if isinstance(error, ValueError | asyncpg.ClientConfigurationError):
-        return (
-            "cannot connect to the database: its URL is malformed. It is postgresql://user:password@host:port/name, "
-            "with special characters percent-encoded"
-        )
-    return f"cannot connect to the database: {one_line(error)}"
+def describe_connect_error(error: Exception, place: str = "") -> str:
+    """Return that a connection to `place`, the addresses of a URL, failed, and why."""
+    at = f" at {place}" if place else ""
+    return f"cannot connect to the database{at}: {connect_error_cause(error)}"
+
+
+def connect_error_cause(error: Exception) -> str:
+    """Return why a connection failed, in one line."""
+    text = one_line(error)
+    if isinstance(error, asyncpg.ClientConfigurationError) and "root certificate" in text:
+        return f"{text}; {WITHOUT_ROOT_CERTIFICATE}"
+    if isinstance(error, socket.gaierror):
+        return f"the name of the host cannot be resolved: {error.strerror}"
+    if isinstance(error, UnicodeError):
+        return f"the name of the host is not valid: {text}"
+    if type(error) is TimeoutError and not error.args:
+        return "no answer in time"
+    return text
 
 
 def one_line(error: Exception) -> str:
@@ -72,32 +86,30 @@ def _identity(value: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def open_pool(url: str, size: int, server_settings: Mapping[str, str] | None = None) -> AsyncIterator[Pool]:
-    """Open a pool of at most `size` connections to `url`, in sessions with `server_settings`.
+async def open_pool(url: str, size: int, settings: Mapping[str, str] | None = None) -> AsyncIterator[Pool]:
+    """Open a pool of at most `size` connections to `url`, with `settings` of their sessions on top of the usual ones.
 
     Raises ConfigurationError when it cannot connect, or when the server is too old.
     """
+    target = parse(url)
+
+    async def initialize(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        await set_up_session(connection, target, settings)
+        await _register_codecs(connection)
+
     try:
         pool = await asyncpg.create_pool(
-            url,
+            **target.arguments,
             min_size=min(2, size),
             max_size=size,
-            init=_register_codecs,
+            init=initialize,
             reset=_skip_reset,
-            timeout=ACQUIRE_TIMEOUT_SECONDS,
+            timeout=target.connect_timeout or CONNECT_TIMEOUT_SECONDS,
             command_timeout=_COMMAND_TIMEOUT_SECONDS,
-            # JIT costs milliseconds to start and gains nothing for statements this small. A custom plan costs a
-            # fraction of a millisecond; a cached generic plan may suit neither a table that has grown nor other
-            # parameters.
-            server_settings={
-                "application_name": "faas",
-                "jit": "off",
-                "plan_cache_mode": "force_custom_plan",
-                **(server_settings or {}),
-            },
+            server_settings=startup_parameters(target, "faas"),
         )
     except CONNECT_ERRORS as error:
-        raise ConfigurationError(describe_connect_error(error)) from None
+        raise ConfigurationError(describe_connect_error(error, target.place)) from None
     try:
         await _check_version(pool)
         yield pool

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import asyncpg
 
-from faas.database.pool import CONNECT_ERRORS, describe_connect_error, one_line
+from faas.database.pool import CONNECT_ERRORS, connect_error_cause, one_line
+from faas.database.pooler import connect_checked
 from faas.database.postgres.binaries import MAJOR_VERSION, packaged_binaries
 from faas.database.postgres.server import EmbeddedPostgres
 from faas.doctor.database_facts import judge, read_facts
 from faas.doctor.database_url import shown_url, without_password
 from faas.doctor.finding import Finding, fail, ok
 from faas.doctor.parts import BROKEN, pgmq_sql_version, program_version, why
+from faas.errors import ConfigurationError
 from faas.settings import Settings
 
 _TIMEOUT_SECONDS = 3.0
 _LOOK = "look at the message and at Postgres' log"
 # The server itself ends a statement that waits for a lock: a session whose client is gone would go on waiting.
-_SESSION = {"application_name": "faas doctor", "statement_timeout": "2000"}
+_SESSION = {"statement_timeout": "2000"}
 _URL = "postgresql://user:password@host:port/name"
 
 
@@ -96,7 +98,10 @@ async def inspect(url: str, place: str, settings: Settings) -> list[Finding]:
     """Connect to `url`, look in a read-only transaction, and judge. `place` is how messages name the database."""
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            connection = await asyncpg.connect(url, timeout=_TIMEOUT_SECONDS, server_settings=_SESSION)
+            connection = await connect_checked(url, "faas doctor", _SESSION, timeout=_TIMEOUT_SECONDS)
+    except ConfigurationError as error:
+        text = str(error).removeprefix("cannot connect to the database: ")
+        return [fail("postgres", f"cannot connect to {place}: {text}", "correct FAAS_DATABASE_URL")]
     except CONNECT_ERRORS as error:
         return [_refused(error, url, place)]
     try:
@@ -112,7 +117,7 @@ async def inspect(url: str, place: str, settings: Settings) -> list[Finding]:
 
 def _refused(error: Exception, url: str, place: str) -> Finding:
     """Return the finding for a connection that could not be made."""
-    text = without_password(describe_connect_error(error).removeprefix("cannot connect to the database: "), url)
+    text = without_password(connect_error_cause(error), url)
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):  # a wrong password is one
         action = f"correct the user and the password in FAAS_DATABASE_URL ({_URL}, special characters percent-encoded)"
     elif isinstance(error, asyncpg.InvalidCatalogNameError):
@@ -128,11 +133,8 @@ def _refused(error: Exception, url: str, place: str) -> Finding:
             action = "correct sslmode and the certificates in FAAS_DATABASE_URL, or turn SSL on in Postgres"
         elif error.errno and error.errno > 0:  # asyncio's own text repeats the address
             text = os.strerror(error.errno)
-        else:  # a name server's answer
-            text = error.strerror or text
     elif isinstance(error, ValueError | asyncpg.ClientConfigurationError):
-        action = f"write FAAS_DATABASE_URL as {_URL}, with special characters percent-encoded"
-        text = "the URL is malformed"
+        action = "correct FAAS_DATABASE_URL"
     else:
         action = _LOOK
     return fail("postgres", f"cannot connect to {place}: {text}", action)

@@ -7,6 +7,7 @@ import asyncpg
 import structlog
 
 from faas.database.pool import TRANSIENT_ERRORS
+from faas.database.session import connect
 from faas.queue.pgmq import channel
 
 log = structlog.get_logger()
@@ -46,7 +47,7 @@ class Listener:
             pause = min(pause * 2, _MAX_RECONNECT_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(self._url, timeout=10, server_settings={"application_name": "faas listener"})
+        connection = await connect(self._url, "faas listener")
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())

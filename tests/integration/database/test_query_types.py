@@ -24,7 +24,13 @@ from faas.database.pool import Connection, Pool
 from faas.database.queries import load, sql_folder
 
 SOURCES = Path(__file__).parents[3] / "src" / "faas"
-PACKAGES = sorted(file.parent.name for file in SOURCES.glob("*/queries.py") if file.parent.name != "database")
+# faas.database.queries is what loads the statements.
+MODULES = {"database": "faas.database.server_queries"} | {
+    file.parent.name: f"faas.{file.parent.name}.queries"
+    for file in SOURCES.glob("*/queries.py")
+    if file.parent.name != "database"
+}
+PACKAGES = sorted(MODULES)
 
 # As asyncpg maps them, with the json codec of faas.database.pool.
 PYTHON_TYPES = {
@@ -77,7 +83,7 @@ class RecordingConnection:
 
 def typed_function(package: str, name: str) -> Callable[..., Any]:
     """Return the function `name` of the package's queries.py, or the method of a class there."""
-    module = import_module(f"faas.{package}.queries")
+    module = import_module(MODULES[package])
     classes = [
         value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__
     ]
