@@ -9,6 +9,7 @@ from faas.database.migrations import ensure_database, migrate
 from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, describe_connect_error, one_line
 from faas.database.pooler import connect_checked
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from faas.database.requirements import check_requirements
 from faas.database.url import parse
 from faas.errors import ConfigurationError
 from faas.settings import Settings
@@ -40,6 +41,7 @@ async def _migrate(url: str, backup_hint: str) -> list[str]:
     except CONNECT_ERRORS as error:
         raise ConfigurationError(describe_connect_error(error, parse(url).place)) from None
     try:
+        await check_requirements(connection)
         return await migrate(connection, backup_hint=backup_hint)
     except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
         raise ConfigurationError(f"cannot migrate the database: {one_line(error)}") from None

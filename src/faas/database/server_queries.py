@@ -10,11 +10,34 @@ from faas.database.queries import load
 _sql = load("database")
 
 
+class Server(msgspec.Struct, frozen=True):
+    """The row of `describe_server`."""
+
+    major: int
+    version: str
+    encoding: str
+    standby: bool
+    read_only: bool
+    role: str
+    database: str
+    schema: str | None
+    temporary_schema: bool
+    may_create_schemas: bool
+    may_create_tables: bool
+    free_connections: int
+    now: datetime
+
+
 class Backend(msgspec.Struct, frozen=True):
     """The row of `identify_backend`: one server process."""
 
     pid: int
     started: datetime | None
+
+
+async def describe_server(connection: Connection) -> Server:
+    """Return what a start needs to know of the server, the database and the role."""
+    return Server(**await _sql.describe_server(connection))
 
 
 async def identify_backend(connection: Connection) -> Backend:

@@ -8,11 +8,13 @@ import asyncpg
 import msgspec
 
 from faas.database.migrations import files
-from faas.database.pool import MINIMUM_POSTGRES_MAJOR, Connection
+from faas.database.pool import Connection
+from faas.database.requirements import PRIVILEGES, find_problems
+from faas.database.server_queries import Server, describe_server
 from faas.doctor import queries
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.parts import pgmq_sql_version
-from faas.doctor.queries import Migration, Pgmq, Server, Table
+from faas.doctor.queries import Migration, Pgmq, Table
 from faas.settings import Settings
 
 CLOCK_DIFFERENCE_SECONDS = 60
@@ -39,7 +41,7 @@ def own_connections(settings: Settings) -> int:
 async def read_facts(connection: Connection) -> Facts:
     """Read everything. To be called in a read-only transaction. Raises what asyncpg raises."""
     began = time.time()
-    server = await queries.describe_server(connection)
+    server = await describe_server(connection)
     asked_at = (began + time.time()) / 2
     pgmq = await queries.describe_pgmq(connection)
     tables = await queries.list_tables(connection)
@@ -55,34 +57,21 @@ async def read_facts(connection: Connection) -> Facts:
 
 def judge(facts: Facts, place: str, settings: Settings) -> Iterator[Finding]:
     """Give the findings for `facts`; `place` is how messages name the database."""
-    yield _judge_server(facts.server, place)
-    yield _judge_encoding(facts.server)
+    requirements = {finding.check: finding for finding in _judge_requirements(facts.server, place)}
+    schema_problem = requirements.pop(PRIVILEGES, None)
+    yield from requirements.values()
     yield _judge_pgmq(facts.pgmq)
-    yield _judge_privileges(facts)
+    yield schema_problem or _judge_privileges(facts)
     yield _judge_migrations(facts, settings)
     yield _judge_connections(facts.server, settings)
     yield _judge_clock(facts)
 
 
-def _judge_server(server: Server, place: str) -> Finding:
-    if server.major < MINIMUM_POSTGRES_MAJOR:
-        action = f"use Postgres {MINIMUM_POSTGRES_MAJOR} or newer"
-        return fail("postgres", f"{place}: {server.version}; faas needs {MINIMUM_POSTGRES_MAJOR} or newer", action)
-    if server.standby or server.read_only:
-        kind = "a standby" if server.standby else "read-only (default_transaction_read_only)"
-        return fail(
-            "postgres", f"{server.version}, {place}: it is {kind}", "use the URL of the primary, and allow writes"
-        )
-    return ok("postgres", f"{server.version}, {place}")
-
-
-def _judge_encoding(server: Server) -> Finding:
-    if server.encoding != "UTF8":
-        action = (
-            f"create a database with ENCODING 'UTF8' TEMPLATE template0, and give its URL instead of {server.database}"
-        )
-        return fail("encoding", f"{server.encoding}: it cannot hold every text of JSON; faas needs UTF8", action)
-    return ok("encoding", server.encoding)
+def _judge_requirements(server: Server, place: str) -> Iterator[Finding]:
+    found = {"postgres": ok("postgres", f"{server.version}, {place}"), "encoding": ok("encoding", server.encoding)}
+    for problem in find_problems(server, place):
+        found[problem.check] = fail(problem.check, problem.finding, problem.action)
+    yield from found.values()
 
 
 def _judge_pgmq(pgmq: Pgmq) -> Finding:
@@ -98,10 +87,7 @@ def _judge_pgmq(pgmq: Pgmq) -> Finding:
 
 
 def _judge_privileges(facts: Facts) -> Finding:
-    server, name = facts.server, "privileges-in-database"
-    if server.schema is None:
-        action = f'CREATE SCHEMA, or ALTER ROLE "{server.role}" SET search_path'
-        return fail(name, f"no schema of {server.role}'s search_path exists", action)
+    server, name = facts.server, PRIVILEGES
     grants = []
     if not server.may_create_tables:  # the first statement of every start is CREATE TABLE IF NOT EXISTS
         grants.append((f"create tables in the schema {server.schema}", f'GRANT CREATE ON SCHEMA "{server.schema}"'))

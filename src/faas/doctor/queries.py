@@ -3,31 +3,12 @@
 Each takes a connection, so that the caller's read-only transaction covers the statement.
 """
 
-from datetime import datetime
-
 import msgspec
 
 from faas.database.pool import Connection
 from faas.database.queries import load
 
 _sql = load("doctor")
-
-
-class Server(msgspec.Struct, frozen=True):
-    """The row of `describe_server`."""
-
-    major: int
-    version: str
-    encoding: str
-    standby: bool
-    read_only: bool
-    role: str
-    database: str
-    schema: str | None
-    may_create_schemas: bool
-    may_create_tables: bool
-    free_connections: int
-    now: datetime
 
 
 class Pgmq(msgspec.Struct, frozen=True):
@@ -54,11 +35,6 @@ class Migration(msgspec.Struct, frozen=True):
     version: int
     name: str
     sha256: str
-
-
-async def describe_server(connection: Connection) -> Server:
-    """Return what a start needs to know of the server, the database and the role."""
-    return Server(**await _sql.describe_server(connection))
 
 
 async def describe_pgmq(connection: Connection) -> Pgmq:

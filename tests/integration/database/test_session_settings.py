@@ -5,7 +5,8 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -14,11 +15,12 @@ import pytest
 from faas.bootstrap import open_service
 from faas.bootstrap.database import open_database
 from faas.database.pool import Connection, open_pool
+from faas.database.session import connect
 from faas.doctor.database import inspect
 from faas.errors import ConfigurationError
 from faas.settings import Settings
 from tests.helpers.pgbouncer import PROGRAM, pgbouncer
-from tests.helpers.support import Platform, core_wat, eventually
+from tests.helpers.support import Platform, core_wat, eventually, replaced_database
 
 needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="the program pgbouncer is not installed")
 
@@ -198,3 +200,93 @@ async def test_session_settings_of_the_url_that_postgres_refuses(
     database_url: str, tmp_path: Path, option: str, reason: str
 ) -> None:
     assert reason in await refusal(f"{database_url}&options={quote(option)}", tmp_path)
+
+
+# -- the defaults of roles and databases -------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def own_role(server_url: str, settings: dict[str, str], database: str = "") -> AsyncIterator[str]:
+    """A role with `settings` as its defaults that owns an empty database. `database` is its options."""
+    name = f"role_{uuid4().hex}"
+    admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
+    await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    await admin.execute(f"CREATE DATABASE {name} OWNER {name} TEMPLATE template0 {database}")
+    for setting, value in settings.items():
+        await admin.execute(f"ALTER ROLE {name} SET {setting} = {value}")
+    parts = urlsplit(replaced_database(server_url, name))
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{name}:secret@{parts.netloc.rpartition('@')[2]}"))
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.execute(f"DROP ROLE {name}")
+        await admin.close()
+
+
+@pytest.mark.parametrize(
+    "defaults",
+    [
+        {"standard_conforming_strings": "off", "transform_null_equals": "on", "array_nulls": "off"},
+        {
+            "bytea_output": "escape",
+            "DateStyle": "'German, DMY'",
+            "IntervalStyle": "sql_standard",
+            "TimeZone": "'Asia/Kathmandu'",
+            "extra_float_digits": "-15",
+            "client_encoding": "'LATIN1'",
+        },
+        {
+            "default_transaction_isolation": "serializable",
+            "default_transaction_deferrable": "on",
+            "row_security": "off",
+        },
+        {"statement_timeout": "1", "lock_timeout": "1", "idle_in_transaction_session_timeout": "1"},
+        {"idle_session_timeout": "200", "synchronous_commit": "off", "jit": "on", "search_path": "faas, public"},
+    ],
+    ids=lambda defaults: next(iter(defaults)),
+)
+async def test_session_settings_of_a_role_do_not_matter(
+    server_url: str, tmp_path: Path, defaults: dict[str, str]
+) -> None:
+    own_schema = "search_path" in defaults
+    async with own_role(server_url, defaults) as url:
+        ordinary = await connect(replaced_database(server_url, "postgres"), "faas")
+        connection = await connect(url, "faas")
+        if own_schema:
+            await connection.execute("CREATE SCHEMA faas")
+        for name in set(defaults) - {"row_security", "search_path"}:
+            found = await connection.fetchval("SELECT current_setting($1)", name)
+            assert found == await ordinary.fetchval("SELECT current_setting($1)", name), name
+        await connection.close()
+        await ordinary.close()
+        await serve_once(settings_of(url, tmp_path))
+        findings = await inspect(url, "here", settings_of(url, tmp_path))
+        assert {finding.status for finding in findings} == {"OK"}, findings
+
+
+async def test_session_settings_keep_a_durable_synchronous_commit(server_url: str) -> None:
+    async with own_role(server_url, {"synchronous_commit": "remote_apply"}) as url:
+        connection = await connect(url, "faas")
+        assert await connection.fetchval("SHOW synchronous_commit") == "remote_apply"
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("defaults", "database", "reason"),
+    [
+        ({}, "ENCODING 'LATIN1' LOCALE 'C'", "LATIN1: it cannot hold every text of JSON"),
+        ({}, "ENCODING 'SQL_ASCII' LOCALE 'C'", "SQL_ASCII: it cannot hold every text of JSON"),
+        ({"default_transaction_read_only": "on"}, "", "it is read-only (default_transaction_read_only)"),
+        ({"search_path": "missing"}, "", "has no schema that exists"),
+        ({"search_path": "pg_temp"}, "", "begins with the temporary schema"),
+    ],
+    ids=["latin1", "sql_ascii", "read_only", "schema", "temporary_schema"],
+)
+async def test_session_settings_that_faas_cannot_work_with_are_refused(
+    server_url: str, tmp_path: Path, defaults: dict[str, str], database: str, reason: str
+) -> None:
+    async with own_role(server_url, defaults, database) as url:
+        assert reason in await refusal(url, tmp_path)
+        connection = await asyncpg.connect(url)  # nothing was written
+        assert await connection.fetchval("SELECT count(*) FROM pg_class WHERE relname = 'schema_migrations'") == 0
+        await connection.close()
