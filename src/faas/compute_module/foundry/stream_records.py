@@ -43,11 +43,11 @@ def read_rows_of_records(body: Buffer) -> Iterator[Row]:
     The names of fields are compared trimmed and case-folded, as in the input. Raises InvalidTable when the response is
     not JSON or has no array of records.
     """
-    for item in find_records(body):
+    for number, item in enumerate(find_records(body), 1):
         try:
             record = msgspec.json.decode(item)
         except _UNREADABLE:
-            raise InvalidTable(f"{_LABEL}: a record is not JSON: {body_excerpt(bytes(item))}") from None
+            raise InvalidTable(f"{_LABEL}: record {number} is not JSON: {body_excerpt(bytes(item))}") from None
         if isinstance(record, Mapping):
             yield _row_of(unwrap(record))
 
@@ -99,9 +99,10 @@ def _find(body: Buffer, depth: int) -> list[msgspec.Raw] | None:
 def _has_email(items: list[msgspec.Raw]) -> bool:
     """Return whether the first object of an array is a record with an address."""
     first = next((item for item in items if _kind(item) == b"{"), None)
-    if first is None:
-        return False
-    return bool(_row_of(unwrap(_decode(first, dict[str, Any]))).email)
+    try:
+        return first is not None and bool(_row_of(unwrap(msgspec.json.decode(first, type=dict[str, Any]))).email)
+    except _UNREADABLE:
+        return False  # read_rows_of_records reports its number
 
 
 def _kind(body: Buffer) -> bytes:
@@ -113,8 +114,10 @@ def _kind(body: Buffer) -> bytes:
 def _decode(body: Buffer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except _UNREADABLE:
-        raise InvalidTable(f"{_LABEL}: the answer is not JSON: {_beginning(body)}") from None
+    except _UNREADABLE as error:
+        # The envelope was validated as a whole, so that a byte in the message counts from the start of the answer.
+        reason = f" ({error})" if isinstance(error, msgspec.MsgspecError) else ""
+        raise InvalidTable(f"{_LABEL}: the answer is not JSON{reason}: {_beginning(body)}") from None
 
 
 def _beginning(body: Buffer) -> str:

@@ -12,6 +12,7 @@ from faas.compute_module.pipeline.rows import COLUMNS, Row
 from faas.compute_module.redaction import redact_message, shorten
 
 _MAX_FIELD_CHARACTERS = 64 << 20  # the csv module's own limit of 131072 is too small for audit columns
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_SHOWN_HEADER_BYTES = 256
 _MAX_SHOWN_COLUMNS = 256
 
@@ -29,24 +30,41 @@ def read_csv(path: Path, label: str) -> Iterator[Sequence[str]]:
     """
     csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     width = 0
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        try:
-            for fields in lines:
-                if not fields or (width > 1 and len(fields) == 1 and not fields[0].strip()):
-                    continue
-                width = width or len(fields)
-                if len(fields) != width:
-                    raise InvalidTable(
-                        f"{label}: line {lines.line_num} has {len(fields)} fields where the header has {width}"
-                    )
-                yield fields
-        except csv.Error as error:
-            raise InvalidTable(f"{label}: line {lines.line_num} is not CSV: {error}") from None
-        except UnicodeDecodeError:
-            raise InvalidTable(f"{label}: not UTF-8 text, after line {lines.line_num}") from None
+    # The decoder reads ahead of the lines, so bytes that are not UTF-8 are found in the line instead (_check_utf8).
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(_check_utf8(file, label), strict=True)
+        while True:
+            first = lines.line_num + 1  # of the record, which may have several lines
+            try:
+                fields = next(lines, None)
+            except csv.Error as error:
+                last = max(first, lines.line_num)
+                begin = f", in the record that begins in line {first}" if last > first else ""
+                raise InvalidTable(f"{label}: line {last} is not CSV: {error}{begin}") from None
+            if fields is None:
+                break
+            if not fields or (width != 1 and len(fields) == 1 and not fields[0].strip()):
+                continue
+            width = width or len(fields)
+            if len(fields) != width:
+                raise InvalidTable(f"{label}: line {first} has {len(fields)} fields where the header has {width}")
+            yield fields
     if not width:
         raise InvalidTable(f"{label}: empty; a header with a column named email is needed")
+
+
+def _check_utf8(lines: Iterable[str], label: str) -> Iterator[str]:
+    """Return the lines of a file that was opened with `surrogateescape`. Raises InvalidTable for other encodings."""
+    for number, line in enumerate(lines, 1):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise _not_utf8(label, number, error.start, ord(line[error.start]) & 0xFF) from None
+        yield line
+
+
+def _not_utf8(label: str, line: int, characters_before: int, byte: int) -> InvalidTable:
+    return InvalidTable(f"{label}: not UTF-8 text in line {line}, column {characters_before + 1}: byte 0x{byte:02x}")
 
 
 def read_emails(path: Path, label: str, *, json_lines: bool = False) -> Iterator[str]:
@@ -71,14 +89,14 @@ def _read_json_lines_emails(path: Path, label: str) -> Iterator[str]:
     columns: dict[str, None] = {}  # an ordered set
     is_empty, is_named = True, False
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
-            if not text:
+        for number, raw_line in enumerate(file, 1):
+            line = raw_line.removeprefix(_BYTE_ORDER_MARK)  # also where files were concatenated
+            if not line.strip():
                 continue
             try:
-                record = msgspec.json.decode(text)
+                record = msgspec.json.decode(line.strip())
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise InvalidTable(f"{label}: line {number} is not JSON") from None
+                raise _not_json(line, label, number) from None
             if not isinstance(record, dict):
                 raise InvalidTable(f"{label}: line {number} is not a JSON object")
             values = [value for name, value in record.items() if _is_email_column(name)]
@@ -94,6 +112,14 @@ def _read_json_lines_emails(path: Path, label: str) -> Iterator[str]:
         raise InvalidTable(f"{label}: empty; lines with an email field are needed")
     if not is_named:
         raise _no_email_column(list(columns), label)
+
+
+def _not_json(line: bytes, label: str, number: int) -> InvalidTable:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return _not_utf8(label, number, len(line[: error.start].decode()), line[error.start])
+    return InvalidTable(f"{label}: line {number} is not JSON")
 
 
 def _is_email_column(name: str) -> bool:

@@ -99,6 +99,31 @@ def test_stream_records_hostile_bytes_are_refused_in_one_line(body: bytes) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("bad", [b'{"email": "\xff"}', b'{"n": "a\xff"}'])
+@pytest.mark.parametrize("before", [0, 1, 40])
+def test_stream_records_refused_record_is_named_by_its_number(bad: bytes, before: int) -> None:
+    body = b'{"records": [' + b'{"email": "a"},' * before + bad + b"]}"
+    with pytest.raises(InvalidTable, match=f"^stream records: record {before + 1} is not JSON: "):
+        list(read_rows_of_records(body))
+
+
+@pytest.mark.parametrize(
+    ("end", "place"),
+    [
+        (b'{"email": nul}', "JSON is malformed: invalid character (byte {})"),
+        (b'{"email": "a"}}', "JSON is malformed: expected ',' or ']' (byte {})"),
+        (b'{"email"', "Input data was truncated"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1000])
+def test_stream_records_malformed_answer_shows_the_byte(end: bytes, place: str, before: int) -> None:
+    begin = b' {"records": [' + b'{"email": "a"},' * before
+    with pytest.raises(InvalidTable) as caught:
+        list(read_rows_of_records(begin + end))
+    byte = len(begin) + (11 if end.endswith(b"nul}") else 14)
+    assert str(caught.value).startswith(f"stream records: the answer is not JSON ({place.format(byte)}): ")
+
+
 def find_plainly(body: Any, depth: int = 0) -> list[Any] | None:
     """Apply the rule of the contract to decoded values."""
     if isinstance(body, list):

@@ -32,6 +32,7 @@ def emails(tmp_path: Path, content: bytes, *, json_lines: bool = False) -> list[
         (b"\xef\xbb\xbfemail\na@x.io", ["a@x.io"]),
         (b"id, EMail ,email\r\n1, a@x.io ,no\r\n", ["a@x.io"]),
         (b"email\n\n\na@x.io\n\n", ["a@x.io"]),
+        (b"\n  \nemail\n  \na@x.io\n", ["", "a@x.io"]),
         (b"id,email\n1,\n   \n2,b@x.io\n", ["", "b@x.io"]),
         (b'email\n""\n', [""]),
         (b'email,note\n"a@x.io","two\nlines, and ""quotes"""\n', ["a@x.io"]),
@@ -52,9 +53,11 @@ def test_read_emails_finds_the_email_column(tmp_path: Path, content: bytes, expe
         (b"id,mail\n1,a\n", "in.csv: no column is named email; the columns are: id, mail"),
         (b"id,email\n1,a@x.io\n2\n", "in.csv: line 3 has 1 fields where the header has 2"),
         (b"id,email\n1,a@x.io,more\n", "in.csv: line 2 has 3 fields where the header has 2"),
-        (b'email\n"a@x.io\nb@x.io\n', "in.csv: line 3 is not CSV: unexpected end of data"),
+        (
+            b'email\n"a@x.io\nb@x.io\n',
+            "in.csv: line 3 is not CSV: unexpected end of data, in the record that begins in line 2",
+        ),
         (b'email,b\n"a"x,1\n', "in.csv: line 2 is not CSV: ',' expected after '\"'"),
-        (b"email\na@x.io\n\xff\xfe\n", "in.csv: not UTF-8 text"),
         (b"<html><body>Sign in a@x.io</body></html>", "in.csv: no column is named email; the columns are: <html>"),
     ],
 )
@@ -67,8 +70,10 @@ def test_read_emails_invalid_csv_is_refused_in_one_line(tmp_path: Path, content:
 
 
 def test_read_emails_reads_json_lines(tmp_path: Path) -> None:
-    content = b'\xef\xbb\xbf{"Email": " a@x.io "}\n\n{"email": null}\n{"id": 3}\n'
-    assert emails(tmp_path, content, json_lines=True) == ["a@x.io", "", ""]
+    content = (
+        b'\xef\xbb\xbf{"Email": " a@x.io "}\n\n{"email": null}\n{"id": 3}\n\xef\xbb\xbf\n\xef\xbb\xbf{"email":"b"}\r\n'
+    )
+    assert emails(tmp_path, content, json_lines=True) == ["a@x.io", "", "", "b"]
 
 
 @pytest.mark.parametrize(
@@ -119,10 +124,47 @@ def test_read_emails_refused_json_line_is_refused_at_any_place(tmp_path: Path, l
         (b"[1]\n", "in.csv: line 1 is not a JSON object"),
         (b'{"email": 5}\n', "in.csv: line 1: the value of email is not text"),
         (b"[" * 100_000, "in.csv: line 1 is not JSON"),
-        (b'{"email": "\xff"}\n', "in.csv: line 1 is not JSON"),
     ],
 )
 def test_read_emails_invalid_json_lines_are_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(InvalidTable) as caught:
+        emails(tmp_path, content, json_lines=True)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"email\na@x.io\n\xff\xfe\n", "in.csv: not UTF-8 text in line 3, column 1: byte 0xff"),
+        (b"email,n\na@x.io,\xe9\n", "in.csv: not UTF-8 text in line 2, column 8: byte 0xe9"),
+        (b"\xef\xbb\xbfe\xc3\xa9\xfc,email\n", "in.csv: not UTF-8 text in line 1, column 3: byte 0xfc"),
+        (b'email\n"a@x.io\r\n\n\xff"\n', "in.csv: not UTF-8 text in line 4, column 1: byte 0xff"),
+        (b"email\r" + b"a@x.io\r" * 5000 + b"\xc3\r", "in.csv: not UTF-8 text in line 5002, column 1: byte 0xc3"),
+        ("email\na@x.io\n".encode("utf-16"), "in.csv: not UTF-8 text in line 1, column 1: byte 0xff"),
+        (b'email,n\n\n"a@x.io\nb",1,2\n', "in.csv: line 3 has 3 fields where the header has 2"),
+        (
+            b'email,n\n"a@x.io\n\nb"x,1\n',
+            "in.csv: line 4 is not CSV: ',' expected after '\"', in the record that begins in line 2",
+        ),
+        (b'email,n\n1,"2\n3"\na@x.io\n', "in.csv: line 4 has 1 fields where the header has 2"),
+    ],
+)
+def test_read_emails_error_in_csv_names_its_place(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(InvalidTable) as caught:
+        emails(tmp_path, content)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"email": "\xff"}\n', "in.csv: not UTF-8 text in line 1, column 12: byte 0xff"),
+        (b'{"email": "a"}\r\n\n  {"n": "\xc3\xa9\xff"}', "in.csv: not UTF-8 text in line 3, column 11: byte 0xff"),
+        (b'\xef\xbb\xbf{"\xfc": 1}', "in.csv: not UTF-8 text in line 1, column 3: byte 0xfc"),
+        (b'{"email": "a"}\n\n\n{"email": "\\ud800"}', "in.csv: line 4 is not JSON"),
+    ],
+)
+def test_read_emails_error_in_json_lines_names_its_place(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidTable) as caught:
         emails(tmp_path, content, json_lines=True)
     assert str(caught.value) == message
