@@ -92,7 +92,7 @@ class FastPathProtocol(LimitedHttpProtocol):
                 length = int(value)
             elif name == b"x-request-id":
                 client_id = client_id or value
-            elif name in {b"transfer-encoding", b"content-encoding"}:
+            elif name in (b"transfer-encoding", b"content-encoding"):
                 return None
         if length is None or length > SMALL_BODY_BYTES:
             return None

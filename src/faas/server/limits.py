@@ -137,7 +137,10 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         self._unset_keepalive_if_required()
         self._header_limit.add_chunk(len(data))
         try:
-            self._feed_parser(data)
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._parse_after_upgrade(memoryview(data)[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._reject(problems.INVALID_REQUEST, "not a valid HTTP request")
         if self._request_started:

@@ -21,23 +21,20 @@ class UpgradeIgnoringProtocol(HttpToolsProtocol):
     _body_head = b""  # for a body that the parser has skipped and that is still to be read
     _input_ended = False  # whether all further data is discarded
 
-    def _feed_parser(self, data: bytes) -> None:
-        """Parse all of `data`. Raises httptools.HttpParserError."""
-        rest: bytes | memoryview = data
-        while True:
-            try:
-                self.parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as upgrade:
-                rest = memoryview(rest)[upgrade.args[0] :]
-            else:
-                return
-            if self._is_connect():
-                self._input_ended = True  # what follows is for the tunnel that the client has asked for
-                return
+    def _parse_after_upgrade(self, rest: memoryview) -> None:
+        """Parse what follows the headers of a request to upgrade. Raises httptools.HttpParserError."""
+        while not self._is_connect():
             if self._body_head:
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
                 self.parser.feed_data(self._body_head)
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            else:
+                return
+        self._input_ended = True  # what follows is for the tunnel that the client has asked for
 
     def _is_connect(self) -> bool:
         return self.parser.get_method() == b"CONNECT"
