@@ -11,12 +11,12 @@ from faas.database.migrations import ensure_database
 from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, Connection, describe_connect_error, one_line
 from faas.database.postgres.new_cluster import NewCluster
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from faas.database.session import connect
 from faas.errors import BackupFailed, ConfigurationError, DataDirectoryInUse
 from faas.settings import Settings
 
 # Without the timeouts that the database may have as defaults: a COPY takes as long as its table is large.
 _SESSION_SETTINGS = {
-    "application_name": "faas backup",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
@@ -95,7 +95,7 @@ async def _attach_or_start(postgres: EmbeddedPostgres) -> None:
 async def _connect(url: str) -> AsyncIterator[Connection]:
     """Connect without a time limit for statements."""
     try:
-        connection = await asyncpg.connect(url, timeout=10, server_settings=_SESSION_SETTINGS)
+        connection = await connect(url, "faas backup", _SESSION_SETTINGS)
     except CONNECT_ERRORS as error:
         raise ConfigurationError(describe_connect_error(error)) from None
     try:
