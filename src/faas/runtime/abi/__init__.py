@@ -9,7 +9,8 @@ from faas.runtime.abi import assemblyscript, core
 from faas.runtime.abi.convention import CallingConvention
 
 INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called before the function when a module exports it
-CONVENTIONS: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION)
+_DOCUMENTED: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION)
+CONVENTIONS: Sequence[CallingConvention] = (assemblyscript.CONVENTION_WITH_JSON_AS, *_DOCUMENTED)
 _MAX_FAULTS_SHOWN, _MAX_FAULT_SHOWN = 5, 1000  # faults, characters of each: a hostile module has 100,000 long ones
 
 
@@ -26,9 +27,9 @@ def detect(module: wasmtime.Module) -> CallingConvention | NoConvention:
         if not convention.missing(exports):
             faults = _initialize_faults(exports) + convention.refused_imports(module)
             return NoConvention(_joined(faults)) if faults else convention
-    intended = next((convention for convention in CONVENTIONS if convention.marker in exports), None)
+    intended = next((convention for convention in _DOCUMENTED if convention.marker in exports), None)
     if intended is None:
-        known = " or ".join(f"{convention.name} ({', '.join(convention.exports)})" for convention in CONVENTIONS)
+        known = " or ".join(f"{convention.name} ({', '.join(convention.exports)})" for convention in _DOCUMENTED)
         return NoConvention(f"the module follows no known calling convention: {known}")
     faults = intended.missing(exports)
     return NoConvention(f"the module does not follow the {intended.name} convention: {_joined(faults)}")

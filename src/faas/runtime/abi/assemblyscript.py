@@ -9,8 +9,11 @@ import time
 from random import SystemRandom
 from typing import Any
 
+import msgspec
+
 from faas.runtime import host_context
 from faas.runtime.abi.convention import CallingConvention, HostFunction
+from faas.runtime.abi.json_as import normalize, with_null_for_not_finite
 from faas.runtime.instance import Instance
 from faas.runtime.outcome import GuestFault
 from faas.units import format_size
@@ -41,7 +44,18 @@ def without_escaped_slashes(json: bytes) -> bytes:
 
 
 def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
-    text = encode_string(without_escaped_slashes(input_json).decode())
+    return _call_handle(instance, without_escaped_slashes(input_json).decode(), output_limit)
+
+
+def _invoke_with_json_as(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
+    output = _call_handle(instance, normalize(input_json), output_limit)
+    if b"NaN" in output or b"Infinity" in output:
+        return with_null_for_not_finite(output.decode()).encode()
+    return output
+
+
+def _call_handle(instance: Instance, input_json: str, output_limit: int) -> bytes:
+    text = encode_string(input_json)
     pointer = instance.call("__new", len(text), _STRING_CLASS_ID) & _U32
     if not instance.write(pointer, text):
         raise GuestFault(f"__new returned {pointer}, which leaves no room for the input of {len(text)} bytes")
@@ -152,4 +166,14 @@ CONVENTION = CallingConvention(
     },
     imports=_HOST_FUNCTIONS,
     invoke=_invoke,
+)
+
+# Modules whose source imports json-as. The compiler's worker adds the export (toolchain/check.mjs).
+JSON_AS_MARKER = "__json_as_1_6"
+CONVENTION_WITH_JSON_AS = msgspec.structs.replace(
+    CONVENTION,
+    name="AssemblyScript with json-as",
+    marker=JSON_AS_MARKER,
+    exports={**CONVENTION.exports, JSON_AS_MARKER: "global"},
+    invoke=_invoke_with_json_as,
 )
