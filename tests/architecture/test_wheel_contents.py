@@ -51,3 +51,10 @@ def test_wheel_metadata_is_complete(metadata: email.message.Message) -> None:
         assert metadata[field], field
     lowest = metadata["Requires-Python"].removeprefix(">=")
     assert f"Programming Language :: Python :: {lowest}" in metadata.get_all("Classifier", [])
+
+
+def test_wheel_contains_every_file_of_the_compilers_worker(wheel: zipfile.ZipFile) -> None:
+    toolchain = ROOT / "src" / "faas" / "compile" / "toolchain"
+    wanted = {f"faas/compile/toolchain/{file.name}" for file in toolchain.glob("*.mjs")}
+    assert len(wanted) > 1
+    assert wanted <= set(wheel.namelist())

@@ -6,9 +6,13 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import { formatDiagnosticMessage } from "assemblyscript";
 import asc from "assemblyscript/asc";
+import { explain } from "./author_errors.mjs";
+import { Check, SOURCE_PATH } from "./check.mjs";
+import { hint } from "./entry.mjs";
+import { Transformer } from "./json_as.mjs";
 
-const SOURCE = "function.ts";
 const OUTPUT = "function.wasm";
 const LIBRARIES = ["json-as", "xjb-as"];
 // A diagnostic quotes the whole source line, and a hostile source is one long line.
@@ -17,7 +21,6 @@ const DIAGNOSTICS_LIMIT_CHARACTERS = 64 << 10;
 const WARM_UP_RUNS = 8; // compilations
 const WARM_UP_PAUSE_MS = 200;
 const modules = join(dirname(fileURLToPath(import.meta.url)), "node_modules");
-const transform = join(modules, "json-as", "transform", "lib", "index.js");
 
 const files = new Map();
 for (const library of LIBRARIES) {
@@ -35,23 +38,50 @@ process.env.JSON_MODE = "NAIVE";
 console.log = console.info = console.debug = () => {};
 
 async function compile(source) {
-  let wasm = null;
-  let crash = null;
+  const check = new Check();
+  const built = await build(source, [check, Transformer]);
+  if (built.wasm && !built.error) return ["M", built.wasm];
+  // A crash of the compiler itself, such as a stack overflow, has no diagnostics. A crash of json-as's transform may.
+  const crashed = built.crash && check.program;
+  if (check.parser && !crashed) {
+    const found = await explain(check, built.crash ?? built.error, (transforms) => build(source, transforms));
+    const { note, text } = collector();
+    for (const diagnostic of found) note(formatDiagnosticMessage(diagnostic, false, true) + "\n");
+    if (found.length) return ["D", clean(text())];
+  }
+  if (built.crash) {
+    const reason = /\b(\w*Error: .*)/.exec(`${built.printed}\n${built.crash}`)?.[1] ?? String(built.crash);
+    return ["C", clean(reason)];
+  }
+  const printed = clean(built.printed) || String(built.error?.message ?? built.error);
+  return ["D", [printed, check.parser ? "" : hint(source)].filter(Boolean).join("\n\n")];
+}
+
+// Collects lines, cut to the limits.
+function collector() {
   let size = 0;
-  const diagnostics = [];
+  const lines = [];
   const note = (text) => {
+    if (size >= DIAGNOSTICS_LIMIT_CHARACTERS) return;
     for (const line of String(text).split("\n")) {
       const shown = (line.length > DIAGNOSTIC_LINE_LIMIT_CHARACTERS ? line.slice(0, DIAGNOSTIC_LINE_LIMIT_CHARACTERS) + "…" : line) + "\n";
       size += shown.length;
-      if (size < DIAGNOSTICS_LIMIT_CHARACTERS) diagnostics.push(shown);
+      if (size < DIAGNOSTICS_LIMIT_CHARACTERS) lines.push(shown);
     }
   };
+  return { note, text: () => lines.join("") };
+}
+
+async function build(source, transforms) {
+  let wasm = null;
+  let crash = null;
+  const { note, text } = collector();
   console.error = (...words) => note(words.join(" "));
   // On an internal error or a stack overflow the compiler prints a stack trace and exits.
   process.exit = () => { throw (crash = new Error("exit")); };
   const compiling = asc.main(
     [
-      SOURCE, "--outFile", OUTPUT, "--path", "node_modules", "--transform", transform,
+      SOURCE_PATH, "--outFile", OUTPUT, "--path", "node_modules",
       "--exportRuntime", "--exportStart", "_initialize", "--debug", "-O3",
       // json-as reserves a megabyte for a cache that is off: each call would copy, fill and release 16 pages.
       "--use", "JSON_CACHE_SIZE=0",
@@ -59,9 +89,10 @@ async function compile(source) {
     {
       stdout: { write: () => {} },
       stderr: { write: note },
-      readFile: (name) => (name === SOURCE ? source : files.get(posix.normalize(name)) ?? null),
+      readFile: (name) => (name === SOURCE_PATH ? source : files.get(posix.normalize(name)) ?? null),
       writeFile: (name, contents) => { if (name === OUTPUT) wasm = contents; },
       listFiles: () => [],
+      transforms,
     },
   );
   const { error } = await compiling.catch((thrown) => {
@@ -70,12 +101,7 @@ async function compile(source) {
   });
   // An error in the source is a plain Error; a RangeError or TypeError is a bug of the compiler.
   if (error && error.constructor !== Error) crash ??= error;
-  if (crash) {
-    const reason = /\b(\w*Error: .*)/.exec([...diagnostics, String(crash)].join("\n"))?.[1] ?? String(crash);
-    return ["C", clean(reason)];
-  }
-  if (error) return ["D", clean(diagnostics.join("")) || String(error.message ?? error)];
-  return ["M", wasm];
+  return { wasm, error, crash, printed: text() };
 }
 
 // Removes stack frames of the compiler and paths of this machine from diagnostics.
