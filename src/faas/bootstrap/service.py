@@ -30,9 +30,9 @@ from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
-from faas.executions.liveness import HeartbeatMonitor
+from faas.executions.heartbeat import HeartbeatMonitor
 from faas.executions.recorder import ExecutionRecorder, open_recorder
-from faas.executions.retry import RetryBuffer
+from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.functions.compile_results import CompileResultHandler
 from faas.functions.service import FunctionService
@@ -85,7 +85,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         process_id = uuid7()
         # The heartbeat has its own connection: a busy pool must not make this process look dead to its peers.
         heartbeat_monitor = HeartbeatMonitor(await stack.enter_async_context(open_pool(url, 1)), process_id)
-        await heartbeat_monitor.heartbeat()
+        await heartbeat_monitor.send_heartbeat()
         stack.push_async_callback(_deregister, heartbeat_monitor)
         await run_in_background(stack, heartbeat_monitor.run(), "heartbeat")
         listener = Listener(url, _QUEUES_BY_ROLE[settings.role])

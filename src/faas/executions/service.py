@@ -25,7 +25,7 @@ from faas.errors import (
 from faas.executions import queries
 from faas.executions.model import FINAL_STATUSES, Execution, ExecutionEnd, ExecutionRecord, ExecutionStart, Status
 from faas.executions.recorder import ExecutionRecorder, NotStarted, Started
-from faas.executions.retry import RetryBuffer
+from faas.executions.retry_buffer import RetryBuffer
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime
 from faas.units import format_size

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from faas.database.pool import Pool
 from faas.executions.recorder import open_recorder
-from faas.executions.retry import RetryBuffer
+from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.runtime import Runtime

@@ -12,7 +12,7 @@ from faas.database.pool import Pool
 from faas.errors import DatabaseNotReached, DatabaseUnavailable
 from faas.executions.model import ExecutionEnd
 from faas.executions.recorder import ExecutionRecorder, open_recorder
-from faas.executions.retry import RetryBuffer
+from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime

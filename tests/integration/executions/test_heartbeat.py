@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 from faas.database.pool import Pool
-from faas.executions.liveness import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS, HeartbeatMonitor
+from faas.executions.heartbeat import HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS, HeartbeatMonitor
 from tests.helpers.executions import insert_running_execution, status_of
 
 INTERVAL, TIMEOUT = HEARTBEAT_INTERVAL_SECONDS, HEARTBEAT_TIMEOUT_SECONDS
@@ -30,7 +30,7 @@ async def check_for(monitor: HeartbeatMonitor, clock: ManualClock, seconds: floa
 
 async def test_heartbeat_executions_of_a_dead_process_are_reaped(pool: Pool) -> None:
     dead, clock = uuid4(), ManualClock()
-    await HeartbeatMonitor(pool, dead).heartbeat()
+    await HeartbeatMonitor(pool, dead).send_heartbeat()
     execution_id = await insert_running_execution(pool, dead)
     observer = HeartbeatMonitor(pool, uuid4(), clock)
     assert await check_for(observer, clock, TIMEOUT - INTERVAL) == []
@@ -63,7 +63,7 @@ async def test_heartbeat_execution_of_an_unregistered_process_is_reaped(pool: Po
 async def test_heartbeat_delay_of_the_observer_does_not_count(pool: Pool) -> None:
     """The peer may have been delayed too, by a database restart or a lock: two checks far apart prove nothing."""
     other, clock = uuid4(), ManualClock()
-    await HeartbeatMonitor(pool, other).heartbeat()
+    await HeartbeatMonitor(pool, other).send_heartbeat()
     await insert_running_execution(pool, other)
     observer = HeartbeatMonitor(pool, uuid4(), clock)
     await observer.check_peers()
@@ -74,11 +74,11 @@ async def test_heartbeat_delay_of_the_observer_does_not_count(pool: Pool) -> Non
 async def test_heartbeat_just_before_the_timeout_prevents_reaping(pool: Pool) -> None:
     other, clock = uuid4(), ManualClock()
     peer = HeartbeatMonitor(pool, other)
-    await peer.heartbeat()
+    await peer.send_heartbeat()
     execution_id = await insert_running_execution(pool, other)
     observer = HeartbeatMonitor(pool, uuid4(), clock)
     await check_for(observer, clock, TIMEOUT - INTERVAL)
-    await peer.heartbeat()
+    await peer.send_heartbeat()
     assert await check_for(observer, clock, 2 * INTERVAL) == []
     assert await status_of(pool, execution_id) == ("RUNNING", None)
 
@@ -86,6 +86,6 @@ async def test_heartbeat_just_before_the_timeout_prevents_reaping(pool: Pool) ->
 async def test_heartbeat_deregister_removes_the_process(pool: Pool) -> None:
     process_id = uuid4()
     monitor = HeartbeatMonitor(pool, process_id)
-    await monitor.heartbeat()
+    await monitor.send_heartbeat()
     await monitor.deregister()
     assert await pool.fetchval("SELECT count(*) FROM processes") == 0

@@ -56,7 +56,7 @@ class HeartbeatMonitor:
                 self._observations.clear()
                 log.warning("heartbeat.check_failed", error=str(error))
 
-    async def heartbeat(self) -> None:
+    async def send_heartbeat(self) -> None:
         """Send one heartbeat. The first must be sent before this process starts an execution."""
         async with acquire(self._pool) as connection:
             await queries.send_heartbeat(connection, self._process_id)
