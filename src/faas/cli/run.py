@@ -13,7 +13,7 @@ from faas import logs, settings
 from faas.bootstrap import open_local_runtime
 from faas.cli.output import print_document, print_text
 from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
-from faas.compile.outcome import CompileFailed
+from faas.compile.outcome import CompileFailure
 from faas.errors import ConfigurationError
 from faas.runtime import Outcome
 from faas.settings import Settings
@@ -71,7 +71,7 @@ async def _run(
     """Return the outcome of the last execution and the duration of each in seconds, none if compilation failed."""
     async with open_local_runtime(chosen) as local:
         compiled = await local.compilers[language].compile(source)
-        if isinstance(compiled, CompileFailed):
+        if isinstance(compiled, CompileFailure):
             return Outcome(error=compiled.diagnostics), []
         if fault := await local.runtime.check(compiled.binary):
             return Outcome(error=fault), []

@@ -9,7 +9,7 @@ class Compiled(msgspec.Struct, frozen=True):
     binary: bytes
 
 
-class CompileFailed(msgspec.Struct, frozen=True):
+class CompileFailure(msgspec.Struct, frozen=True):
     """The source does not compile: the compiler's `diagnostics`, or the limit that it exceeded."""
 
     diagnostics: str

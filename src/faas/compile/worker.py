@@ -12,7 +12,7 @@ import structlog
 
 from faas import metrics
 from faas.compile.languages import Compiler
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.database.pool import Pool, acquire
 from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
@@ -85,25 +85,25 @@ class CompilationWorker:
                 )
                 await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
 
-    async def _compile(self, job: CompilationJob) -> Compiled | CompileFailed:
+    async def _compile(self, job: CompilationJob) -> Compiled | CompileFailure:
         compiler = self._compilers.get(job.language)
         if compiler is None:
-            return CompileFailed(
+            return CompileFailure(
                 f"no compiler for the language {job.language!r}; there are {', '.join(self._compilers)}"
             )
         outcome = await compiler.compile(job.source)
-        if isinstance(outcome, CompileFailed):
+        if isinstance(outcome, CompileFailure):
             return outcome
         if len(outcome.binary) > self._output_limit:
-            return CompileFailed(
+            return CompileFailure(
                 f"the module has {len(outcome.binary)} bytes; the limit is {format_size(self._output_limit)}"
             )
         fault = await self._runtime.check(outcome.binary)
-        return CompileFailed(fault) if fault else outcome
+        return CompileFailure(fault) if fault else outcome
 
 
-def _result(job: CompilationJob, outcome: Compiled | CompileFailed) -> CompilationResult:
-    if isinstance(outcome, CompileFailed):
+def _result(job: CompilationJob, outcome: Compiled | CompileFailure) -> CompilationResult:
+    if isinstance(outcome, CompileFailure):
         return CompilationResult(
             function_id=job.function_id,
             revision=job.revision,

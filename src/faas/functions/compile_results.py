@@ -27,7 +27,7 @@ class CheckedModule(msgspec.Struct, frozen=True):
     binary: bytes
 
 
-class CompileError(msgspec.Struct, frozen=True):
+class NoModule(msgspec.Struct, frozen=True):
     """Why a function has no module."""
 
     text: str
@@ -84,18 +84,18 @@ class CompileResultHandler:
             status="READY" if isinstance(checked, CheckedModule) else "FAILED",
         )
 
-    async def _check(self, result: CompilationResult) -> CheckedModule | CompileError:
+    async def _check(self, result: CompilationResult) -> CheckedModule | NoModule:
         """Decode the module of `result` and check it with the runtime."""
         if not result.success:
-            return CompileError(result.error or "the compiler failed without saying why")
+            return NoModule(result.error or "the compiler failed without saying why")
         if result.wasm_binary is None:
-            return CompileError("the compiler reported success without a module")
+            return NoModule("the compiler reported success without a module")
         try:
             binary = messages.decode_binary(result.wasm_binary)
         except ValueError as error:
-            return CompileError(f"the compiler's module is not base64: {error}")
+            return NoModule(f"the compiler's module is not base64: {error}")
         fault = await self._runtime.check(binary)
-        return CompileError(fault) if fault else CheckedModule(binary)
+        return NoModule(fault) if fault else CheckedModule(binary)
 
 
 def _storable(text: str) -> str:

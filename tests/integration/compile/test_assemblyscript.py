@@ -6,7 +6,7 @@ import json
 import pytest
 
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Outcome, Runtime
 from tests.helpers.support import ECHO_TS
 
@@ -137,7 +137,7 @@ function deep(n: i32): i32 {{ return n > 1 << 30 ? 1 : deep(n + 1) ^ n; }}
 async def test_assemblyscript_diagnostics_have_line_and_column(compiler: AssemblyScriptCompiler) -> None:
     source = 'import { JSON } from "json-as";\n@json class A { n: i32 = 0; }\nexport function handle(input: string): string {\n'
     answer = await compiler.compile(source + '  const n: i32 = "five";\n  return nowhere;\n}\n')
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert "function.ts(4,18)" in answer.diagnostics
     assert "function.ts(5,10)" in answer.diagnostics
     assert "Cannot find name 'nowhere'" in answer.diagnostics
@@ -162,7 +162,7 @@ async def test_assemblyscript_invalid_functions_are_reported(
     compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, diagnostic: str
 ) -> None:
     answer = await compiler.compile(source or "export const nothing = 1;")
-    told = answer.diagnostics if isinstance(answer, CompileFailed) else await runtime.check(answer.binary)
+    told = answer.diagnostics if isinstance(answer, CompileFailure) else await runtime.check(answer.binary)
     assert told is not None
     assert diagnostic in told
 
@@ -183,7 +183,7 @@ async def test_assemblyscript_unusual_characters_in_sources(
 async def test_assemblyscript_long_diagnostics_are_truncated(compiler: AssemblyScriptCompiler) -> None:
     line = "export function handle(input: string): string { " + "const a: i32 = 'x'; " * 3000 + "return input; }"
     answer = await compiler.compile(line)
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert "function.ts(1," in answer.diagnostics
     assert len(answer.diagnostics) <= 64 << 10
 
@@ -193,7 +193,7 @@ async def test_assemblyscript_compilations_are_isolated(compiler: AssemblyScript
         "export function handle(input: string): string { return other(); } function other(): string { return 'x' }"
     )
     answer = await compiler.compile("export function handle(input: string): string { return other(); }")
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert "Cannot find name 'other'" in answer.diagnostics
     assert (await run(compiler, runtime, ECHO_TS)).output == b"{}"
 

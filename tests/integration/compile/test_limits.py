@@ -7,7 +7,7 @@ import pytest
 
 from faas.compile.languages import assemblyscript
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.sandbox import WorkerDied
 from tests.helpers.support import ECHO_TS
 
@@ -33,7 +33,7 @@ async def test_compiler_time_limit_kills_the_process() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=1.5, memory=3 << 30, output_limit=8 << 20)
     await compiler.warm_up()
     before = pids(compiler)
-    assert await compiler.compile(LONG_TS) == CompileFailed("AssemblyScript compiler exceeded the time limit of 1.5s")
+    assert await compiler.compile(LONG_TS) == CompileFailure("AssemblyScript compiler exceeded the time limit of 1.5s")
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     assert pids(compiler).isdisjoint(before)
     await compiler.close()
@@ -43,7 +43,7 @@ async def test_compiler_time_limit_kills_the_process() -> None:
 
 async def test_compiler_memory_limit_is_reported() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=120, memory=1100 << 20, output_limit=8 << 20)
-    assert await compiler.compile(DOUBLING_TS) == CompileFailed(
+    assert await compiler.compile(DOUBLING_TS) == CompileFailure(
         "AssemblyScript compiler exceeded the memory limit of 1100 MiB"
     )
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)
@@ -53,14 +53,14 @@ async def test_compiler_memory_limit_is_reported() -> None:
 async def test_compiler_output_limit_is_reported() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=1000)
     answer = await compiler.compile(ECHO_TS)
-    assert answer == CompileFailed("the compiled module has 4578 bytes, over the output limit of 1000 bytes")
+    assert answer == CompileFailure("the compiled module has 4578 bytes, over the output limit of 1000 bytes")
     await compiler.close()
 
 
 async def test_compiler_crash_is_reported_and_the_process_replaced() -> None:
     compiler = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
     answer = await compiler.compile(CRASHING_TS)
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert answer.diagnostics.startswith("the compiler crashed on this source: RangeError")
     before = pids(compiler)
     assert isinstance(await compiler.compile(ECHO_TS), Compiled)

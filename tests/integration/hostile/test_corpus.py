@@ -12,7 +12,7 @@ import pytest
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.languages.wat import WatCompiler
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Limits, Outcome, Precompiler, Runtime
 from faas.sandbox import WorkerPool
 from tests.helpers.server import processes_of
@@ -39,7 +39,7 @@ async def run(runtime: Runtime, binary: bytes, document: bytes = b"{}") -> Outco
 async def fate_of(entry: Hostile, compiler: Compiler, runtime: Runtime) -> tuple[Fate, str]:
     """Return the outcome and its message."""
     compiled = await compiler.compile(entry.source) if isinstance(entry.source, str) else Compiled(entry.source)
-    if isinstance(compiled, CompileFailed):
+    if isinstance(compiled, CompileFailure):
         return Fate.REFUSED, compiled.diagnostics
     if fault := await runtime.check(compiled.binary):
         return Fate.REFUSED, fault

@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 
 
 class Compiler(Protocol):
     """Compiles sources of one language."""
 
-    async def compile(self, source: str) -> Compiled | CompileFailed:
+    async def compile(self, source: str) -> Compiled | CompileFailure:
         """Compile one source. Raises WorkerDied when the compiler's process ended; the job is then redelivered."""
 
     def state(self) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.compile.wizer import Wizer
 from faas.errors import ConfigurationError
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
@@ -72,24 +72,24 @@ class AssemblyScriptCompiler:
         await self.pool.close()
         await self._wizer.close()
 
-    async def compile(self, source: str) -> Compiled | CompileFailed:
+    async def compile(self, source: str) -> Compiled | CompileFailure:
         """Compile one source. Raises WorkerDied when the process ended for an unknown reason."""
         try:
             answer = await self.pool.request(source.encode(), self._timeout)
         except LimitReached as limit:
-            return CompileFailed(str(limit))
+            return CompileFailure(str(limit))
         kind, content = answer[:1], answer[1:]
         if kind == _MODULE and len(content) <= self._output_limit:
             return Compiled(await self._wizer.snapshot(content))
         if kind == _MODULE:
             limit_shown = format_size(self._output_limit)
-            return CompileFailed(
+            return CompileFailure(
                 f"the compiled module has {len(content)} bytes, over the output limit of {limit_shown}"
             )
         if kind == _CRASHED:
             await self.pool.discard_idle()  # the crash may have left invalid state in the process
-            return CompileFailed(f"the compiler crashed on this source: {content.decode()}")
-        return CompileFailed(content.decode())
+            return CompileFailure(f"the compiler crashed on this source: {content.decode()}")
+        return CompileFailure(content.decode())
 
     def state(self) -> str:
         """Return the state of the worker pool; see Compiler."""

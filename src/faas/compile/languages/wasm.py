@@ -1,6 +1,6 @@
 """Modules that the author compiled: the source is base64. They are checked like the output of any compiler."""
 
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.queue import messages
 from faas.runtime import Runtime
 
@@ -11,12 +11,12 @@ class WasmCompiler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def compile(self, source: str) -> Compiled | CompileFailed:
+    async def compile(self, source: str) -> Compiled | CompileFailure:
         """Decode `source`."""
         try:
             return Compiled(messages.decode_binary(source))
         except ValueError as error:
-            return CompileFailed(f"the source is not base64: {error}")
+            return CompileFailure(f"the source is not base64: {error}")
 
     def state(self) -> str:
         """Return the state of the runtime's precompiler, which precompiles the module; see Compiler."""

@@ -1,6 +1,6 @@
 """WebAssembly's text format, assembled by wasmtime's parser in a confined process of the runtime."""
 
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Runtime
 
 # A diagnostic quotes the whole source line, and a hostile source is one long line.
@@ -13,12 +13,12 @@ class WatCompiler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def compile(self, source: str) -> Compiled | CompileFailed:
+    async def compile(self, source: str) -> Compiled | CompileFailure:
         """Assemble `source`. Raises WorkerDied when the process ended for an unknown reason."""
         assembled = await self._runtime.assemble(source)
         if isinstance(assembled, bytes):
             return Compiled(assembled)
-        return CompileFailed(
+        return CompileFailure(
             "\n".join(_truncate(line) for line in assembled.replace("<anon>", "function.wat").split("\n"))
         )
 
