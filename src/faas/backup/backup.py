@@ -12,8 +12,9 @@ from faas.backup.manifest import FORMAT, TABLES, Column, Manifest, Migration, Ta
 from faas.database import migrations
 from faas.database.pool import Connection
 from faas.errors import ConfigurationError
+from faas.queue import messages
 
-QUEUES = ("compilation_jobs", "compilation_results")
+_QUEUES = (messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS)
 
 
 async def back_up(connection: Connection, stream: BinaryIO) -> Manifest:
@@ -31,7 +32,7 @@ async def back_up(connection: Connection, stream: BinaryIO) -> Manifest:
             for name, columns in columns_of.items():
                 tables.append(await _copy(connection, archive, name, columns))
             # After the rows, so that a position is never less than the id of a message in the snapshot.
-            positions = await queries.list_positions(connection, queues=QUEUES)
+            positions = await queries.list_positions(connection, queues=_QUEUES)
             manifest = Manifest(
                 format=FORMAT,
                 faas=__version__,
