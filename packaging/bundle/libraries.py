@@ -49,14 +49,14 @@ def carry_libraries(bundle: Path) -> CarriedLibraries:
             needed, glibc = _needs(binary := waiting.pop())
             newest = max(newest, glibc)
             if binary not in found:
-                _forget_builder(binary)
+                _remove_rpath(binary)
             for name in needed - present:
                 if not _OF_GLIBC.fullmatch(name) and not (folder / name).exists():
                     origins[folder / name] = _locate(name, binary)
                     shutil.copy2(origins[folder / name], folder / name)
                     waiting.append(folder / name)
         for program in found:
-            _look_first_in(folder, program)
+            _set_rpath(folder, program)
     return CarriedLibraries(".".join(map(str, newest)), origins)
 
 
@@ -90,7 +90,7 @@ def _locate(name: str, binary: Path) -> Path:
     return Path(found[1]).resolve()
 
 
-def _forget_builder(library: Path) -> None:
+def _remove_rpath(library: Path) -> None:
     """Remove RPATHs of the build machine: a library's own search path would override its program's."""
     with library.open("rb") as file:
         dynamic = ELFFile(file).get_section_by_name(".dynamic")
@@ -100,7 +100,7 @@ def _forget_builder(library: Path) -> None:
         _patchelf("--remove-rpath", str(library))
 
 
-def _look_first_in(folder: Path, program: Path) -> None:
+def _set_rpath(folder: Path, program: Path) -> None:
     """Set an RPATH, not a RUNPATH, because an RPATH also applies to indirect dependencies."""
     _patchelf("--force-rpath", "--set-rpath", f"$ORIGIN/{_relative(folder, program.parent)}", str(program))
 
