@@ -32,10 +32,10 @@ async def pgbouncer(url: str, pool_mode: str, pool_size: int = 20) -> AsyncItera
         f"auth_file = {folder}/users\npool_mode = {pool_mode}\ndefault_pool_size = {pool_size}\n"
     )
     command = [PROGRAM, "--quiet", str(folder / "pgbouncer.ini")]
-    if os.geteuid() == 0:  # it refuses root
+    if os.geteuid() == 0:  # it refuses root, and so it runs as the user nobody
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, "nobody")
-        command[1:1] = ["--user=nobody"]
+        command[1:1] = ["--user", "nobody"]
     with (folder / "log").open("w") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
     try:

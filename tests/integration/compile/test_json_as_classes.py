@@ -69,8 +69,8 @@ CLASSES = {
         ['{"z":{"w":[{"z":{"v":2,"w":[]}}],"v":1}}'],
     ),
     "keys of which the last letter differs": (
-        "@json class In { name1: string = ''; name2: string = ''; abc: i32 = 0; abd: i32 = 0; }",
-        ['{"name2":"b","name1":"a","abd":4,"abc":3}'],
+        "@json class In { name1: string = ''; name2: string = ''; abc: i32 = 0; abx: i32 = 0; }",
+        ['{"name2":"b","name1":"a","abx":4,"abc":3}'],
     ),
     "a namespace": (
         """namespace N { @json export class P { x: i32 = 0; } }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faas.compile.languages.assemblyscript import TOOLCHAIN, AssemblyScriptCompiler, find_node
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 
 _HANDLE = "\nexport function handle(input: string): string { return JSON.stringify(JSON.parse<In>(input)); }"
 
@@ -48,7 +48,7 @@ async def test_json_as_errors_are_at_the_authors_lines(compiler: AssemblyScriptC
     classes, place, message = AUTHORS[name]
     source = f'import {{ JSON }} from "json-as";\n{classes}{_HANDLE}'
     answer = await compiler.compile(source)
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert message in answer.diagnostics
     assert f"function.ts{place}" in answer.diagnostics
     lines = {line.strip() for line in source.split("\n")}
@@ -82,7 +82,7 @@ HANDLES = {
 async def test_entry_check_says_what_to_write(compiler: AssemblyScriptCompiler, name: str) -> None:
     source, message = HANDLES[name]
     answer = await compiler.compile(source)
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert message in answer.diagnostics
     assert "write `export function handle(input: string): string`" in answer.diagnostics
 
@@ -103,7 +103,7 @@ async def test_entry_check_accepts_other_spellings_of_handle(compiler: AssemblyS
 async def test_marker_as_an_export_of_the_author_is_refused(compiler: AssemblyScriptCompiler) -> None:
     source = "export const __json_as_1_6: i32 = 5;\nexport function handle(input: string): string { return input; }"
     answer = await compiler.compile(source)
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert "'__json_as_1_6' is an export of the platform's own; write another name" in answer.diagnostics
     assert "function.ts(1,14)" in answer.diagnostics
 

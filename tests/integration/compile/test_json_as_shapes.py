@@ -6,7 +6,7 @@ import json
 import pytest
 
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
-from faas.compile.outcome import Compiled, CompileFailed
+from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Runtime
 from tests.helpers.json_as_documents import first_difference
 
@@ -160,7 +160,7 @@ async def test_json_as_refuses_what_it_would_read_wrong(compiler: AssemblyScript
     member, message = REFUSED[name]
     source = f"{_HEAD}class Plain {{}}\n@json class In {{\n  {member}\n}}\n{_HANDLE}"
     answer = await compiler.compile(source)
-    assert isinstance(answer, CompileFailed), name
+    assert isinstance(answer, CompileFailure), name
     assert message in answer.diagnostics
     line = source.split("\n").index(f"  {member}") + 1
     assert f"function.ts({line}," in answer.diagnostics
@@ -216,7 +216,7 @@ async def test_json_as_refuses_documents_that_it_would_read_wrong(
 function read<T>(text: string): T {{ return JSON.parse<T>(text); }}
 export function handle(input: string): string {{ return ({call}).toString(); }}"""
     answer = await compiler.compile(source)
-    assert isinstance(answer, CompileFailed)
+    assert isinstance(answer, CompileFailure)
     assert message in answer.diagnostics
     assert "in function.ts(" in answer.diagnostics
     assert "__" not in answer.diagnostics
