@@ -6,7 +6,7 @@ number. For each there is another spelling of the same value. Most documents hav
 """
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 _UNICODE_ESCAPE = re.compile(
     r"\\u(?!005c|0022|00[01])(?:([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))"
@@ -14,9 +14,11 @@ _UNICODE_ESCAPE = re.compile(
 _POINT_ZERO = re.compile(rb"\.0+(?![0-9eE])")
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789E", b"000000000e")
 _FRACTION_OF_ZERO = re.compile(_POINT_ZERO.pattern.decode())
-_WITH_EXPONENT = re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+")
+# Possessive, and not begun inside a number: a document may be one number of millions of digits.
+_WITH_EXPONENT = re.compile(r"(?<![\d.])-?\d++(?:\.\d++)?[eE][+-]?\d+")
 _MAX_INTEGER_DIGITS = 20  # of the largest u64
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+# Up to the end of the text where a string is not closed, so that the search does not begin again at each quote in it.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
 _NOT_FINITE = re.compile(r"-?\b(?:NaN|Infinity)\b")
 
 
@@ -60,7 +62,10 @@ def _unescaped(match: re.Match[str]) -> str:
 def _integer(match: re.Match[str]) -> str:
     """Return an integer's digits for a number that is written with an exponent, if it is a small integer."""
     written = match[0]
-    value = Decimal(written)
+    try:
+        value = Decimal(written)
+    except InvalidOperation:  # an exponent of more digits than Decimal takes
+        return written
     if not value:
         return "-0" if written.startswith("-") else "0"
     if abs(value.adjusted()) < _MAX_INTEGER_DIGITS and value == value.to_integral_value():

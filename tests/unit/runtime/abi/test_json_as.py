@@ -106,3 +106,19 @@ def test_with_null_for_not_finite_accepts_any_output(output: str) -> None:
 def test_with_null_for_not_finite_keeps_json(value: Any) -> None:
     document = json.dumps([value, "NaN", "-Infinity"])
     assert with_null_for_not_finite(document) == document
+
+
+@pytest.mark.parametrize("digits", ["1" * (6 << 20), "0." + "1" * (6 << 20), "-" + "1" * (6 << 20)])
+def test_normalize_takes_linear_time_for_a_long_number(digits: str) -> None:
+    """A quadratic search would take days, with the GIL held."""
+    assert normalize(f"[1e1,{digits}]".encode()) == f"[10,{digits}]"
+
+
+@pytest.mark.parametrize("number", ["1e1000000000000000000", "1e-99999999999999999999999", "0e99999999999999999999999"])
+def test_normalize_keeps_an_exponent_that_decimal_does_not_take(number: str) -> None:
+    assert normalize(f"[{number}]".encode()) == f"[{number}]"
+
+
+def test_null_for_not_finite_takes_linear_time_for_a_string_without_end() -> None:
+    quotes = '\\"' * (1 << 20)
+    assert with_null_for_not_finite(f'[NaN,"{quotes}') == f'[null,"{quotes}'
