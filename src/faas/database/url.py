@@ -167,7 +167,8 @@ def _addresses(parameters: dict[str, str], *, quotable: bool) -> tuple[list[str]
     ports = []
     for port in parameters["port"].split(",") if "port" in parameters else []:
         if port and not (re.fullmatch("[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
-            shown = f" {port!r}" if quotable else ""
+            # Without digits alone it may be a password, in a URL that lacks its `@`.
+            shown = f" {port!r}" if quotable and port.isdecimal() else ""
             raise _malformed(
                 f"the port{shown} is not a number from 1 to 65535 (an IPv6 address is written in brackets)"
             )

@@ -67,7 +67,7 @@ def refused(reason: str) -> ConfigurationError:
 def check(parameters: Mapping[str, str], *, quotable: bool) -> None:
     """Raise ConfigurationError for a parameter or a value that cannot be honoured.
 
-    `quotable` is False when a name may be a part of a password that is not percent-encoded.
+    `quotable` is False when a name or a value may be a part of a password that is not percent-encoded.
     """
     for name, value in parameters.items():
         accepted = _ACCEPTED_VALUES.get(name)
@@ -77,10 +77,11 @@ def check(parameters: Mapping[str, str], *, quotable: bool) -> None:
                 f"{shown} of its URL is not accepted; accepted are {', '.join(ACCEPTED)}. A setting of the server is "
                 "written options=-c%20NAME=VALUE"
             )
+        shown = f"{name}={value}" if quotable else f"the value of {name}"
         if accepted and value not in accepted:
-            raise refused(f"{name}={value} in its URL is not accepted; accepted are {', '.join(accepted)}")
+            raise refused(f"{shown} in its URL is not accepted; accepted are {', '.join(accepted)}")
         if name in _INTEGERS and not re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value):
-            raise refused(f"{name}={value} in its URL is not accepted; accepted is a whole number")
+            raise refused(f"{shown} in its URL is not accepted; accepted is a whole number")
 
 
 def settings_of_options(options: str) -> dict[str, str]:
