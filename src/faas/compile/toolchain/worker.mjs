@@ -45,8 +45,11 @@ async function compile(source) {
   const crashed = built.crash && check.program;
   if (check.parser && !crashed) {
     const found = await explain(check, built.crash ?? built.error, (transforms) => build(source, transforms));
-    const { note, text } = collector();
-    for (const diagnostic of found) note(formatDiagnosticMessage(diagnostic, false, true) + "\n");
+    const { note, text, full } = collector();
+    for (const diagnostic of found) {
+      if (full()) break; // each one scans its line, which may be a megabyte
+      note(formatDiagnosticMessage(diagnostic, false, true) + "\n");
+    }
     if (found.length) return ["D", clean(text())];
   }
   if (built.crash) {
@@ -69,7 +72,7 @@ function collector() {
       if (size < DIAGNOSTICS_LIMIT_CHARACTERS) lines.push(shown);
     }
   };
-  return { note, text: () => lines.join("") };
+  return { note, text: () => lines.join(""), full: () => size >= DIAGNOSTICS_LIMIT_CHARACTERS };
 }
 
 async function build(source, transforms) {
