@@ -64,8 +64,11 @@ def json_for_display(document: str, stream: TextIO) -> str:
     r"""Return a JSON text for `stream`, with `\u` escapes for what its encoding or a terminal must not get."""
     if not stream.encoding.lower().startswith("utf"):
         return _NOT_ASCII.sub(_json_escape, document)
-    # A JSON text has no control character inside a string but DEL and U+0080 to U+009F.
-    return (_UNSAFE if stream.isatty() else _SURROGATE).sub(_json_escape, document)
+    if not stream.isatty():
+        return _SURROGATE.sub(_json_escape, document)
+    # A carriage return in JSON is white space between tokens. Inside a string there is no control character but DEL and
+    # U+0080 to U+009F.
+    return _UNSAFE.sub(_json_escape, document.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _json_escape(found: re.Match[str]) -> str:
