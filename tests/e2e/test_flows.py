@@ -80,7 +80,7 @@ async def test_flow_5_execute_runtime_failure(served: Platform) -> None:
     expected = {
         "trap": "trap: unreachable code was reached in function/handle",
         "abort": "abort: no apples in function.ts(3,40)",
-        "json": "invalid JSON: JSON is malformed: invalid character (byte 1); the output begins: no json",
+        "json": "invalid JSON: JSON is malformed: invalid character (byte 0); the output begins: no json",
     }
     for failure, message in expected.items():
         response = await served.http.post(
