@@ -10,6 +10,8 @@ from faas.compile.outcome import Compiled
 from faas.runtime import Runtime
 from tests.helpers.support import ECHO_TS
 
+pytestmark = pytest.mark.slow
+
 _HANDLE = "\nexport function handle(input: string): string { return JSON.stringify(JSON.parse<In>(input)); }"
 _HEX = """@json class Hex {
   v: string = "";

@@ -12,6 +12,8 @@ from faas.compile.outcome import Compiled
 from faas.runtime import Runtime
 from tests.helpers.json_as_documents import HEAD, any_value, expected, first_difference, make_classes, spell
 
+pytestmark = pytest.mark.slow
+
 _DOCUMENTS_PER_CLASS = 40
 # Overridden for long runs: JSON_AS_DOCUMENTS=10000 JSON_AS_SEED=1 pytest -s -k random_documents
 _DOCUMENTS = int(os.environ.get("JSON_AS_DOCUMENTS", "320"))

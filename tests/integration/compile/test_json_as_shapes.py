@@ -10,6 +10,8 @@ from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Runtime
 from tests.helpers.json_as_documents import first_difference
 
+pytestmark = pytest.mark.slow
+
 _HEAD = """import { JSON } from "json-as";
 enum Kind { One, Two }
 type Money = f64;
