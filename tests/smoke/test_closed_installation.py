@@ -178,7 +178,7 @@ def test_make_setup_repairs_an_interrupted_environment(
     while not any(file.startswith("wasmtime") for file in index.served):
         assert process.poll() is None
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGTERM)  # not SIGINT, which a shell's background jobs ignore
     assert process.wait(60) != 0
     _run(command, environment, checkout)
     _assert_run_set_is_whole(checkout)
