@@ -10,6 +10,8 @@ import pytest
 from faas.compile.languages.assemblyscript import TOOLCHAIN, AssemblyScriptCompiler, find_node
 from faas.compile.outcome import Compiled, CompileFailure
 
+pytestmark = pytest.mark.slow
+
 _HANDLE = "\nexport function handle(input: string): string { return JSON.stringify(JSON.parse<In>(input)); }"
 
 # name → what follows the import on line 1, the place, and the text of the message

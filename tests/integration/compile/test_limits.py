@@ -11,6 +11,8 @@ from faas.compile.outcome import Compiled, CompileFailure
 from faas.sandbox import WorkerDied
 from tests.helpers.support import ECHO_TS
 
+pytestmark = pytest.mark.slow
+
 LONG_TS = (
     "\n".join(f"export function f{n}(a: i32): i32 {{ return a * {n} + f{max(n - 1, 0)}(a - 1); }}" for n in range(9000))
     + f"\n{ECHO_TS}"
