@@ -38,6 +38,10 @@ LIMIT 1;
 SELECT setval(pg_get_serial_sequence('pgmq.q_' || :queue::text, 'msg_id')::regclass,
               greatest(:position::bigint, 1), :position::bigint > 0);
 
+-- name: check_constraints()!
+-- The deferred ones now: a later migration cannot change a table that has checks to come.
+SET CONSTRAINTS ALL IMMEDIATE;
+
 -- name: close_running(taken_at)$
 -- RUNNING executions become FAILED at the time of the backup: their process is not restored.
 WITH closed AS (

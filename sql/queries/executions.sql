@@ -1,42 +1,58 @@
--- name: start_execution(reference_id, reference_name, id, process_id, input, now)^
--- One statement finds the function and, if it is READY, records RUNNING, so that the function cannot change in between.
--- Returns the module to run, or why nothing was started: no row when there is no such function, else its status.
+-- name: start_execution(reference_id, reference_name, reference_revision, id, process_id, input, now)^
+-- One statement finds the revision to run and, if it is READY, records RUNNING: what runs was live at that moment.
+-- Returns the module to run, or why nothing was started: no row when there is no such function or revision, else the
+-- revision's status.
 WITH found AS (
-    SELECT id, revision, wasm_digest, name, status, compile_error
-    FROM executable_functions
-    WHERE id = :reference_id::uuid OR name = :reference_name::text
+    SELECT function.id, function.name, revision.number, revision.module_digest, revision.limits, revision.status,
+           revision.compile_error, revision.number = function.live_revision IS TRUE AS live
+    FROM executable_functions AS function
+    JOIN executable_revisions AS revision
+      ON revision.function_id = function.id
+     AND revision.number = coalesce(:reference_revision::int, function.revision)
+    WHERE function.id = :reference_id::uuid OR function.name = :reference_name::text
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
-    SELECT :id::uuid, found.id, found.revision, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
+    SELECT :id::uuid, found.id, found.number, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
     FROM found
     WHERE status = 'READY'
 )
-SELECT id AS function_id, revision, wasm_digest, name, status, compile_error FROM found;
+SELECT id AS function_id, number AS revision, module_digest, name, live, limits, status, compile_error FROM found;
 
--- name: start_executions(ids, reference_ids, reference_names, inputs, times, process_id)
+-- name: start_executions(ids, reference_ids, reference_names, reference_revisions, inputs, times, process_id)
 -- The same for a batch, in one commit. Returns a row for each execution that has started. The others are started alone,
--- because this statement does not say why they have not: SKIP LOCKED passes over a function whose row is locked, which is
--- being revised or deleted, so that it does not delay the rest of the batch.
+-- because this statement does not say why they have not. It waits for no lock: a deploy that is being committed does not
+-- delay it.
 WITH requested AS (
     SELECT *
     FROM unnest(
-        :ids::uuid[], :reference_ids::uuid[], :reference_names::text[], :inputs::json[], :times::timestamptz[]
-    ) AS requested (execution_id, reference_id, reference_name, input, now)
+        :ids::uuid[], :reference_ids::uuid[], :reference_names::text[], :reference_revisions::int[], :inputs::json[],
+        :times::timestamptz[]
+    ) AS requested (execution_id, reference_id, reference_name, reference_revision, input, now)
 ), ready AS MATERIALIZED (
-    SELECT requested.execution_id, requested.input, requested.now, function.id AS function_id, function.revision,
-           function.wasm_digest
-    FROM requested CROSS JOIN LATERAL (
-        SELECT id, revision, wasm_digest
-        FROM executable_functions
-        WHERE status = 'READY' AND (id = requested.reference_id OR name = requested.reference_name)
-        FOR KEY SHARE SKIP LOCKED
-    ) AS function
+    SELECT requested.execution_id, requested.input, requested.now, function.id AS function_id, function.name,
+           revision.number AS revision, revision.module_digest, revision.limits,
+           revision.number = function.live_revision IS TRUE AS live
+    FROM requested
+    JOIN executable_functions AS function
+      ON function.id = requested.reference_id OR function.name = requested.reference_name
+    JOIN executable_revisions AS revision
+      ON revision.function_id = function.id
+     AND revision.number = coalesce(requested.reference_revision, function.revision)
+    WHERE revision.status = 'READY'
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
     SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now
     FROM ready
 )
-SELECT execution_id, function_id, revision, wasm_digest FROM ready;
+SELECT execution_id, function_id, revision, module_digest, name, live, limits FROM ready;
+
+-- name: find_limits(reference_id, reference_name, reference_revision)^
+-- The function, and the limits of the revision that the reference runs.
+SELECT function.id AS function_id, revision.limits
+FROM executable_functions AS function
+JOIN executable_revisions AS revision
+  ON revision.function_id = function.id AND revision.number = coalesce(:reference_revision::int, function.revision)
+WHERE function.id = :reference_id::uuid OR function.name = :reference_name::text;
 
 -- name: find_function_id(reference_id, reference_name)^
 -- The id by which the function's executions are listed.
@@ -44,12 +60,10 @@ SELECT id
 FROM executable_functions
 WHERE id = :reference_id::uuid OR name = :reference_name::text;
 
--- name: get_module(function_id, wasm_digest)^
--- The digest guards against a function that was revised after the execution started: the new revision has another
--- module.
-SELECT wasm_binary
-FROM executable_functions
-WHERE id = :function_id AND wasm_digest = :wasm_digest;
+-- name: get_module(module_digest)^
+SELECT wasm
+FROM executable_modules
+WHERE digest = :module_digest;
 
 -- name: end_executions(ids, outputs, errors, logs, times)
 -- Guarded by status: an execution that was reaped as interrupted stays so. NOT IN keeps the planner off the partial
@@ -65,9 +79,10 @@ RETURNING executions.id;
 
 -- name: get_execution(id)^
 -- The columns of list_executions first, then those that lists leave out because they may be large.
-SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at, input, revision, logs
+-- Those of a deleted function are not found.
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, input, logs
 FROM executions
-WHERE id = :id;
+WHERE id = :id AND function_id IN (SELECT id FROM executable_functions);
 
 -- name: list_executions(function_id, cursor, status, limit, budget)
 -- Newest first, without inputs and logs. A page ends early when its outputs together exceed :budget bytes: outputs are
@@ -75,12 +90,12 @@ WHERE id = :id;
 -- executions, so that the caller knows whether more follow.
 -- The function is matched as a range of one id, and the order names function_id: with an equality, Postgres may scan
 -- the primary key backwards instead, through every newer execution of all other functions.
-SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at, found
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
            sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
     FROM (
-        SELECT id, function_id, status, output, error_message, created_at, started_at, completed_at
+        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
         FROM executions
         WHERE function_id >= :function_id AND function_id <= :function_id
           AND (:cursor::uuid IS NULL OR id < :cursor::uuid)

@@ -1,74 +1,170 @@
--- name: insert_function(function_id, name, description, language, source)^
--- The unique constraint decides between concurrent creations of the same name.
-INSERT INTO functions (id, name, description, language, source)
-VALUES (:function_id, :name, :description, :language, :source)
-RETURNING id, name, description, language, source, status, compile_error, revision, created_at, updated_at;
+-- name: insert_function(function_id, name, description)!
+-- The unique constraint decides between concurrent creations of the same name. Its first revision is inserted in the same
+-- transaction.
+INSERT INTO functions (id, name, description, newest_revision)
+VALUES (:function_id, :name, :description, 1);
 
--- name: get_function(function_id)^
-SELECT id, name, description, language, source, status, compile_error, revision, created_at, updated_at
-FROM functions
-WHERE id = :function_id;
+-- name: find_function(function_id, name)$
+SELECT id FROM functions WHERE id = :function_id::uuid OR name = :name::text;
 
--- name: get_function_by_name(name)^
-SELECT id, name, description, language, source, status, compile_error, revision, created_at, updated_at
-FROM functions
-WHERE name = :name;
+-- name: get_function(function_id, revision)^
+-- What is shown of a function is the revision asked for, else the live one, else the newest.
+SELECT function.id, name, description, shown.language, shown.source, shown.settings, shown.status, shown.compile_error,
+       shown.number AS revision, shown.contract, newest.number AS latest_revision, newest.status AS latest_status,
+       newest.compile_error AS latest_compile_error, newest.created_at AS latest_created_at,
+       function.live_revision, function.created_at, function.updated_at
+FROM functions AS function
+JOIN revisions AS newest ON newest.function_id = function.id AND newest.number = newest_revision
+JOIN revisions AS shown
+  ON shown.function_id = function.id AND shown.number = coalesce(:revision::int, live_revision, newest_revision)
+WHERE function.id = :function_id;
+
+-- name: list_functions(cursor, status, language, limit)
+-- Newest first; ids are UUIDv7. Sources are not read.
+SELECT function.id, name, description, shown.language, shown.settings, shown.status, shown.compile_error,
+       shown.number AS revision, shown.contract, newest.number AS latest_revision, newest.status AS latest_status,
+       newest.compile_error AS latest_compile_error, newest.created_at AS latest_created_at,
+       function.live_revision, function.created_at, function.updated_at
+FROM functions AS function
+JOIN revisions AS newest ON newest.function_id = function.id AND newest.number = newest_revision
+JOIN revisions AS shown
+  ON shown.function_id = function.id AND shown.number = coalesce(live_revision, newest_revision)
+WHERE (:cursor::uuid IS NULL OR function.id < :cursor::uuid)
+  AND (:status::text IS NULL OR shown.status = :status::text)
+  AND (:language::text IS NULL OR shown.language = :language::text)
+ORDER BY function.id DESC
+LIMIT :limit;
 
 -- name: lock_function(function_id)^
--- Held until the update commits: a compilation result that arrives before then waits, and finds the new revision.
-SELECT id, name, description, language, source, status, compile_error, revision, created_at, updated_at
+-- Held until the transaction ends: deploys, results, promotions and rollbacks of one function are made one after another.
+SELECT id, name, live_revision, newest_revision, previous_revisions
 FROM functions
 WHERE id = :function_id
 FOR UPDATE;
 
--- name: list_functions(cursor, status, language, limit)
--- Newest first; ids are UUIDv7. Sources and modules are not read.
-SELECT id, name, description, language, status, compile_error, revision, created_at, updated_at
-FROM functions
-WHERE (:cursor::uuid IS NULL OR id < :cursor::uuid)
-  AND (:status::text IS NULL OR status = :status::text)
-  AND (:language::text IS NULL OR language = :language::text)
-ORDER BY id DESC
-LIMIT :limit;
-
--- name: update_metadata(name, description, function_id)^
--- A change that needs no compilation: the status, the module and the revision stay.
+-- name: update_metadata(name, description, function_id)!
 UPDATE functions
 SET name = :name, description = :description, updated_at = clock_timestamp()
-WHERE id = :function_id
-RETURNING id, name, description, language, source, status, compile_error, revision, created_at, updated_at;
+WHERE id = :function_id;
 
--- name: start_revision(name, description, language, source, function_id)^
--- The old module is deleted at once, so that a READY function always runs the source that is shown.
+-- name: advance_newest(function_id)$
+-- Takes the number of the next revision. Numbers are not used again, even when their revision is removed.
 UPDATE functions
-SET name = :name, description = :description, language = :language, source = :source,
-    status = 'PENDING', wasm_binary = NULL, compile_error = NULL,
-    revision = revision + 1, updated_at = clock_timestamp()
+SET newest_revision = newest_revision + 1, updated_at = clock_timestamp()
 WHERE id = :function_id
-RETURNING id, name, description, language, source, status, compile_error, revision, created_at, updated_at;
+RETURNING newest_revision;
+
+-- name: set_live(revision, previous_revisions, function_id)!
+UPDATE functions
+SET live_revision = :revision, previous_revisions = :previous_revisions::int[], updated_at = clock_timestamp()
+WHERE id = :function_id;
 
 -- name: delete_function(function_id)$
--- The foreign key deletes its executions.
+-- The foreign key deletes its revisions.
 DELETE FROM functions WHERE id = :function_id RETURNING id;
 
--- name: mark_compiling(function_id, revision)$
--- Idempotent. Only from PENDING: a `started` message that is read after its result, or that is for an older revision,
--- changes nothing.
-UPDATE functions
-SET status = 'COMPILING', updated_at = clock_timestamp()
-WHERE id = :function_id AND status = 'PENDING' AND (:revision::int IS NULL OR revision = :revision::int)
-RETURNING revision;
+-- name: insert_revision(function_id, number, language, source, settings, promote)!
+INSERT INTO revisions (function_id, number, language, source, settings, promote)
+VALUES (:function_id, :number, :language, :source, :settings::json, :promote);
 
--- name: mark_ready(wasm_binary, function_id, revision)$
--- Idempotent. Only while the function waits for this revision: a duplicate, late or outdated result changes nothing.
-UPDATE functions
-SET status = 'READY', wasm_binary = :wasm_binary, compile_error = NULL, updated_at = clock_timestamp()
-WHERE id = :function_id AND status IN ('PENDING', 'COMPILING') AND (:revision::int IS NULL OR revision = :revision::int)
-RETURNING revision;
+-- name: insert_ready_revision(function_id, number, settings, promote, model)$
+-- A revision with the source of the READY revision :model needs no compilation: it has the same module.
+INSERT INTO revisions (function_id, number, language, source, settings, promote, status, module_digest, contract)
+SELECT function_id, :number, language, source, :settings::json, :promote, status, module_digest, contract
+FROM revisions
+WHERE function_id = :function_id AND number = :model AND status = 'READY'
+RETURNING number;
 
--- name: mark_failed(compile_error, function_id, revision)$
+-- name: get_revision(function_id, number)^
+SELECT function_id, revision.number AS revision, language, source, settings, status, compile_error, contract, promote,
+       revision.number = function.live_revision IS TRUE AS live, created_by, revision.created_at
+FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
+WHERE revision.function_id = :function_id AND revision.number = :number;
+
+-- name: list_revisions(function_id, before, limit, budget)
+-- Newest first. A page ends early when its sources together exceed :budget bytes. `found` counts up to :limit + 1
+-- revisions, so that the caller knows whether more follow.
+SELECT function_id, revision, language, source, settings, status, compile_error, contract, promote, live, created_by,
+       created_at, found
+FROM (
+    SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
+           sum(octet_length(source)) OVER newest - octet_length(source) AS bytes_before
+    FROM (
+        SELECT revision.function_id, revision.number AS revision, language, source, settings, status, compile_error,
+               contract, promote, revision.number = function.live_revision IS TRUE AS live, created_by,
+               revision.created_at
+        FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
+        WHERE revision.function_id = :function_id AND (:before::int IS NULL OR revision.number < :before::int)
+        ORDER BY revision.number DESC
+        LIMIT :limit::bigint + 1
+    ) AS candidates
+    WINDOW newest AS (ORDER BY revision DESC)
+) AS measured
+WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
+ORDER BY revision DESC;
+
+-- name: cancel_promotions(function_id)!
+-- A decision about what is live cancels the automatic promotion of every revision that waits for its result.
+UPDATE revisions SET promote = false
+WHERE function_id = :function_id AND status IN ('PENDING', 'COMPILING') AND promote;
+
+-- name: find_waiting(function_id)$
+-- The newest revision that waits for a result.
+SELECT max(number) FROM revisions WHERE function_id = :function_id AND status IN ('PENDING', 'COMPILING');
+
+-- name: mark_compiling(function_id, number)$
+-- Idempotent. Only from PENDING: a `started` message that is read after its result changes nothing.
+UPDATE revisions SET status = 'COMPILING'
+WHERE function_id = :function_id AND number = :number AND status = 'PENDING'
+RETURNING number;
+
+-- name: mark_ready(module_digest, contract, function_id, number)$
+-- Idempotent. Only while the revision waits: a duplicate or late result changes nothing. Returns whether it is promoted.
+UPDATE revisions SET status = 'READY', module_digest = :module_digest, contract = :contract
+WHERE function_id = :function_id AND number = :number AND status IN ('PENDING', 'COMPILING')
+RETURNING promote;
+
+-- name: mark_failed(compile_error, function_id, number)$
 -- Guarded in the same way as mark_ready.
-UPDATE functions
-SET status = 'FAILED', wasm_binary = NULL, compile_error = :compile_error, updated_at = clock_timestamp()
-WHERE id = :function_id AND status IN ('PENDING', 'COMPILING') AND (:revision::int IS NULL OR revision = :revision::int)
-RETURNING revision;
+UPDATE revisions SET status = 'FAILED', compile_error = :compile_error
+WHERE function_id = :function_id AND number = :number AND status IN ('PENDING', 'COMPILING')
+RETURNING number;
+
+-- name: store_module(module_digest, module)!
+-- The update locks the row, so that a module that is about to be removed is either kept or stored again.
+INSERT INTO modules (digest, wasm) VALUES (:module_digest, :module)
+ON CONFLICT (digest) DO UPDATE SET unreferenced_since = NULL;
+
+-- name: touch_function(function_id)!
+UPDATE functions SET updated_at = clock_timestamp() WHERE id = :function_id;
+
+-- name: delete_excess_revisions(function_id, keep)
+-- Removes what exceeds :keep revisions: failed ones first, then the oldest. The live and the newest one, those that wait
+-- for their result and those that an execution in flight runs are kept.
+WITH removable AS (
+    SELECT revision.number, row_number() OVER (ORDER BY revision.status <> 'FAILED', revision.number) AS position
+    FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
+    WHERE revision.function_id = :function_id
+      AND revision.number IS DISTINCT FROM function.live_revision AND revision.number <> function.newest_revision
+      AND revision.status NOT IN ('PENDING', 'COMPILING')
+      AND NOT EXISTS (
+          SELECT FROM revisions_in_flight AS running
+          WHERE running.function_id = revision.function_id AND running.revision = revision.number
+      )
+)
+DELETE FROM revisions USING removable
+WHERE revisions.function_id = :function_id AND revisions.number = removable.number
+  AND removable.position <= (SELECT count(*) FROM revisions WHERE function_id = :function_id) - :keep::bigint
+RETURNING revisions.number;
+
+-- name: mark_unreferenced_modules()!
+-- A module without revisions is removed later (delete_unreferenced_modules): an execution that has started may load it.
+UPDATE modules SET unreferenced_since = clock_timestamp()
+WHERE unreferenced_since IS NULL AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest);
+
+-- name: delete_unreferenced_modules(grace_seconds)
+-- The foreign key of revisions refuses to remove a module that a revision has referred to in the meantime.
+DELETE FROM modules
+WHERE unreferenced_since < clock_timestamp() - make_interval(secs => :grace_seconds::float8)
+  AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+RETURNING digest;

@@ -7,10 +7,13 @@ FaasError
 │   └── PayloadTooLarge       a field of a request exceeds its size limit
 ├── NotFound                  what a request names does not exist
 │   ├── FunctionNotFound
+│   ├── RevisionNotFound
 │   └── ExecutionNotFound
 ├── NameTaken                 another function has this name
 ├── FunctionNotReady          the function has no module to execute (yet)
+├── RevisionConflict          the revisions of the function do not allow what was asked for
 ├── Saturated                 this process executes as many functions as it may
+├── FunctionLimitReached      the function runs as often as its settings allow
 ├── DatabaseUnavailable       the work could not be done or recorded, and was not acknowledged
 │   └── DatabaseNotReached    there was no connection: nothing was sent
 ├── BackupFailed              a backup or a restore ended without its result; exit code 1
@@ -59,6 +62,14 @@ class FunctionNotFound(NotFound):
         self.reference = reference
 
 
+class RevisionNotFound(NotFound):
+    """Raised when a function has no revision with this number, or no longer has it."""
+
+    def __init__(self, name: str, revision: int) -> None:
+        super().__init__(f"function {name!r} has no revision {revision}, or no longer keeps it")
+        self.revision = revision
+
+
 class ExecutionNotFound(NotFound):
     """Raised when no execution has this id."""
 
@@ -85,12 +96,24 @@ class FunctionNotReady(FaasError):
         self.compile_error = compile_error
 
 
+class RevisionConflict(FaasError):
+    """Raised when a revision cannot be promoted because it is not READY, or there is none to roll back to."""
+
+
 class Saturated(FaasError):
     """Raised when this process has `limit` executions in flight. Clients may retry after `retry_after` seconds."""
 
     def __init__(self, limit: int, retry_after: int) -> None:
         super().__init__(f"{limit} executions are in flight in this process, which is its limit; try again shortly")
         self.limit = limit
+        self.retry_after = retry_after
+
+
+class FunctionLimitReached(FaasError):
+    """Raised when a limit in the settings of a function is reached. Clients may retry after `retry_after` seconds."""
+
+    def __init__(self, function: str, reason: str, retry_after: int) -> None:
+        super().__init__(f"function {function!r} {reason}; try again in {retry_after} s")
         self.retry_after = retry_after
 
 

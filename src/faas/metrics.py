@@ -8,6 +8,11 @@ _COMPILATION_BUCKETS_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 EXECUTION_SECONDS = Histogram(
     "faas_executions_seconds", "Duration of executions by status.", ["status"], buckets=_EXECUTION_BUCKETS_SECONDS
 )
+EXECUTIONS = Counter(
+    "faas_executions",
+    "Executions by function (a bounded number of names, then other), revision (live or other) and status.",
+    ["function", "revision", "status"],
+)
 EXECUTIONS_IN_FLIGHT = Gauge("faas_executions_in_flight", "Executions in flight in this process.")
 EXECUTIONS_REFUSED = Counter("faas_executions_refused", "Executions refused with 429.")
 COMPILATION_SECONDS = Histogram(

@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _described("maximum concurrent executions per process; more get 429"),
     ] = 256
     module_cache: Annotated[Count, _described("maximum number of compiled modules kept in memory")] = 256
+    keep_revisions: Annotated[Count, _described("revisions that are kept of each function")] = 20
     shutdown_grace: Annotated[
         Duration, _described("graceful shutdown timeout: how long in-flight requests may take after SIGTERM")
     ] = 18.0

@@ -11,14 +11,22 @@ SOURCES = Path(__file__).parent.parent.parent / "src" / "faas"
 # The relations and functions that the statements of a package may name. `executions` reads functions through the view
 # that `functions` publishes.
 ALLOWED_RELATIONS = {
-    "functions": {"functions"},
-    "executions": {"executions", "processes", "executable_functions"},
+    "functions": {"functions", "revisions", "modules", "revisions_in_flight"},
+    "executions": {"executions", "processes", "executable_functions", "executable_revisions", "executable_modules"},
     "queue": {"pgmq", "archive_rejected"},
     "database": set(),
     "doctor": {"schema_migrations"},
-    "backup": {"functions", "executions", "processes", "schema_migrations", "pgmq"},  # all relations
+    "backup": {
+        "functions",
+        "revisions",
+        "modules",
+        "executions",
+        "processes",
+        "schema_migrations",
+        "pgmq",
+    },  # all relations
 }
-RELATIONS = {"functions", "executable_functions", "executions", "processes", "schema_migrations", "pgmq"}
+RELATIONS = set().union(*ALLOWED_RELATIONS.values())
 
 
 def statements_by_name(package: str) -> dict[str, str]:

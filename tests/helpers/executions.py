@@ -1,5 +1,6 @@
 """Rows of functions and executions, written without the service that writes them in production."""
 
+import hashlib
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -9,17 +10,29 @@ from faas.database.pool import Pool
 
 
 async def insert_function(pool: Pool, name: str, status: str = "READY") -> UUID:
-    """Insert a function. A READY one has its name as its module, which no runtime accepts."""
+    """Insert a function with one revision. A READY one has its name as its module, which no runtime accepts."""
     function_id = uuid7()
-    await pool.execute(
-        "INSERT INTO functions (id, name, language, source, status, wasm_binary, compile_error) "
-        "VALUES ($1, $2, 'wat', '', $3, $4, $5)",
-        function_id,
-        name,
-        status,
-        name.encode() if status == "READY" else None,
-        "no" if status == "FAILED" else None,
-    )
+    digest = hashlib.sha256(name.encode()).digest() if status == "READY" else None
+    async with pool.acquire() as connection, connection.transaction():
+        if digest:
+            await connection.execute(
+                "INSERT INTO modules (digest, wasm) VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, name.encode()
+            )
+        await connection.execute(
+            "INSERT INTO functions (id, name, newest_revision, live_revision) VALUES ($1, $2, 1, $3)",
+            function_id,
+            name,
+            1 if digest else None,
+        )
+        await connection.execute(
+            "INSERT INTO revisions (function_id, number, language, source, status, module_digest, contract, "
+            "compile_error) VALUES ($1, 1, 'wat', '', $2, $3, $4, $5)",
+            function_id,
+            status,
+            digest,
+            "json" if digest else None,
+            "no" if status == "FAILED" else None,
+        )
     return function_id
 
 

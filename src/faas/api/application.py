@@ -16,8 +16,9 @@ from faas.api.middleware.execute import ExecuteMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
 from faas.api.middleware.request_id import RequestIdMiddleware
 from faas.api.route_table import RouteTable, routes_of
-from faas.api.routes import executions, functions, system
+from faas.api.routes import executions, functions, revisions, system
 from faas.executions.service import ExecutionService
+from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionService
 
 HANDLERS: Sequence[HTTPRouteHandler] = (
@@ -26,6 +27,10 @@ HANDLERS: Sequence[HTTPRouteHandler] = (
     functions.get_function,
     functions.update_function,
     functions.delete_function,
+    revisions.list_revisions,
+    revisions.get_revision,
+    revisions.promote_revision,
+    revisions.roll_back_function,
     executions.list_executions,
     executions.get_execution,
     system.get_health,
@@ -44,6 +49,7 @@ _ENVELOPE_BYTES = 64 << 10  # of an execution request, around its input
 def create_application(
     *,
     functions_service: FunctionService,
+    revisions_service: RevisionService,
     executions_service: ExecutionService,
     invocations: InvocationHandler,
     check_health: system.HealthCheck,
@@ -53,6 +59,7 @@ def create_application(
     """Return the application over these services, which the caller opens and closes."""
     services = {
         "functions": functions_service,
+        "revisions": revisions_service,
         "executions": executions_service,
         "check_health": check_health,
         "update_metrics": update_metrics,

@@ -10,13 +10,22 @@ from typing import TypeVar, get_args
 import msgspec
 
 from faas import json_documents
-from faas.api.schemas import ExecutionRequest, FunctionRequest
+from faas.api.schemas import (
+    EmptyRequest,
+    ExecutionRequest,
+    FunctionCreateRequest,
+    FunctionUpdateRequest,
+    PromoteRequest,
+)
 from faas.errors import InvalidRequest
 from faas.languages import Language
 
 T = TypeVar("T")
 
-function_request_decoder = msgspec.json.Decoder(FunctionRequest)
+create_request_decoder = msgspec.json.Decoder(FunctionCreateRequest)
+update_request_decoder = msgspec.json.Decoder(FunctionUpdateRequest)
+empty_request_decoder = msgspec.json.Decoder(EmptyRequest)
+promote_request_decoder = msgspec.json.Decoder(PromoteRequest)
 _execution_request_decoder = msgspec.json.Decoder(ExecutionRequest)
 
 SMALL_BODY_BYTES = 64 << 10  # checked in less time than a thread takes to start

@@ -7,27 +7,34 @@ import msgspec
 from faas.api.schemas import (
     ExecutionRecordResponse,
     ExecutionResponse,
-    FunctionRequest,
+    FunctionCreateRequest,
     FunctionResponse,
     FunctionSummaryResponse,
+    LatestRevisionResponse,
+    RevisionResponse,
 )
 from faas.executions.model import Execution, ExecutionRecord
-from faas.functions.model import Function, FunctionDraft, FunctionSummary
+from faas.functions.model import Function, FunctionDraft, FunctionSummary, Revision
 
 
-def function_draft(request: FunctionRequest) -> FunctionDraft:
+def function_draft(request: FunctionCreateRequest) -> FunctionDraft:
     """Return `request` as the functions package takes it."""
-    return FunctionDraft(**msgspec.structs.asdict(request))
+    return FunctionDraft(**_fields(request))
 
 
 def function_response(function: Function) -> FunctionResponse:
     """Return `function` in the wire format."""
-    return FunctionResponse(**msgspec.structs.asdict(function))
+    return FunctionResponse(**_fields(function) | {"latest": LatestRevisionResponse(**_fields(function.latest))})
 
 
 def function_summary_response(summary: FunctionSummary) -> FunctionSummaryResponse:
     """Return `summary` in the wire format."""
-    return FunctionSummaryResponse(**msgspec.structs.asdict(summary))
+    return FunctionSummaryResponse(**_fields(summary) | {"latest": LatestRevisionResponse(**_fields(summary.latest))})
+
+
+def revision_response(revision: Revision) -> RevisionResponse:
+    """Return `revision` in the wire format."""
+    return RevisionResponse(**_fields(revision))
 
 
 def execution_response(execution: Execution) -> ExecutionResponse:
@@ -37,15 +44,18 @@ def execution_response(execution: Execution) -> ExecutionResponse:
 
 def execution_record_response(record: ExecutionRecord) -> ExecutionRecordResponse:
     """Return `record` in the wire format."""
-    return ExecutionRecordResponse(
-        **_shared_fields(record), input=msgspec.Raw(record.input), revision=record.revision, logs=record.logs
-    )
+    return ExecutionRecordResponse(**_shared_fields(record), input=msgspec.Raw(record.input), logs=record.logs)
+
+
+def _fields(struct: msgspec.Struct) -> dict[str, Any]:
+    return msgspec.structs.asdict(struct)
 
 
 def _shared_fields(execution: Execution) -> dict[str, Any]:
     return {
         "id": execution.id,
         "function_id": execution.function_id,
+        "revision": execution.revision,
         "status": execution.status,
         "output": None if execution.output is None else msgspec.Raw(execution.output),
         "error_message": execution.error_message,

@@ -16,11 +16,14 @@ from faas.api.schemas import (
     ExecutionRecordResponse,
     ExecutionRequest,
     ExecutionResponse,
-    FunctionRequest,
+    FunctionCreateRequest,
     FunctionResponse,
     FunctionSummaryResponse,
+    FunctionUpdateRequest,
     Health,
     Problem,
+    PromoteRequest,
+    RevisionResponse,
 )
 from faas.executions.model import Status as ExecutionStatus
 from faas.functions.model import Status as FunctionStatus
@@ -36,6 +39,7 @@ _ECHO = {
 }
 _NAME = "[a-zA-Z][a-zA-Z0-9._-]{0,63}"
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_NUMBER = "[1-9][0-9]{0,8}"
 _SPACE = "[\\t-\\r ]*"
 _DIGIT = f"[A-Za-z0-9+/]{_SPACE}"
 _BASE64 = f"^{_SPACE}(({_DIGIT}){{4}})*(({_DIGIT}){{2}}(={_SPACE}){{2}}|({_DIGIT}){{3}}={_SPACE})?$"
@@ -75,9 +79,12 @@ def _problems(**descriptions: str) -> _Schema:
 
 _UNAVAILABLE = {"s503": "The database is unavailable; the change was not acknowledged."}
 _INVALID = {"s400": "A field is not valid; the detail names it."}
+_UNKNOWN_REVISION = {"s404": "The function or the revision does not exist."}
 _UNKNOWN = {"s404": "The function does not exist."}
 _ENCODED = {"s415": "The body has a content coding (Content-Encoding); accepted is identity."}
-_REFERENCE = {"$ref": "#/components/parameters/reference"}
+_FUNCTION = {"$ref": "#/components/parameters/function"}
+_REVISION = {"$ref": "#/components/parameters/functionOrRevision"}
+_ID_CURSOR = {"type": "string", "format": "uuid"}
 _LINK = {"Link": {"description": 'The next page, rel="next"; none on the last.', "schema": {"type": "string"}}}
 
 
@@ -85,14 +92,24 @@ def _query(name: str, schema: _Schema, description: str) -> _Schema:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
-def _page_parameters(**filters: tuple[str, ...]) -> list[_Schema]:
+def _path_parameter(pattern: str, description: str, name: str = "id") -> _Schema:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "pattern": pattern},
+    }
+
+
+def _page_parameters(cursor: _Schema = _ID_CURSOR, **filters: tuple[str, ...]) -> list[_Schema]:
     return [
         _query(
             "limit",
             {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE},
             "Items on a page.",
         ),
-        _query("cursor", {"type": "string", "format": "uuid"}, "Where the page starts; taken from a Link header."),
+        _query("cursor", cursor, "Where the page starts; taken from a Link header."),
         *(
             _query(name, {"enum": list(values)}, f"Return only those with this {name}.")
             for name, values in filters.items()
@@ -106,7 +123,6 @@ def _body(kind: type, required: bool, examples: dict[str, Any]) -> _Schema:
 
 
 def _functions() -> _Schema:
-    request = _body(FunctionRequest, True, {"echo": _ECHO})
     too_large = {"s413": "The source is larger than its limit."}
     taken = {"s409": "Another function has this name."}
     return {
@@ -116,7 +132,7 @@ def _functions() -> _Schema:
                 "summary": "Create a function",
                 "description": "The function is PENDING; it is compiled in the background and ends READY or FAILED.",
                 "tags": ["functions"],
-                "requestBody": request,
+                "requestBody": _body(FunctionCreateRequest, True, {"echo": _ECHO}),
                 "responses": {
                     "201": {
                         **_json(
@@ -151,10 +167,11 @@ def _functions() -> _Schema:
             },
         },
         "/functions/{id}": {
-            "parameters": [_REFERENCE],
             "get": {
                 "operationId": "getFunction",
+                "parameters": [_REVISION],
                 "summary": "Get a function",
+                "description": "As its live revision shows it, or the revision N of `name@N`.",
                 "tags": ["functions"],
                 "responses": {
                     "200": _json(_ref(FunctionResponse), "The function."),
@@ -163,10 +180,12 @@ def _functions() -> _Schema:
             },
             "put": {
                 "operationId": "updateFunction",
+                "parameters": [_FUNCTION],
                 "summary": "Update a function",
-                "description": "A changed source or language sets the status PENDING and increments the revision.",
+                "description": "Another source, language or other settings make a new revision. The live revision "
+                "serves until the new one is READY; `latest` tells how the new one fares.",
                 "tags": ["functions"],
-                "requestBody": request,
+                "requestBody": _body(FunctionUpdateRequest, True, {"echo": _ECHO}),
                 "responses": {
                     "200": _json(_ref(FunctionResponse), "The updated function."),
                     **_problems(**_INVALID, **_UNKNOWN, **taken, **too_large, **_ENCODED, **_UNAVAILABLE),
@@ -174,8 +193,9 @@ def _functions() -> _Schema:
             },
             "delete": {
                 "operationId": "deleteFunction",
+                "parameters": [_FUNCTION],
                 "summary": "Delete a function",
-                "description": "Its executions are deleted with it.",
+                "description": "Its revisions and executions are deleted with it.",
                 "tags": ["functions"],
                 "responses": {
                     "204": {"description": "Deleted.", "headers": {"X-Request-Id": _REQUEST_ID}},
@@ -186,10 +206,75 @@ def _functions() -> _Schema:
     }
 
 
+def _revisions() -> _Schema:
+    cursor = {"type": "string", "pattern": f"^{_NUMBER}$"}
+    return {
+        "/functions/{id}/revisions": {
+            "parameters": [_FUNCTION],
+            "get": {
+                "operationId": "listRevisions",
+                "summary": "List a function's revisions",
+                "description": "Newest first, with their sources; a page is shorter when these are large.",
+                "tags": ["revisions"],
+                "parameters": _page_parameters(cursor),
+                "responses": {
+                    "200": _json({"type": "array", "items": _ref(RevisionResponse)}, "A page.", _LINK),
+                    **_problems(**_INVALID, **_UNKNOWN, **_UNAVAILABLE),
+                },
+            },
+        },
+        "/functions/{id}/revisions/{number}": {
+            "parameters": [_FUNCTION, _path_parameter(f"^{_NUMBER}$", "The number of the revision.", "number")],
+            "get": {
+                "operationId": "getRevision",
+                "summary": "Get a revision",
+                "tags": ["revisions"],
+                "responses": {
+                    "200": _json(_ref(RevisionResponse), "The revision."),
+                    **_problems(**_INVALID, **_UNKNOWN_REVISION, **_UNAVAILABLE),
+                },
+            },
+        },
+        "/functions/{id}/promote": {
+            "parameters": [_FUNCTION],
+            "post": {
+                "operationId": "promoteRevision",
+                "summary": "Promote a revision",
+                "description": "The revision runs for every call that begins after the response. Revisions that wait "
+                "for their compilation no longer go live by themselves.",
+                "tags": ["revisions"],
+                "requestBody": _body(PromoteRequest, True, {"second": {"revision": 2}}),
+                "responses": {
+                    "200": _json(_ref(FunctionResponse), "The function, with that revision live."),
+                    **_problems(
+                        **_INVALID, **_UNKNOWN_REVISION, s409="The revision is not READY.", **_ENCODED, **_UNAVAILABLE
+                    ),
+                },
+            },
+        },
+        "/functions/{id}/rollback": {
+            "parameters": [_FUNCTION],
+            "post": {
+                "operationId": "rollBackFunction",
+                "summary": "Roll a function back",
+                "description": "The revision that was live before the present one is live again; a second time the one "
+                "before that.",
+                "tags": ["revisions"],
+                "responses": {
+                    "200": _json(_ref(FunctionResponse), "The function, with the earlier revision live."),
+                    **_problems(
+                        **_INVALID, **_UNKNOWN, s409="No earlier live revision is kept.", **_ENCODED, **_UNAVAILABLE
+                    ),
+                },
+            },
+        },
+    }
+
+
 def _executions() -> _Schema:
     return {
         "/functions/{id}/execute": {
-            "parameters": [_REFERENCE],
+            "parameters": [_REVISION],
             "post": {
                 "operationId": "executeFunction",
                 "summary": "Execute a function",
@@ -207,14 +292,14 @@ def _executions() -> _Schema:
                         **_UNKNOWN,
                         s413="The input is larger than its limit.",
                         **_ENCODED,
-                        s429="The limit of executions in flight in this process is reached.",
+                        s429="The limit of executions in flight in this process is reached, or the function's own.",
                         s503="The database is unavailable; the outcome could not be recorded.",
                     ),
                 },
             },
         },
         "/functions/{id}/executions": {
-            "parameters": [_REFERENCE],
+            "parameters": [_FUNCTION],
             "get": {
                 "operationId": "listExecutions",
                 "summary": "List a function's executions",
@@ -294,13 +379,35 @@ def _system() -> _Schema:
     }
 
 
+def _constrain_function_request(schema: _Schema) -> None:
+    """Add what the checks of faas.functions accept to the schema of a request that creates or changes a function."""
+    fields = schema["properties"]
+    fields["name"] |= {
+        "pattern": f"^{_NAME}$",
+        "description": "Unique among all functions; must not look like a UUID.",
+    }
+    fields["description"] |= {"maxLength": DESCRIPTION_LIMIT_CHARACTERS, "pattern": "^[^\\u0000]*$"}
+    fields["source"] |= {
+        "minLength": 1,
+        "pattern": "^[^\\u0000]*$",
+        "description": "At most 1 MiB; for the language wasm a module of at most 8 MiB in base64.",
+    }
+    schema |= {
+        "if": {"properties": {"language": {"const": "wasm"}}},
+        "then": {"properties": {"source": {"pattern": _BASE64}}},
+    }
+
+
 @cache
 def openapi_description() -> _Schema:
     """Return the whole description, ready to be encoded."""
     kinds = [
         FunctionResponse,
         FunctionSummaryResponse,
-        FunctionRequest,
+        RevisionResponse,
+        FunctionCreateRequest,
+        FunctionUpdateRequest,
+        PromoteRequest,
         ExecutionRequest,
         ExecutionResponse,
         ExecutionRecordResponse,
@@ -308,21 +415,8 @@ def openapi_description() -> _Schema:
         Health,
     ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    request = schemas["FunctionRequest"]["properties"]
-    request["name"] |= {
-        "pattern": f"^{_NAME}$",
-        "description": "Unique among all functions; must not look like a UUID.",
-    }
-    request["description"] |= {"maxLength": DESCRIPTION_LIMIT_CHARACTERS, "pattern": "^[^\\u0000]*$"}
-    request["source"] |= {
-        "minLength": 1,
-        "pattern": "^[^\\u0000]*$",
-        "description": "At most 1 MiB; for the language wasm a module of at most 8 MiB in base64.",
-    }
-    schemas["FunctionRequest"] |= {
-        "if": {"properties": {"language": {"const": "wasm"}}},
-        "then": {"properties": {"source": {"pattern": _BASE64}}},
-    }
+    for kind in (FunctionCreateRequest, FunctionUpdateRequest):
+        _constrain_function_request(schemas[kind.__name__])
     schemas["ExecutionRequest"]["properties"]["input"] = {
         "type": ["object", "null"],
         "description": "Stored and passed on exactly as sent. Null or a missing input means {}.",
@@ -337,8 +431,8 @@ def openapi_description() -> _Schema:
             "the background and executed in a sandbox over HTTP, with every execution recorded.",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": "functions"}, {"name": "executions"}, {"name": "system"}],
-        "paths": {**_functions(), **_executions(), **_system()},
+        "tags": [{"name": "functions"}, {"name": "revisions"}, {"name": "executions"}, {"name": "system"}],
+        "paths": {**_functions(), **_revisions(), **_executions(), **_system()},
         "components": {
             "schemas": schemas,
             "headers": {
@@ -348,13 +442,10 @@ def openapi_description() -> _Schema:
                 }
             },
             "parameters": {
-                "reference": {
-                    "name": "id",
-                    "in": "path",
-                    "required": True,
-                    "description": "The function's id or its name.",
-                    "schema": {"type": "string", "pattern": f"^({_NAME}|{_UUID})$"},
-                }
+                "function": _path_parameter(f"^({_NAME}|{_UUID})$", "The function's id or its name."),
+                "functionOrRevision": _path_parameter(
+                    f"^({_NAME}|{_UUID})(@{_NUMBER})?$", "The function's id or its name, and @N for its revision N."
+                ),
             },
         },
     }

@@ -1,32 +1,36 @@
 """Pagination of lists: `limit`, `cursor` and filters in the query, a `Link` to the next page in the response."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 
 from faas.errors import InvalidRequest
-from faas.function_ref import parse_uuid
+from faas.function_ref import parse_revision, parse_uuid
+
+C = TypeVar("C", UUID, int)
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, Generic[C], frozen=True):
     """The requested part of a list. `filters` has every filter of the list, None for those that are not used."""
 
     path: str
     limit: int
-    cursor: UUID | None
+    cursor: C | None
     filters: Mapping[str, str | None]
 
 
-def parse_page(path: str, query: Mapping[str, Any], filters: Mapping[str, Sequence[str]]) -> Page:
+def parse_page(
+    path: str, query: Mapping[str, Any], filters: Mapping[str, Sequence[str]], parse_cursor: Callable[[str], C]
+) -> Page[C]:
     """Return the page that `query` requests. Raises InvalidRequest.
 
-    `filters` has the list's filters with the values that each of them accepts.
+    `filters` has the list's filters with the values that each of them accepts; `parse_cursor` is of this module.
     """
     for name in query:
         if name not in {"limit", "cursor", *filters}:
@@ -41,21 +45,33 @@ def parse_page(path: str, query: Mapping[str, Any], filters: Mapping[str, Sequen
             if query[name] not in accepted_values:
                 raise InvalidRequest(name, f"{query[name][:100]!r} is not one of {', '.join(accepted_values)}")
             chosen[name] = query[name]
-    return Page(path, int(limit), _parse_cursor(query.get("cursor")), chosen)
+    cursor = query.get("cursor")
+    return Page(path, int(limit), None if cursor is None else parse_cursor(cursor), chosen)
 
 
-def next_link(page: Page, items: Sequence[Any], more: bool) -> dict[str, str]:
-    """Return the `Link` header from `items`, those of `page`, to the next page; no header if there are no more."""
-    if not more:
+def next_link(page: Page[C], cursor: C | None) -> dict[str, str]:
+    """Return the `Link` header from `page` to the one that starts at `cursor`; no header for None."""
+    if cursor is None:
         return {}
-    query = {"limit": page.limit, "cursor": items[-1].id, **{k: v for k, v in page.filters.items() if v is not None}}
+    query = {"limit": page.limit, "cursor": cursor, **{k: v for k, v in page.filters.items() if v is not None}}
     return {"Link": f'<{page.path}?{urlencode(query)}>; rel="next"'}
 
 
-def _parse_cursor(text: str | None) -> UUID | None:
-    if text is None:
-        return None
+def parse_id_cursor(text: str) -> UUID:
+    """Return the cursor of a list that is ordered by id. Raises InvalidRequest."""
     cursor = parse_uuid(text)
     if cursor is None:
-        raise InvalidRequest("cursor", f"{text[:100]!r} is not a cursor; take it from a Link header")
+        raise _not_a_cursor(text)
     return cursor
+
+
+def parse_number_cursor(text: str) -> int:
+    """Return the cursor of a list that is ordered by number. Raises InvalidRequest."""
+    try:
+        return parse_revision(text)
+    except InvalidRequest:
+        raise _not_a_cursor(text) from None
+
+
+def _not_a_cursor(text: str) -> InvalidRequest:
+    return InvalidRequest("cursor", f"{text[:100]!r} is not a cursor; take it from a Link header")

@@ -14,11 +14,13 @@ from faas.api.responses import Answer
 from faas.api.schemas import Problem
 from faas.errors import (
     DatabaseUnavailable,
+    FunctionLimitReached,
     FunctionNotReady,
     InvalidRequest,
     NameTaken,
     NotFound,
     PayloadTooLarge,
+    RevisionConflict,
     Saturated,
 )
 
@@ -39,9 +41,11 @@ _NOT_FOUND = ProblemKind(404, "not-found", "Not found")
 _METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "Method Not Allowed")
 REQUEST_TIMEOUT = ProblemKind(408, "request-timeout", "Request Timeout")
 _NAME_TAKEN = ProblemKind(409, "name-taken", "The name is taken")
+_REVISION_CONFLICT = ProblemKind(409, "revision-conflict", "The revisions do not allow this")
 _PAYLOAD_TOO_LARGE = ProblemKind(413, "payload-too-large", "The request is too large")
 UNSUPPORTED_CONTENT_ENCODING = ProblemKind(415, "unsupported-content-encoding", "The content coding is not supported")
 _SATURATED = ProblemKind(429, "saturated", "Too many executions in flight")
+_LIMIT_REACHED = ProblemKind(429, "function-limit-reached", "A limit of the function is reached")
 HEADERS_TOO_LARGE = ProblemKind(431, "headers-too-large", "Request Header Fields Too Large")
 _INTERNAL_ERROR = ProblemKind(500, "internal-error", "Internal error")
 NOT_IMPLEMENTED = ProblemKind(501, "not-implemented", "Not Implemented")
@@ -54,7 +58,9 @@ _KINDS_BY_ERROR: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (FunctionNotReady, _FUNCTION_NOT_READY),
     (NotFound, _NOT_FOUND),
     (NameTaken, _NAME_TAKEN),
+    (RevisionConflict, _REVISION_CONFLICT),
     (Saturated, _SATURATED),
+    (FunctionLimitReached, _LIMIT_REACHED),
     (DatabaseUnavailable, _DATABASE_UNAVAILABLE),
 )
 _UNAVAILABLE_RETRY_AFTER_SECONDS = 2
@@ -98,7 +104,8 @@ def _answer_known(scope: HTTPScope, kind: ProblemKind, error: Exception) -> Answ
         log.error("request.database_unavailable", error=str(error))
         detail = "the database did not answer in time; try again shortly"
         return _answer(scope, kind, detail, {"Retry-After": str(_UNAVAILABLE_RETRY_AFTER_SECONDS)})
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Saturated) else None
+    retry_after = error.retry_after if isinstance(error, Saturated | FunctionLimitReached) else None
+    headers = None if retry_after is None else {"Retry-After": str(retry_after)}
     return _answer(scope, kind, str(error), headers)
 
 

@@ -4,24 +4,52 @@ Every resource has its own structs here, separate from the models of its package
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
 from faas.executions.model import Status as ExecutionStatus
+from faas.function_settings import DEFAULT_SETTINGS, FunctionSettings
+from faas.functions.model import Contract
 from faas.functions.model import Status as FunctionStatus
 from faas.languages import Language
 from faas.settings import Role
 
 
-class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /functions` and `PUT /functions/{id}`."""
+class FunctionCreateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /functions`."""
 
     name: str
     description: str | None = None
     language: Language
     source: str
+    settings: FunctionSettings = DEFAULT_SETTINGS
+
+
+class FunctionUpdateRequest(FunctionCreateRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `PUT /functions/{id}`. With `promote: false` a new revision waits for a decision."""
+
+    promote: bool = True
+
+
+class PromoteRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /functions/{id}/promote`."""
+
+    revision: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
+
+class EmptyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /functions/{id}/rollback`: an empty object, or no body."""
+
+
+class LatestRevisionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The newest revision of a function: what its last deploy made."""
+
+    revision: int
+    status: FunctionStatus
+    compile_error: str | None
+    created_at: datetime
 
 
 class FunctionSummaryResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -31,26 +59,37 @@ class FunctionSummaryResponse(msgspec.Struct, frozen=True, kw_only=True, rename=
     name: str
     description: str | None
     language: Language
+    settings: FunctionSettings
     status: FunctionStatus
     compile_error: str | None
     revision: int
+    latest: LatestRevisionResponse
+    contract: Contract | None
     created_at: datetime
     updated_at: datetime
 
 
-class FunctionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FunctionResponse(FunctionSummaryResponse, frozen=True, kw_only=True, rename="camel"):
     """A function with its source."""
 
-    id: UUID
-    name: str
-    description: str | None
+    source: str
+
+
+class RevisionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A revision of a function."""
+
+    function_id: UUID
+    revision: int
     language: Language
     source: str
+    settings: FunctionSettings
     status: FunctionStatus
     compile_error: str | None
-    revision: int
+    contract: Contract | None
+    promote: bool
+    live: bool
+    created_by: str | None
     created_at: datetime
-    updated_at: datetime
 
 
 class ExecutionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +103,7 @@ class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
     id: UUID
     function_id: UUID
+    revision: int
     status: ExecutionStatus
     output: msgspec.Raw | None
     error_message: str | None
@@ -74,10 +114,9 @@ class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
 
 class ExecutionRecordResponse(ExecutionResponse, frozen=True, kw_only=True, rename="camel"):
-    """The response of `GET /executions/{id}`: an execution with its input, its logs and the revision that ran."""
+    """The response of `GET /executions/{id}`: an execution with its input and its logs."""
 
     input: msgspec.Raw
-    revision: int
     logs: str | None
 
 

@@ -8,10 +8,13 @@ from faas.errors import ConfigurationError
 
 FORMAT = 1
 
-# Functions come before the executions that refer to them. `processes` is omitted: no process uses the restored database
+# What a table refers to comes before it; the references of functions to their revisions are checked at the end of the
+# transaction. `processes` is omitted: no process uses the restored database
 # yet. The migrations create pgmq's own tables.
 TABLES = (
     "functions",
+    "modules",
+    "revisions",
     "executions",
     "pgmq.q_compilation_jobs",
     "pgmq.a_compilation_jobs",

@@ -76,6 +76,11 @@ async def set_position(connection: Connection, *, queue: str, position: int) -> 
     return value
 
 
+async def check_constraints(connection: Connection) -> None:
+    """Check the constraints that are deferred to the end of the transaction."""
+    await _sql.check_constraints(connection)
+
+
 async def close_running(connection: Connection, *, taken_at: datetime) -> int:
     """Close all RUNNING executions as interrupted at `taken_at`; return their number."""
     count: int = await _sql.close_running(connection, taken_at=taken_at)

@@ -41,6 +41,7 @@ async def restore(connection: Connection, archive: ArchiveReader) -> RestoreResu
         columns = await columns_by_table(connection)
         for table in manifest.tables:
             await _copy(connection, archive, table, columns.get(table.name, []))
+        await queries.check_constraints(connection)
         for queue, position in manifest.queues.items():
             await queries.set_position(connection, queue=queue, position=position)
         interrupted = await queries.close_running(connection, taken_at=manifest.taken_at)

@@ -35,7 +35,8 @@ from faas.executions.recorder import ExecutionRecorder, open_recorder
 from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.functions.compile_results import CompileResultHandler
-from faas.functions.service import FunctionService
+from faas.functions.revisions import RevisionService
+from faas.functions.service import FunctionRules, FunctionService
 from faas.health import HealthChecker
 from faas.queue import messages
 from faas.queue.consumer import Consumer
@@ -113,7 +114,8 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             invocations = InvocationHandler(executions)
             protocol = partial(FastPathProtocol, invocations=invocations)
             application = create_application(
-                functions_service=FunctionService(pool, settings.languages),
+                functions_service=FunctionService(pool, _function_rules(settings)),
+                revisions_service=RevisionService(pool),
                 executions_service=executions,
                 invocations=invocations,
                 check_health=health.check,
@@ -130,6 +132,15 @@ async def _open_executions(
     stack.push_async_callback(retry_buffer.flush)
     await run_in_background(stack, retry_buffer.run(), "retry-buffer")
     return ExecutionService(pool, runtime, recorder, retry_buffer, settings.max_in_flight)
+
+
+def _function_rules(settings: Settings) -> FunctionRules:
+    return FunctionRules(
+        languages=settings.languages,
+        max_time=settings.time_limit,
+        max_memory=settings.memory_limit,
+        keep_revisions=settings.keep_revisions,
+    )
 
 
 async def _drain(executions: ExecutionService, shutdown: GracefulShutdown) -> None:

@@ -35,6 +35,7 @@ class Execution(msgspec.Struct, frozen=True):
 
     id: UUID
     function_id: UUID
+    revision: int
     status: Status
     output: bytes | None
     error_message: str | None
@@ -51,8 +52,7 @@ class Execution(msgspec.Struct, frozen=True):
 
 
 class ExecutionRecord(Execution, frozen=True):
-    """An execution with its input, the revision of the function that ran, and the guest's logs."""
+    """An execution with its input and the guest's logs."""
 
     input: bytes
-    revision: int
     logs: str | None

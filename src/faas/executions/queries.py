@@ -22,23 +22,35 @@ AnyConnection: TypeAlias = Connection | HeldConnection
 
 
 class SingleStartRow(msgspec.Struct, frozen=True):
-    """The function of an execution. The execution has started if its status is READY; else nothing was recorded."""
+    """The revision of an execution. The execution has started if its status is READY; else nothing was recorded."""
 
     function_id: UUID
     revision: int
-    wasm_digest: bytes | None
+    module_digest: bytes | None
     name: str
+    live: bool
+    limits: bytes | None
     status: str
     compile_error: str | None
 
 
 class BatchedStartRow(msgspec.Struct, frozen=True):
-    """An execution of a batch that has started, with the revision and the module to run."""
+    """An execution of a batch that has started, with the revision, its module and its limits (JSON)."""
 
     execution_id: UUID
     function_id: UUID
     revision: int
-    wasm_digest: bytes
+    module_digest: bytes
+    name: str
+    live: bool
+    limits: bytes | None
+
+
+class LimitsRow(msgspec.Struct, frozen=True):
+    """A function, and the limits (JSON) of the revision that a reference runs."""
+
+    function_id: UUID
+    limits: bytes | None
 
 
 class ListedExecutionRow(Execution, frozen=True):
@@ -55,12 +67,13 @@ class HeartbeatRow(msgspec.Struct, frozen=True):
 
 
 async def start_execution(connection: Connection, start: ExecutionStart, process_id: UUID) -> SingleStartRow | None:
-    """Record one execution as RUNNING if its function is READY. Returns None when there is no such function."""
+    """Record one execution as RUNNING if its revision is READY. Returns None when there is no such revision."""
     row = await _sql.start_execution(
         connection,
         id=start.id,
         reference_id=start.function_ref.id,
         reference_name=start.function_ref.name,
+        reference_revision=start.function_ref.revision,
         process_id=process_id,
         input=start.input,
         now=start.started_at,
@@ -79,6 +92,7 @@ async def start_executions(
             ids=[start.id for start in starts],
             reference_ids=[start.function_ref.id for start in starts],
             reference_names=[start.function_ref.name for start in starts],
+            reference_revisions=[start.function_ref.revision for start in starts],
             inputs=[start.input for start in starts],
             times=[start.started_at for start in starts],
             process_id=process_id,
@@ -108,9 +122,20 @@ async def find_function_id(connection: Connection, function_ref: FunctionRef) ->
     return function_id
 
 
-async def get_module(connection: Connection, function_id: UUID, wasm_digest: bytes) -> bytes | None:
-    """Return the function's module, or None when the function no longer has the module with this digest."""
-    row = await _sql.get_module(connection, function_id=function_id, wasm_digest=wasm_digest)
+async def find_limits(connection: Connection, function_ref: FunctionRef) -> LimitsRow | None:
+    """Return the function and the limits of what `function_ref` runs, or None when there is no such revision."""
+    row = await _sql.find_limits(
+        connection,
+        reference_id=function_ref.id,
+        reference_name=function_ref.name,
+        reference_revision=function_ref.revision,
+    )
+    return None if row is None else LimitsRow(*row)
+
+
+async def get_module(connection: Connection, module_digest: bytes) -> bytes | None:
+    """Return the module with this digest, or None when no revision has it any more."""
+    row = await _sql.get_module(connection, module_digest=module_digest)
     module: bytes | None = None if row is None else row[0]
     return module
 

@@ -1,7 +1,7 @@
 """The two writes of an execution: RUNNING when it starts, and its outcome when it ends. Each is committed on return.
 
 Both are written in batches (group commit): one statement and one commit for all executions that wait. When one item
-makes its batch fail (an input that Postgres refuses, a locked row), each item of the batch is written again on its own,
+makes its batch fail (an input that Postgres refuses, a lock), each item of the batch is written again on its own,
 with longer timeouts, on the shared pool. So no execution waits for a lock that concerns another one.
 
 A RUNNING row need not be on disk when the guest runs: if Postgres crashes and loses it, the guest's call is lost with
@@ -19,10 +19,19 @@ import msgspec
 
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool, acquire, describe_connect_error, open_pool
-from faas.errors import ConfigurationError, DatabaseUnavailable, FunctionNotFound, FunctionNotReady
+from faas.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    FunctionNotFound,
+    FunctionNotReady,
+    NotFound,
+    RevisionNotFound,
+)
 from faas.executions import queries
 from faas.executions.batching import Batcher
 from faas.executions.model import ExecutionEnd, ExecutionStart
+from faas.function_ref import FunctionRef
+from faas.function_settings import FunctionLimits, decode_limits
 
 # Pin index-based generic plans: one cached while the tables are empty would use sequential scans and be kept as they
 # grow. Planning takes as long as the statement itself, and so is done once for each connection. The lock timeout is
@@ -52,21 +61,27 @@ _SINGLE_ITEM_ERRORS = (
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The execution is RUNNING on record; this is the function, its revision, and the module to run."""
+    """The execution is RUNNING on record; this is the revision that it runs, with its module and its limits.
+
+    `live` says that the revision was the live one.
+    """
 
     function_id: UUID
+    function_name: str
     revision: int
-    wasm_digest: bytes
+    live: bool
+    module_digest: bytes
+    limits: FunctionLimits
 
 
 class NotStarted(msgspec.Struct, frozen=True):
-    """Nothing was recorded, for this reason: there is no such function, or it is not READY."""
+    """Nothing was recorded, for this reason: there is no such function or revision, or it is not READY."""
 
-    reason: FunctionNotFound | FunctionNotReady
+    reason: NotFound | FunctionNotReady
 
 
 class RetryAlone(msgspec.Struct, frozen=True):
-    """The batch did not settle this item: a row was locked, the batch failed, or there is no READY function."""
+    """The batch did not settle this item: the batch failed, or there is no READY revision."""
 
 
 StartResult: TypeAlias = Started | NotStarted
@@ -97,7 +112,7 @@ class ExecutionRecorder:
         self._idle_start_connections = list(start_connections)
         self._idle_end_connections = list(end_connections)
         # Items that wait alone for a lock may use a quarter of the pool. Starts and ends are counted apart, because an
-        # end never waits for the row of a function.
+        # end waits for other locks than a start.
         alone = max(1, pool.get_max_size() // 4)
         self._starts_alone, self._ends_alone = asyncio.Semaphore(alone), asyncio.Semaphore(alone)
         self._starts = Batcher(
@@ -111,11 +126,10 @@ class ExecutionRecorder:
         )
 
     async def record_started(self, start: ExecutionStart) -> StartResult:
-        """Record the execution as RUNNING, if its function is READY.
+        """Record the execution as RUNNING, if its revision is READY.
 
         Raises DatabaseNotReached when nothing was sent; DatabaseUnavailable when the row may or may not have been
-        committed; DataError for an input that Postgres refuses; ForeignKeyViolationError when the function was deleted
-        at the same time.
+        committed; DataError for an input that Postgres refuses.
         """
         size = len(start.input)
         if size <= _MAX_BATCHED_ITEM_BYTES:
@@ -125,11 +139,11 @@ class ExecutionRecorder:
         async with self._starts_alone, acquire(self._pool) as connection:
             row = await queries.start_execution(connection, start, self._process_id)
         if row is None:
-            return NotStarted(FunctionNotFound(str(start.function_ref)))
+            return NotStarted(not_found(start.function_ref))
         if row.status != "READY":
             return NotStarted(FunctionNotReady(row.name, row.status, row.compile_error))
-        assert row.wasm_digest is not None
-        return Started(row.function_id, row.revision, row.wasm_digest)
+        assert row.module_digest is not None
+        return Started(row.function_id, row.name, row.revision, row.live, row.module_digest, decode_limits(row.limits))
 
     async def record_finished(self, end: ExecutionEnd) -> bool:
         """Record the outcome durably. Returns False when the execution is no longer RUNNING or no longer exists.
@@ -152,7 +166,12 @@ class ExecutionRecorder:
             return [_RETRY_ALONE] * len(starts)
         finally:
             self._idle_start_connections.append(connection)
-        started = {row.execution_id: Started(row.function_id, row.revision, row.wasm_digest) for row in rows}
+        started = {
+            row.execution_id: Started(
+                row.function_id, row.name, row.revision, row.live, row.module_digest, decode_limits(row.limits)
+            )
+            for row in rows
+        }
         return [started.get(start.id, _RETRY_ALONE) for start in starts]
 
     async def _write_ends(self, ends: Sequence[ExecutionEnd]) -> list[_BatchedEndResult]:
@@ -164,6 +183,13 @@ class ExecutionRecorder:
         finally:
             self._idle_end_connections.append(connection)
         return [_pop(ended, end.id) for end in ends]
+
+
+def not_found(function_ref: FunctionRef) -> NotFound:
+    """Return the error for a reference that names no function, or none with the revision that it names."""
+    if function_ref.revision is None:
+        return FunctionNotFound(str(function_ref))
+    return RevisionNotFound(function_ref.name or str(function_ref.id), function_ref.revision)
 
 
 def _pop(ids: set[UUID], wanted: UUID) -> bool:

@@ -6,9 +6,9 @@ open while the guest runs.
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
-import asyncpg
 import structlog
 from prometheus_client import Histogram
 from uuid_utils.compat import uuid7
@@ -19,14 +19,19 @@ from faas.errors import (
     DatabaseNotReached,
     ExecutionNotFound,
     FunctionNotFound,
+    FunctionNotReady,
+    NotFound,
     PayloadTooLarge,
     Saturated,
 )
 from faas.executions import queries
+from faas.executions.admission import Admission, KnownLimits
+from faas.executions.function_metrics import FunctionMetrics
 from faas.executions.model import FINAL_STATUSES, Execution, ExecutionEnd, ExecutionRecord, ExecutionStart, Status
-from faas.executions.recorder import ExecutionRecorder, NotStarted, Started
+from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, not_found
 from faas.executions.retry_buffer import RetryBuffer
 from faas.function_ref import FunctionRef
+from faas.function_settings import decode_limits
 from faas.runtime import Outcome, Runtime
 from faas.units import format_size
 
@@ -58,13 +63,16 @@ class ExecutionService:
         self._recorder = recorder
         self._retry_buffer = retry_buffer
         self._max_in_flight = max_in_flight
+        self._admission = Admission()
+        self._function_metrics = FunctionMetrics()
         self._in_flight: set[asyncio.Task[Execution]] = set()
 
     async def execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
         """Execute a function on `input_json`, a JSON object, and record it.
 
-        Raises FunctionNotFound, FunctionNotReady, PayloadTooLarge, Saturated; DatabaseUnavailable when the execution
-        could not be recorded. A failure of the function's code is a FAILED execution, not an exception.
+        Raises FunctionNotFound, RevisionNotFound, FunctionNotReady, FunctionLimitReached, PayloadTooLarge, Saturated;
+        DatabaseUnavailable when the execution could not be recorded. A failure of the function's code is a FAILED
+        execution, not an exception.
         """
         # Shielded: a client disconnect must not cancel a started execution.
         return await asyncio.shield(self.submit(function_ref, input_json))
@@ -102,16 +110,29 @@ class ExecutionService:
             task.exception()
 
     async def _execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
-        start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
-        started = await self._record_started(start)
-        outcome = await self._run_guest(started, input_json)
+        known = await self._admission.enter(function_ref, partial(self._look_up_limits, function_ref))
+        try:
+            start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
+            started = await self._record_started(start)
+            if started.limits != known.limits or started.function_id != known.function_id:
+                self._admission.learn(function_ref, KnownLimits(started.function_id, started.limits))
+            return await self._run(start, started)
+        except (NotFound, FunctionNotReady):
+            self._admission.forget(function_ref)
+            raise
+        finally:
+            self._admission.leave(known)
+
+    async def _run(self, start: ExecutionStart, started: Started) -> Execution:
+        outcome = await self._run_guest(started, start.input)
         completed_at = max(start.started_at, datetime.now(UTC))
         if not await self._retry_buffer.record(ExecutionEnd(start.id, outcome, completed_at)):
-            # The function was deleted with its executions, or a peer has taken this process for dead and reaped it.
+            # A peer has taken this process for dead and reaped the execution, or the function was deleted with it.
             return await self.get(start.id)
         execution = Execution(
             id=start.id,
             function_id=started.function_id,
+            revision=started.revision,
             status="FAILED" if outcome.error else "COMPLETED",
             output=outcome.output,
             error_message=outcome.error,
@@ -121,6 +142,7 @@ class ExecutionService:
         )
         duration_ms = execution.duration_ms or 0.0
         _duration_seconds[execution.status].observe(duration_ms / 1000)
+        self._function_metrics.count(started.function_name, live=started.live, status=execution.status)
         log.info(
             "execution.finished",
             execution_id=execution.id,
@@ -131,12 +153,17 @@ class ExecutionService:
         )
         return execution
 
+    async def _look_up_limits(self, function_ref: FunctionRef) -> KnownLimits:
+        async with acquire(self._pool) as connection:
+            row = await queries.find_limits(connection, function_ref)
+        if row is None:
+            raise not_found(function_ref)
+        return KnownLimits(row.function_id, decode_limits(row.limits))
+
     async def _record_started(self, start: ExecutionStart) -> Started:
-        """Record RUNNING. Raises FunctionNotFound, FunctionNotReady, DatabaseUnavailable."""
+        """Record RUNNING. Raises FunctionNotFound, RevisionNotFound, FunctionNotReady, DatabaseUnavailable."""
         try:
             result = await self._recorder.record_started(start)
-        except asyncpg.ForeignKeyViolationError:  # the function was deleted while its row was read
-            raise FunctionNotFound(str(start.function_ref)) from None
         except DatabaseNotReached:  # nothing was sent, so there is no row
             raise
         except BaseException:
@@ -151,15 +178,16 @@ class ExecutionService:
     async def _run_guest(self, started: Started, input_json: bytes) -> Outcome:
         async def load_module() -> bytes:
             async with acquire(self._pool) as connection:
-                module = await queries.get_module(connection, started.function_id, started.wasm_digest)
+                module = await queries.get_module(connection, started.module_digest)
             if module is None:
-                raise _ModuleReplaced
+                raise _ModuleRemoved
             return module
 
+        limits = self._runtime.limits.narrowed(started.limits.time, started.limits.memory)
         try:
-            return await self._runtime.run(started.wasm_digest, load_module, input_json)
-        except _ModuleReplaced:
-            return Outcome(error="interrupted: the function was changed or deleted as this execution began")
+            return await self._runtime.run(started.module_digest, load_module, input_json, limits)
+        except _ModuleRemoved:
+            return Outcome(error="interrupted: the revision was removed before its module was loaded")
         except Exception as error:
             log.exception("module.load_failed", function_id=str(started.function_id))
             return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
@@ -195,5 +223,5 @@ class ExecutionService:
         return [*rows], more_follow
 
 
-class _ModuleReplaced(Exception):
-    """Raised when the module to run is no longer the function's."""
+class _ModuleRemoved(Exception):
+    """Raised when the module to run is not stored any more."""

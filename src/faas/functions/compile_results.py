@@ -1,15 +1,19 @@
 """The handler of the queue compilation_results (flows 1, 2 and 6, on the side of `functions`).
 
-Any compiler can send a result, so its module is checked here before READY. The update and the archiving of the message
-are one transaction, and the update is guarded by status and revision: a duplicate, late or outdated result changes
-nothing.
+Any compiler can send a result, so its module is checked here before READY. One transaction applies the result, makes
+the revision live where it is to be, and archives the message. A duplicate or late result changes nothing: it
+is applied only to a revision that waits for it.
 """
+
+import hashlib
+from uuid import UUID
 
 import msgspec
 import structlog
 
-from faas.database.pool import Pool, acquire
-from faas.functions import queries
+from faas.database.pool import Connection, Pool, acquire
+from faas.functions import live, queries
+from faas.functions.queries import LockedFunctionRow
 from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
 from faas.queue.messages import CompilationResult, CompilationStarted
@@ -19,6 +23,8 @@ from faas.runtime import Runtime
 log = structlog.get_logger()
 _QUEUE = messages.COMPILATION_RESULTS
 _COMPILE_ERROR_LIMIT_CHARACTERS = 64 << 10
+_CONTRACT = "json"
+_MUST_ECHO_REVISION = "the compiler must echo `revision`"
 
 
 class CheckedModule(msgspec.Struct, frozen=True):
@@ -28,13 +34,13 @@ class CheckedModule(msgspec.Struct, frozen=True):
 
 
 class NoModule(msgspec.Struct, frozen=True):
-    """Why a function has no module."""
+    """Why a revision has no module."""
 
     text: str
 
 
 class CompileResultHandler:
-    """Applies the messages of `compilation_results` to the functions."""
+    """Applies the messages of `compilation_results` to the revisions of functions."""
 
     def __init__(self, pool: Pool, runtime: Runtime) -> None:
         self._pool = pool
@@ -49,38 +55,40 @@ class CompileResultHandler:
             await self._apply_result(message, decoded)
 
     async def dead_letter(self, message: Message, reason: str) -> None:
-        """Archive the message with `reason` and set the function that waits for it to FAILED."""
+        """Archive the message with `reason` and set the revision that waits for it to FAILED."""
         waiting = messages.waiting_function(message.body)
         async with acquire(self._pool) as connection, connection.transaction():
             if waiting:
-                error = _storable(f"the compiler's answer could not be used: {reason}")
-                await queries.mark_failed(
-                    connection, function_id=waiting.function_id, revision=waiting.revision, compile_error=error
-                )
+                error = f"the compiler's answer could not be used: {reason}"
+                await _fail_waiting(connection, waiting.function_id, waiting.revision, error)
             await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _storable(reason))
 
     async def _apply_started(self, message: Message, started: CompilationStarted) -> None:
         async with acquire(self._pool) as connection, connection.transaction():
-            await queries.mark_compiling(connection, function_id=started.function_id, revision=started.revision)
+            function = await queries.lock_function(connection, function_id=started.function_id)
+            number = None if function is None else _addressed_revision(function, started.revision)
+            if number is not None:
+                await queries.mark_compiling(connection, function_id=started.function_id, number=number)
             await pgmq.archive(connection, _QUEUE, message.id)
 
     async def _apply_result(self, message: Message, result: CompilationResult) -> None:
         checked = await self._check(result)
-        function_id, revision = result.function_id, result.revision
+        applied: int | None = None
         async with acquire(self._pool) as connection, connection.transaction():
-            if isinstance(checked, CheckedModule):
-                applied = await queries.mark_ready(
-                    connection, function_id=function_id, revision=revision, wasm_binary=checked.binary
-                )
-            else:
-                applied = await queries.mark_failed(
-                    connection, function_id=function_id, revision=revision, compile_error=_storable(checked.text)
-                )
+            # The lock orders results, deploys, promotions and rollbacks of one function.
+            function = await queries.lock_function(connection, function_id=result.function_id)
+            if function is not None:
+                number = _addressed_revision(function, result.revision)
+                if number is None:
+                    await _reject_unaddressed(connection, message, function)
+                    return
+                if await _apply(connection, function, number, checked):
+                    applied = number
             await pgmq.archive(connection, _QUEUE, message.id)
         log.info(
             "compilation_result.applied" if applied is not None else "compilation_result.outdated",
-            function_id=str(function_id),
-            revision=revision if applied is None else applied,
+            function_id=str(result.function_id),
+            revision=result.revision if applied is None else applied,
             status="READY" if isinstance(checked, CheckedModule) else "FAILED",
         )
 
@@ -96,6 +104,52 @@ class CompileResultHandler:
             return NoModule(f"the compiler's module is not base64: {error}")
         fault = await self._runtime.check(binary)
         return NoModule(fault) if fault else CheckedModule(binary)
+
+
+def _addressed_revision(function: LockedFunctionRow, revision: int | None) -> int | None:
+    """Return the revision that a message is for; None for one without `revision` where there are several."""
+    if revision is None:
+        return 1 if function.newest_revision == 1 else None
+    return revision
+
+
+async def _apply(
+    connection: Connection, function: LockedFunctionRow, number: int, checked: CheckedModule | NoModule
+) -> bool:
+    """Apply the result to the revision, which goes live if it is to. Returns False when it does not wait for one."""
+    if isinstance(checked, NoModule):
+        failed = await queries.mark_failed(
+            connection, function_id=function.id, number=number, compile_error=_storable(checked.text)
+        )
+        if failed is not None:
+            await queries.touch_function(connection, function_id=function.id)
+        return failed is not None
+    digest = hashlib.sha256(checked.binary).digest()
+    await queries.store_module(connection, module_digest=digest, module=checked.binary)
+    promote = await queries.mark_ready(
+        connection, function_id=function.id, number=number, module_digest=digest, contract=_CONTRACT
+    )
+    if promote is None:
+        return False
+    if live.goes_live(function, number, promote=promote):
+        await live.make_live(connection, function, number)
+    else:
+        await queries.touch_function(connection, function_id=function.id)
+    return True
+
+
+async def _reject_unaddressed(connection: Connection, message: Message, function: LockedFunctionRow) -> None:
+    """Archive a result without `revision` as a dead letter: any of the function's revisions could be meant."""
+    await _fail_waiting(connection, function.id, None, _MUST_ECHO_REVISION)
+    await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _MUST_ECHO_REVISION)
+    log.error("message.dead_lettered", queue=_QUEUE, message_id=message.id, reason=_MUST_ECHO_REVISION)
+
+
+async def _fail_waiting(connection: Connection, function_id: UUID, revision: int | None, error: str) -> None:
+    """Set a waiting revision to FAILED, the newest one where none is named."""
+    number = revision or await queries.find_waiting(connection, function_id=function_id)
+    if number is not None:
+        await queries.mark_failed(connection, function_id=function_id, number=number, compile_error=_storable(error))
 
 
 def _storable(text: str) -> str:

@@ -1,102 +1,255 @@
 """Typed functions for the statements of sql/queries/functions.sql, one for each statement.
 
-Each takes a connection, so that the caller's transaction covers the statement. The rows are the structs of
-`faas.functions.model`.
+Each takes a connection, so that the caller's transaction covers the statement.
 """
 
+from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from faas.database.pool import Connection
 from faas.database.queries import load
-from faas.functions.model import Function, FunctionSummary
+from faas.functions.model import Contract, Status
+from faas.languages import Language
 
 _sql = load("functions")
 
 
-async def insert_function(
-    connection: Connection, *, function_id: UUID, name: str, description: str | None, language: str, source: str
-) -> Function:
-    """Insert a function, PENDING. Raises asyncpg.UniqueViolationError when the name is taken."""
-    row = await _sql.insert_function(
-        connection, function_id=function_id, name=name, description=description, language=language, source=source
-    )
-    return Function(**row)
+class FunctionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A function, the revision that is shown of it, and its newest revision. `settings` is a JSON document."""
+
+    id: UUID
+    name: str
+    description: str | None
+    language: Language
+    source: str
+    settings: bytes
+    status: Status
+    compile_error: str | None
+    revision: int
+    contract: Contract | None
+    latest_revision: int
+    latest_status: Status
+    latest_compile_error: str | None
+    latest_created_at: datetime
+    live_revision: int | None
+    created_at: datetime
+    updated_at: datetime
 
 
-async def get_function(connection: Connection, *, function_id: UUID) -> Function | None:
-    """Return the function with this id, or None."""
-    row = await _sql.get_function(connection, function_id=function_id)
-    return Function(**row) if row else None
+class FunctionSummaryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The same without the source."""
+
+    id: UUID
+    name: str
+    description: str | None
+    language: Language
+    settings: bytes
+    status: Status
+    compile_error: str | None
+    revision: int
+    contract: Contract | None
+    latest_revision: int
+    latest_status: Status
+    latest_compile_error: str | None
+    latest_created_at: datetime
+    live_revision: int | None
+    created_at: datetime
+    updated_at: datetime
 
 
-async def get_function_by_name(connection: Connection, *, name: str) -> Function | None:
-    """Return the function with this name, or None."""
-    row = await _sql.get_function_by_name(connection, name=name)
-    return Function(**row) if row else None
+class LockedFunctionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides about the revisions of a function whose row is locked."""
+
+    id: UUID
+    name: str
+    live_revision: int | None
+    newest_revision: int
+    previous_revisions: list[int]
 
 
-async def lock_function(connection: Connection, *, function_id: UUID) -> Function | None:
-    """Return the function with this id, or None, and lock its row until the transaction ends."""
-    row = await _sql.lock_function(connection, function_id=function_id)
-    return Function(**row) if row else None
+class RevisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision. `settings` is a JSON document."""
+
+    function_id: UUID
+    revision: int
+    language: Language
+    source: str
+    settings: bytes
+    status: Status
+    compile_error: str | None
+    contract: Contract | None
+    promote: bool
+    live: bool
+    created_by: str | None
+    created_at: datetime
+
+
+class ListedRevisionRow(RevisionRow, frozen=True, kw_only=True):
+    """A revision of a page, and how many the page could have had without its limit of bytes."""
+
+    found: int
+
+
+async def insert_function(connection: Connection, *, function_id: UUID, name: str, description: str | None) -> None:
+    """Insert a function whose newest revision is 1. Raises asyncpg.UniqueViolationError when the name is taken."""
+    await _sql.insert_function(connection, function_id=function_id, name=name, description=description)
+
+
+async def find_function(connection: Connection, *, function_id: UUID | None, name: str | None) -> UUID | None:
+    """Return the id of the function with this id or name, or None."""
+    found: UUID | None = await _sql.find_function(connection, function_id=function_id, name=name)
+    return found
+
+
+async def get_function(connection: Connection, *, function_id: UUID, revision: int | None) -> FunctionRow | None:
+    """Return a function as `revision` shows it, or as its live revision does; None when there is none."""
+    row = await _sql.get_function(connection, function_id=function_id, revision=revision)
+    return FunctionRow(**row) if row else None
 
 
 async def list_functions(
     connection: Connection, *, cursor: UUID | None, status: str | None, language: str | None, limit: int
-) -> list[FunctionSummary]:
+) -> list[FunctionSummaryRow]:
     """Return up to `limit` functions, newest first, created before `cursor` where given."""
     rows = _sql.list_functions(connection, cursor=cursor, status=status, language=language, limit=limit)
-    return [FunctionSummary(**row) async for row in rows]
+    return [FunctionSummaryRow(**row) async for row in rows]
 
 
-async def update_metadata(
-    connection: Connection, *, name: str, description: str | None, function_id: UUID
-) -> Function | None:
+async def lock_function(connection: Connection, *, function_id: UUID) -> LockedFunctionRow | None:
+    """Lock the row of a function until the transaction ends; None when there is none."""
+    row = await _sql.lock_function(connection, function_id=function_id)
+    return LockedFunctionRow(**row) if row else None
+
+
+async def update_metadata(connection: Connection, *, name: str, description: str | None, function_id: UUID) -> None:
     """Set name and description. Raises asyncpg.UniqueViolationError when the name is taken."""
-    row = await _sql.update_metadata(connection, name=name, description=description, function_id=function_id)
-    return Function(**row) if row else None
+    await _sql.update_metadata(connection, name=name, description=description, function_id=function_id)
 
 
-async def start_revision(
-    connection: Connection, *, name: str, description: str | None, language: str, source: str, function_id: UUID
-) -> Function | None:
-    """Set all that a client can set and start the next revision, PENDING.
+async def touch_function(connection: Connection, *, function_id: UUID) -> None:
+    """Set the time of the function's last change to now."""
+    await _sql.touch_function(connection, function_id=function_id)
 
-    Raises asyncpg.UniqueViolationError when the name is taken.
-    """
-    row = await _sql.start_revision(
-        connection, name=name, description=description, language=language, source=source, function_id=function_id
-    )
-    return Function(**row) if row else None
+
+async def advance_newest(connection: Connection, *, function_id: UUID) -> int:
+    """Return the number of the function's next revision, which is then its newest one."""
+    number: int = await _sql.advance_newest(connection, function_id=function_id)
+    return number
+
+
+async def set_live(connection: Connection, *, revision: int, previous_revisions: list[int], function_id: UUID) -> None:
+    """Make a READY revision live, with the ones to roll back to, the next one last."""
+    await _sql.set_live(connection, revision=revision, previous_revisions=previous_revisions, function_id=function_id)
 
 
 async def delete_function(connection: Connection, *, function_id: UUID) -> UUID | None:
-    """Delete a function, its module and its executions; return its id, or None when there is none."""
+    """Delete a function with its revisions; return its id, or None when there is none."""
     deleted: UUID | None = await _sql.delete_function(connection, function_id=function_id)
     return deleted
 
 
-async def mark_compiling(connection: Connection, *, function_id: UUID, revision: int | None) -> int | None:
-    """Change PENDING to COMPILING; return the revision, or None when nothing changed."""
-    changed: int | None = await _sql.mark_compiling(connection, function_id=function_id, revision=revision)
+async def insert_revision(
+    connection: Connection,
+    *,
+    function_id: UUID,
+    number: int,
+    language: str,
+    source: str,
+    settings: bytes,
+    promote: bool,
+) -> None:
+    """Insert a revision, PENDING."""
+    await _sql.insert_revision(
+        connection,
+        function_id=function_id,
+        number=number,
+        language=language,
+        source=source,
+        settings=settings,
+        promote=promote,
+    )
+
+
+async def insert_ready_revision(
+    connection: Connection, *, function_id: UUID, number: int, settings: bytes, promote: bool, model: int
+) -> int | None:
+    """Insert a READY revision with language, source and module of `model`; None when that one is not READY."""
+    inserted: int | None = await _sql.insert_ready_revision(
+        connection, function_id=function_id, number=number, settings=settings, promote=promote, model=model
+    )
+    return inserted
+
+
+async def get_revision(connection: Connection, *, function_id: UUID, number: int) -> RevisionRow | None:
+    """Return a revision, or None when there is none."""
+    row = await _sql.get_revision(connection, function_id=function_id, number=number)
+    return RevisionRow(**row) if row else None
+
+
+async def list_revisions(
+    connection: Connection, *, function_id: UUID, before: int | None, limit: int, budget: int
+) -> list[ListedRevisionRow]:
+    """Return up to `limit` revisions below `before`, newest first, with at most about `budget` bytes of sources."""
+    rows = _sql.list_revisions(connection, function_id=function_id, before=before, limit=limit, budget=budget)
+    return [ListedRevisionRow(**row) async for row in rows]
+
+
+async def cancel_promotions(connection: Connection, *, function_id: UUID) -> None:
+    """Keep every revision that waits for its result from going live by itself."""
+    await _sql.cancel_promotions(connection, function_id=function_id)
+
+
+async def find_waiting(connection: Connection, *, function_id: UUID) -> int | None:
+    """Return the number of the newest revision that waits for its result, or None."""
+    number: int | None = await _sql.find_waiting(connection, function_id=function_id)
+    return number
+
+
+async def mark_compiling(connection: Connection, *, function_id: UUID, number: int) -> int | None:
+    """Change PENDING to COMPILING; return the number, or None when nothing changed."""
+    changed: int | None = await _sql.mark_compiling(connection, function_id=function_id, number=number)
     return changed
 
 
 async def mark_ready(
-    connection: Connection, *, wasm_binary: bytes, function_id: UUID, revision: int | None
-) -> int | None:
-    """Store the module of a waiting function; return the revision, or None when nothing changed."""
-    changed: int | None = await _sql.mark_ready(
-        connection, wasm_binary=wasm_binary, function_id=function_id, revision=revision
+    connection: Connection, *, module_digest: bytes, contract: str, function_id: UUID, number: int
+) -> bool | None:
+    """Make a waiting revision READY; return whether it is to be promoted, or None when nothing changed."""
+    promote: bool | None = await _sql.mark_ready(
+        connection, module_digest=module_digest, contract=contract, function_id=function_id, number=number
     )
-    return changed
+    return promote
 
 
-async def mark_failed(
-    connection: Connection, *, compile_error: str, function_id: UUID, revision: int | None
-) -> int | None:
-    """Store the compile error of a waiting function; return the revision, or None when nothing changed."""
+async def mark_failed(connection: Connection, *, compile_error: str, function_id: UUID, number: int) -> int | None:
+    """Make a waiting revision FAILED; return the number, or None when nothing changed."""
     changed: int | None = await _sql.mark_failed(
-        connection, compile_error=compile_error, function_id=function_id, revision=revision
+        connection, compile_error=compile_error, function_id=function_id, number=number
     )
     return changed
+
+
+async def store_module(connection: Connection, *, module_digest: bytes, module: bytes) -> None:
+    """Store a module under its SHA-256 digest, unless it is stored already."""
+    await _sql.store_module(connection, module_digest=module_digest, module=module)
+
+
+async def delete_excess_revisions(connection: Connection, *, function_id: UUID, keep: int) -> list[int]:
+    """Remove revisions of a function beyond `keep`; return their numbers."""
+    rows = _sql.delete_excess_revisions(connection, function_id=function_id, keep=keep)
+    return [row[0] async for row in rows]
+
+
+async def mark_unreferenced_modules(connection: Connection) -> None:
+    """Record since when modules without a revision have had none."""
+    await _sql.mark_unreferenced_modules(connection)
+
+
+async def delete_unreferenced_modules(connection: Connection, *, grace_seconds: float) -> int:
+    """Remove the modules that have had no revision for `grace_seconds`; return how many.
+
+    Raises asyncpg.ForeignKeyViolationError, with nothing removed, when one got a revision at the same time.
+    """
+    return len([row async for row in _sql.delete_unreferenced_modules(connection, grace_seconds=grace_seconds)])

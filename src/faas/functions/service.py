@@ -4,14 +4,17 @@ from collections.abc import Collection
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import FunctionNotFound, NameTaken
 from faas.function_ref import FunctionRef
-from faas.functions import queries
-from faas.functions.model import Function, FunctionDraft, FunctionSummary
+from faas.function_settings import encode_settings
+from faas.functions import live, lookup, queries
+from faas.functions.model import WAITING, Function, FunctionDraft, FunctionSummary
+from faas.functions.queries import LockedFunctionRow, RevisionRow
 from faas.functions.validation import check_draft, check_language
 from faas.languages import Language
 from faas.queue import messages, pgmq
@@ -19,120 +22,159 @@ from faas.queue import messages, pgmq
 log = structlog.get_logger()
 
 
-class FunctionService:
-    """The functions in the database of `pool`; new ones must be in `languages`. A `reference` is an id or a name."""
+class FunctionRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What this server accepts of functions, and how many revisions it keeps of each."""
 
-    def __init__(self, pool: Pool, languages: Collection[Language]) -> None:
+    languages: Collection[Language]
+    max_time: float
+    max_memory: int
+    keep_revisions: int
+
+
+class FunctionService:
+    """The functions in the database of `pool`, under `rules`."""
+
+    def __init__(self, pool: Pool, rules: FunctionRules) -> None:
         self._pool = pool
-        self._languages = languages
+        self._rules = rules
 
     async def create(self, draft: FunctionDraft) -> Function:
-        """Create a function, PENDING, and send its compilation job, in one transaction.
+        """Create a function with its first revision, PENDING, and send its compilation job, in one transaction.
 
         Raises InvalidRequest, NameTaken.
         """
-        check_draft(draft)
-        check_language(draft, self._languages)
+        self._check(draft)
+        check_language(draft, self._rules.languages)
+        function_id = uuid7()
         async with acquire(self._pool) as connection, connection.transaction():
             try:
-                function = await queries.insert_function(
-                    connection,
-                    function_id=uuid7(),
-                    name=draft.name,
-                    description=draft.description,
-                    language=draft.language,
-                    source=draft.source,
+                await queries.insert_function(
+                    connection, function_id=function_id, name=draft.name, description=draft.description
                 )
             except asyncpg.UniqueViolationError:
                 raise NameTaken(draft.name) from None
-            await _send_job(connection, function)
-        log.info(
-            "function.created",
-            function_id=str(function.id),
-            revision=function.revision,
-            name=function.name,
-            language=function.language,
-        )
+            await _insert_revision(connection, function_id, 1, draft)
+            function = await lookup.find_function(connection, FunctionRef.by_id(function_id))
+        log.info("function.created", function_id=str(function_id), revision=1, name=draft.name, language=draft.language)
         return function
 
-    async def get(self, reference: str) -> Function:
-        """Return a function. Raises FunctionNotFound."""
+    async def get(self, function_ref: FunctionRef) -> Function:
+        """Return a function as its live revision shows it, or the revision of the reference.
+
+        Raises FunctionNotFound, RevisionNotFound.
+        """
         async with acquire(self._pool) as connection:
-            return await _find(connection, reference)
+            return await lookup.find_function(connection, function_ref)
 
     async def list(
         self, *, limit: int, cursor: UUID | None = None, status: str | None = None, language: str | None = None
     ) -> list[FunctionSummary]:
         """Return up to `limit` functions, newest first, created before `cursor` where given."""
         async with acquire(self._pool) as connection:
-            return await queries.list_functions(
+            rows = await queries.list_functions(
                 connection, limit=limit, cursor=cursor, status=status, language=language
             )
+        return [lookup.to_summary(row) for row in rows]
 
-    async def update(self, reference: str, draft: FunctionDraft) -> Function:
-        """Replace all fields that a client can set. Another source or language starts a new revision, PENDING.
+    async def update(self, function_ref: FunctionRef, draft: FunctionDraft) -> Function:
+        """Replace all fields that a client can set. Other source, language or settings make a new revision.
 
-        Raises FunctionNotFound, InvalidRequest, NameTaken.
+        The live revision serves until the new one is READY. Raises FunctionNotFound, InvalidRequest, NameTaken.
         """
-        check_draft(draft)
+        self._check(draft)
         async with acquire(self._pool) as connection, connection.transaction():
-            found = await _find(connection, reference)
-            before = await queries.lock_function(connection, function_id=found.id)
-            if before is None:
-                raise FunctionNotFound(reference)
-            revised = (draft.source, draft.language) != (before.source, before.language)
-            if revised:  # a disabled language keeps its functions, which may be renamed but not revised
-                check_language(draft, self._languages)
+            function = await lookup.lock(connection, function_ref)
             try:
-                if revised:
-                    function = await _start_revision(connection, before.id, draft)
-                else:
-                    function = await queries.update_metadata(
-                        connection, function_id=before.id, name=draft.name, description=draft.description
-                    )
+                await queries.update_metadata(
+                    connection, function_id=function.id, name=draft.name, description=draft.description
+                )
             except asyncpg.UniqueViolationError:
                 raise NameTaken(draft.name) from None
-            if function is None:
-                raise FunctionNotFound(reference)
+            newest = await queries.get_revision(connection, function_id=function.id, number=function.newest_revision)
+            revised = newest is None or not _is_deployed(newest, draft)
             if revised:
-                await _send_job(connection, function)
-        log.info("function.updated", function_id=str(function.id), revision=function.revision, revised=revised)
-        return function
+                await self._deploy(connection, function, newest, draft)
+            updated = await lookup.find_function(connection, FunctionRef.by_id(function.id))
+        log.info("function.updated", function_id=str(function.id), revision=updated.latest.revision, revised=revised)
+        return updated
 
-    async def delete(self, reference: str) -> None:
-        """Delete a function, its module and its executions. Raises FunctionNotFound."""
+    async def delete(self, function_ref: FunctionRef) -> None:
+        """Delete a function and its revisions; its executions are not found from then on. Raises FunctionNotFound."""
         async with acquire(self._pool) as connection:
-            function = await _find(connection, reference)
-            if await queries.delete_function(connection, function_id=function.id) is None:
-                raise FunctionNotFound(reference)
-        log.info("function.deleted", function_id=str(function.id), name=function.name)
+            function_id = await lookup.find_id(connection, function_ref)
+            if await queries.delete_function(connection, function_id=function_id) is None:
+                raise FunctionNotFound(str(function_ref))
+        log.info("function.deleted", function_id=str(function_id))
+
+    def _check(self, draft: FunctionDraft) -> None:
+        check_draft(draft, max_time=self._rules.max_time, max_memory=self._rules.max_memory)
+
+    async def _deploy(
+        self, connection: Connection, function: LockedFunctionRow, newest: RevisionRow | None, draft: FunctionDraft
+    ) -> None:
+        """Insert the next revision: READY with the module of an equal source, else PENDING with its job."""
+        model = await _find_model(connection, function, newest, draft)
+        if model is None:  # a disabled language keeps its functions, whose names and settings may change
+            check_language(draft, self._rules.languages)
+        number = await queries.advance_newest(connection, function_id=function.id)
+        if model is None:
+            await _insert_revision(connection, function.id, number, draft)
+        else:
+            await queries.insert_ready_revision(
+                connection,
+                function_id=function.id,
+                number=number,
+                settings=encode_settings(draft.settings),
+                promote=draft.promote,
+                model=model,
+            )
+            if live.goes_live(function, number, promote=draft.promote):
+                await live.make_live(connection, function, number)
+        removed = await queries.delete_excess_revisions(
+            connection, function_id=function.id, keep=self._rules.keep_revisions
+        )
+        if removed:
+            log.info("revisions.removed", function_id=str(function.id), revisions=removed)
 
 
-async def _find(connection: Connection, reference: str) -> Function:
-    function_ref = FunctionRef.parse(reference)
-    if function_ref.id:
-        function = await queries.get_function(connection, function_id=function_ref.id)
-    else:
-        assert function_ref.name is not None
-        function = await queries.get_function_by_name(connection, name=function_ref.name)
-    if function is None:
-        raise FunctionNotFound(reference)
-    return function
-
-
-async def _start_revision(connection: Connection, function_id: UUID, draft: FunctionDraft) -> Function | None:
-    return await queries.start_revision(
-        connection,
-        function_id=function_id,
-        name=draft.name,
-        description=draft.description,
-        language=draft.language,
-        source=draft.source,
+def _is_deployed(newest: RevisionRow, draft: FunctionDraft) -> bool:
+    """Return whether deploying `draft` would repeat the newest revision, which is live or will be."""
+    waits_for_promotion = newest.status in WAITING and newest.promote and draft.promote
+    return (newest.live or waits_for_promotion) and (
+        (newest.language, newest.source, newest.settings)
+        == (draft.language, draft.source, encode_settings(draft.settings))
     )
 
 
-async def _send_job(connection: Connection, function: Function) -> None:
+async def _find_model(
+    connection: Connection, function: LockedFunctionRow, newest: RevisionRow | None, draft: FunctionDraft
+) -> int | None:
+    """Return the newest or the live revision if it is READY and has the source of `draft`, else None."""
+    candidates = [newest]
+    if function.live_revision is not None:
+        candidates.append(
+            await queries.get_revision(connection, function_id=function.id, number=function.live_revision)
+        )
+    for candidate in candidates:
+        if candidate is None or candidate.status != "READY":
+            continue
+        if (candidate.language, candidate.source) == (draft.language, draft.source):
+            return candidate.revision
+    return None
+
+
+async def _insert_revision(connection: Connection, function_id: UUID, number: int, draft: FunctionDraft) -> None:
+    """Insert a revision, PENDING, and send its compilation job."""
+    await queries.insert_revision(
+        connection,
+        function_id=function_id,
+        number=number,
+        language=draft.language,
+        source=draft.source,
+        settings=encode_settings(draft.settings),
+        promote=draft.promote,
+    )
     job = messages.CompilationJob(
-        function_id=function.id, revision=function.revision, language=function.language, source=function.source
+        function_id=function_id, revision=number, language=draft.language, source=draft.source
     )
     await pgmq.send(connection, messages.COMPILATION_JOBS, messages.encode(job))

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from faas.errors import InvalidRequest, PayloadTooLarge
 from faas.function_ref import FUNCTION_NAME_FORM, is_function_name, parse_uuid
+from faas.function_settings import check_settings
 from faas.functions.model import FunctionDraft
 from faas.languages import Language
 from faas.queue import messages
@@ -14,8 +15,11 @@ WASM_LIMIT_BYTES = 8 << 20
 DESCRIPTION_LIMIT_CHARACTERS = 10_000
 
 
-def check_draft(draft: FunctionDraft) -> None:
-    """Raise InvalidRequest or PayloadTooLarge for the first invalid field."""
+def check_draft(draft: FunctionDraft, *, max_time: float, max_memory: int) -> None:
+    """Raise InvalidRequest or PayloadTooLarge for the first invalid field.
+
+    The draft may narrow the server's limits of `max_time` seconds and `max_memory` bytes, not widen them.
+    """
     if not is_function_name(draft.name):
         reason = (
             "names that look like a UUID would be taken for an id" if parse_uuid(draft.name) else FUNCTION_NAME_FORM
@@ -26,6 +30,7 @@ def check_draft(draft: FunctionDraft) -> None:
             raise InvalidRequest(field, f"contains NUL at character {text.index(chr(0))}")
     if draft.description is not None and len(draft.description) > DESCRIPTION_LIMIT_CHARACTERS:
         raise InvalidRequest("description", f"longer than {DESCRIPTION_LIMIT_CHARACTERS} characters")
+    check_settings(draft.settings, max_time=max_time, max_memory=max_memory)
     if not draft.source:
         raise InvalidRequest("source", "is empty")
     if draft.language == "wasm":

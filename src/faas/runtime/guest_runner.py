@@ -1,5 +1,6 @@
 """Runs guests: one function call in a fresh instance, and the Outcome of whatever the guest does."""
 
+import math
 import time
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ import wasmtime
 
 from faas import json_documents
 from faas.runtime import abi, c_api
+from faas.runtime.epoch_ticker import TICK_SECONDS
 from faas.runtime.host_context import HostContext
 from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
 from faas.runtime.instance import Instance
@@ -33,32 +35,30 @@ _CallResult: TypeAlias = bytes | _Failure
 
 
 class GuestRunner:
-    """Calls modules under `limits`; `time_limit_ticks` is their time limit in ticks of the epoch. Thread-safe."""
+    """Calls modules, each call under its own limits. Thread-safe."""
 
-    def __init__(self, engine: wasmtime.Engine, limits: Limits, time_limit_ticks: int) -> None:
+    def __init__(self, engine: wasmtime.Engine) -> None:
         self._engine_address = c_api.address_of(engine.ptr())
-        self._limits = limits
-        self._time_limit_ticks = time_limit_ticks
         self._shutting_down = False
 
     def interrupt_from_now_on(self) -> None:
         """Give every guest that starts later no time at all."""
         self._shutting_down = True
 
-    def run_threaded(self, module: Module, input_json: bytes) -> Outcome:
+    def run_threaded(self, module: Module, input_json: bytes, limits: Limits) -> Outcome:
         """Run a guest with the whole time limit. For guest threads."""
         began = time.thread_time()
-        with HostContext(self._limits.logs) as context:
-            result = self._call(module, input_json, self._time_limit_ticks)
+        with HostContext(limits.logs) as context:
+            result = self._call(module, input_json, limits, ticks(limits.time))
             outcome = self._outcome(result, context)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def run_inline(self, module: Module, input_json: bytes) -> InlineResult:
+    def run_inline(self, module: Module, input_json: bytes, limits: Limits) -> InlineResult:
         """Run a guest with INLINE_TICKS as its deadline. For the event loop."""
         began = time.thread_time()
-        with HostContext(self._limits.logs) as context:
-            result = self._call(module, input_json, INLINE_TICKS)
+        with HostContext(limits.logs) as context:
+            result = self._call(module, input_json, limits, INLINE_TICKS)
             if isinstance(result, _Failure):
                 if result.interrupted and not self._shutting_down:
                     return module.inline_policy.record_interrupted(time.thread_time() - began)
@@ -68,11 +68,14 @@ class GuestRunner:
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def _call(self, module: Module, input_json: bytes, ticks: int) -> _CallResult:
-        """Call the module. What goes wrong here is the guest's failure, or is logged as ours."""
-        instance = Instance(self._engine_address, self._limits.memory)
+    def _call(self, module: Module, input_json: bytes, limits: Limits, deadline: int) -> _CallResult:
+        """Call the module with a deadline in ticks of the epoch.
+
+        What goes wrong here is the guest's failure, or is logged as ours.
+        """
+        instance = Instance(self._engine_address, limits.memory)
         try:
-            instance.set_deadline(ticks)
+            instance.set_deadline(deadline)
             # Read after the deadline was set: an interrupt before that is seen here, and one after that advances the
             # epoch past the deadline.
             if self._shutting_down:
@@ -80,11 +83,11 @@ class GuestRunner:
             instance.instantiate(module.instance_pre, module.exports)
             if module.initializes:
                 instance.call(abi.INITIALIZE)
-            return module.convention.invoke(instance, input_json, self._limits.output)
+            return module.convention.invoke(instance, input_json, limits.output)
         except GuestFault as fault:
             return _Failure(str(fault))
         except c_api.CallFailed as error:
-            reason = describe_failure(error.cause, self._limits, instance.memory_size)
+            reason = describe_failure(error.cause, limits, instance.memory_size)
             return _Failure(reason, is_interrupt(error.cause))
         except Exception as unexpected:
             log.exception("guest.unexpected_error")
@@ -104,6 +107,11 @@ class GuestRunner:
         else:
             error = context.aborted or result.reason
         return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs)
+
+
+def ticks(seconds: float) -> int:
+    """Return a time limit in ticks of the epoch, rounded up."""
+    return max(1, math.ceil(seconds / TICK_SECONDS))
 
 
 def _json_error(output: bytes) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import math
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -11,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import wasmtime
 
 from faas.runtime import c_api
-from faas.runtime.epoch_ticker import TICK_SECONDS, EpochTicker
-from faas.runtime.guest_runner import GuestRunner
+from faas.runtime.epoch_ticker import EpochTicker
+from faas.runtime.guest_runner import GuestRunner, ticks
 from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, inline_attempts
 from faas.runtime.limits import Limits
 from faas.runtime.module_cache import InvalidModule, Module, ModuleCache
@@ -39,8 +38,7 @@ class Runtime:
         self._engine = wasmtime.Engine(config)
         self.epoch_ticker = EpochTicker(self._engine)
         self._modules = ModuleCache(self._engine, precompiler, limits, cached_modules)
-        self._time_limit_ticks = max(1, math.ceil(limits.time / TICK_SECONDS))
-        self._guests = GuestRunner(self._engine, limits, self._time_limit_ticks)
+        self._guests = GuestRunner(self._engine)
         self._inline_attempts = inline_attempts(limits.stack)
         # One thread for each execution that may be in flight, so that endless loops cannot block other executions.
         threading.stack_size(_GUEST_THREAD_STACK_BYTES)
@@ -80,37 +78,40 @@ class Runtime:
         """Return the module that a text in WebAssembly's text format describes, or diagnostics. Raises WorkerDied."""
         return await self._precompiler.assemble(text)
 
-    async def run(self, digest: bytes, load: Callable[[], Awaitable[bytes]], input_json: bytes) -> Outcome:
+    async def run(
+        self, digest: bytes, load: Callable[[], Awaitable[bytes]], input_json: bytes, limits: Limits | None = None
+    ) -> Outcome:
         """Execute the module with this SHA-256 `digest` in a fresh instance; `load` fetches one that is not cached.
 
-        `input_json` is a JSON document, UTF-8. Whatever the guest does is an Outcome. Raises WorkerDied, and what
-        `load` raises.
+        `input_json` is a JSON document, UTF-8. `limits` are the runtime's own or narrower ones. Whatever the guest does
+        is an Outcome. Raises WorkerDied, and what `load` raises.
         """
         module = self._modules.get_cached(digest) or await self._modules.get(digest, load, new=False)
         if isinstance(module, InvalidModule):
             return Outcome(error=module.reason)
+        limits = limits or self.limits
         with self.epoch_ticker:
             for _ in range(self._inline_attempts):
                 if not module.inline_policy.runs_inline or len(input_json) > MAX_INLINE_BYTES:
                     break
-                result = self._guests.run_inline(module, input_json)
+                result = self._guests.run_inline(module, input_json, limits)
                 if isinstance(result, Outcome):
                     return result
                 if isinstance(result, RunInThread):
                     break
-            return await self._run_in_thread(module, input_json)
+            return await self._run_in_thread(module, input_json, limits)
 
-    async def _run_in_thread(self, module: Module, input_json: bytes) -> Outcome:
+    async def _run_in_thread(self, module: Module, input_json: bytes, limits: Limits) -> Outcome:
         def work() -> Outcome:
-            with self.epoch_ticker.deadline(self.limits.time):
-                return self._guests.run_threaded(module, input_json)
+            with self.epoch_ticker.deadline(limits.time):
+                return self._guests.run_threaded(module, input_json, limits)
 
         return await asyncio.get_running_loop().run_in_executor(self._guest_threads, work)
 
     def interrupt(self) -> None:
         """End every running guest at once, and every later one as it starts: for a shutdown that cannot wait."""
         self._guests.interrupt_from_now_on()
-        self.epoch_ticker.advance(self._time_limit_ticks)  # no guest's deadline is further away
+        self.epoch_ticker.advance(ticks(self.limits.time))  # no guest's deadline is further away
 
 
 def _lower_priority() -> None:

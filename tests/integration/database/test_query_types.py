@@ -36,6 +36,7 @@ PACKAGES = sorted(MODULES)
 PYTHON_TYPES = {
     "bool": bool,
     "bytea": bytes,
+    "float8": float,
     "int2": int,
     "int4": int,
     "int8": int,
@@ -51,6 +52,7 @@ SAMPLES: dict[object, object] = {
     bytes: b"{}",
     datetime: datetime(2026, 1, 1, tzinfo=UTC),
     int: 1,
+    float: 1.0,
     str: "x",
     UUID: UUID(int=1),
 }
@@ -193,6 +195,11 @@ async def test_query_types_parameters_fit_the_statement(package: str, name: str,
                 assert value is None or type(value) is PYTHON_TYPES[type_name], (parameter, argument)
 
 
+def element_type(hint: Any) -> Any:
+    """Return the type of the elements of a list, and any other type as it is."""
+    return get_args(hint)[0] if get_origin(hint) is list else hint
+
+
 @pytest.mark.parametrize(("package", "name"), STATEMENTS)
 async def test_query_types_rows_are_the_columns_of_the_statement(package: str, name: str, pool: Pool) -> None:
     function = typed_function(package, name)
@@ -212,6 +219,6 @@ async def test_query_types_rows_are_the_columns_of_the_statement(package: str, n
     else:
         assert list(fields) == list(columns)
         for column, field in fields.items():
-            assert without_none(field) is PYTHON_TYPES[columns[column].name], column
+            assert element_type(without_none(field)) is PYTHON_TYPES[columns[column].name.removesuffix("[]")], column
             if column in nullable:
                 assert is_optional(field) == nullable[column], f"{column}: nullable is {nullable[column]}"

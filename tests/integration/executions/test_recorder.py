@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool
-from faas.errors import FunctionNotFound, FunctionNotReady
+from faas.errors import FunctionNotFound, FunctionNotReady, NotFound
 from faas.executions.model import ExecutionEnd, ExecutionStart
 from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, StartResult, open_recorder
 from faas.function_ref import FunctionRef
@@ -37,7 +37,7 @@ def end(execution_id: UUID, output: bytes = b"1") -> ExecutionEnd:
     return ExecutionEnd(execution_id, Outcome(output=output), datetime.now(UTC))
 
 
-def refusal(result: StartResult) -> FunctionNotFound | FunctionNotReady:
+def refusal(result: StartResult) -> NotFound | FunctionNotReady:
     assert isinstance(result, NotStarted)
     return result.reason
 

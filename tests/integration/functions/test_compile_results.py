@@ -1,6 +1,7 @@
 """The handler of compilation_results: applied once, never when outdated, and invalid messages are dead letters."""
 
 import base64
+import hashlib
 import json
 from typing import Any
 from uuid import uuid4
@@ -102,19 +103,21 @@ async def test_compile_results_duplicate_or_late_change_nothing(bare_platform: P
     assert await get(bare_platform) == before
 
 
-async def test_compile_results_for_an_older_revision_change_nothing(bare_platform: Platform) -> None:
+async def test_compile_results_are_applied_to_their_own_revision(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     body = {"name": "waits", "language": "assemblyscript", "source": "newer"}
     assert (await bare_platform.http.put("/functions/waits", json=body)).json()["revision"] == 2
     await take_job(bare_platform.pool, function["id"])
     old = {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}
     await archived(bare_platform.pool, await send(bare_platform.pool, old))
-    assert (await get(bare_platform))["status"] == "PENDING"
+    older = await get(bare_platform)
+    assert (older["status"], older["revision"], older["latest"]["status"]) == ("READY", 1, "PENDING")
     newer = base64.b64encode(wat(core_wat("(i64.const 0)"))).decode()
     await send(bare_platform.pool, {**old, "revision": 2, "wasmBinary": newer})
-    assert (await bare_platform.settled("waits"))["status"] == "READY"
-    binary = await bare_platform.pool.fetchval("SELECT wasm_binary FROM functions")
-    assert binary == base64.b64decode(newer)
+    assert (await bare_platform.settled("waits"))["revision"] == 2
+    digest = hashlib.sha256(base64.b64decode(newer)).digest()
+    modules = "SELECT array_agg(module_digest ORDER BY number) FROM revisions"
+    assert (await bare_platform.pool.fetchval(modules))[1] == digest
 
 
 async def test_compile_results_for_a_deleted_function_are_archived(bare_platform: Platform) -> None:

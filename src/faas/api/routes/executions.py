@@ -22,10 +22,11 @@ async def list_executions(
     request: Request[Any, Any, Any], reference: FromPath[str], executions: NamedDependency[ExecutionService]
 ) -> Response[bytes]:
     """List a function's executions, newest first."""
-    function_ref = FunctionRef.parse(reference)
-    page = pagination.parse_page(f"/functions/{reference}/executions", request.query_params, _FILTERS)
+    function_ref = FunctionRef.parse_unnumbered(reference)
+    path = f"/functions/{reference}/executions"
+    page = pagination.parse_page(path, request.query_params, _FILTERS, pagination.parse_id_cursor)
     items, more = await executions.list(function_ref, limit=page.limit, cursor=page.cursor, **page.filters)
-    headers = pagination.next_link(page, items, more)
+    headers = pagination.next_link(page, items[-1].id if more else None)
     return json_response([execution_response(item) for item in items], headers=headers)
 
 

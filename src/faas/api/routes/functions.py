@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, RawBody
@@ -9,6 +10,7 @@ from litestar.params import FromPath, RawBody
 from faas.api import bodies, pagination
 from faas.api.mappers import function_draft, function_response, function_summary_response
 from faas.api.responses import json_response
+from faas.function_ref import FunctionRef
 from faas.functions.model import FunctionDraft, Status
 from faas.functions.service import FunctionService
 from faas.functions.validation import WASM_LIMIT_BYTES
@@ -24,7 +26,7 @@ async def create_function(
     request: Request[Any, Any, Any], body: RawBody, functions: NamedDependency[FunctionService]
 ) -> Response[bytes]:
     """Create a function, which is compiled in the background."""
-    function = await functions.create(await _decode_draft(request, body))
+    function = await functions.create(await _decode_draft(request, body, bodies.create_request_decoder))
     return json_response(function_response(function), status=201, headers={"Location": f"/functions/{function.id}"})
 
 
@@ -33,17 +35,17 @@ async def list_functions(
     request: Request[Any, Any, Any], functions: NamedDependency[FunctionService]
 ) -> Response[bytes]:
     """List functions, newest first, without their sources."""
-    page = pagination.parse_page("/functions", request.query_params, _FILTERS)
+    page = pagination.parse_page("/functions", request.query_params, _FILTERS, pagination.parse_id_cursor)
     found = await functions.list(limit=page.limit + 1, cursor=page.cursor, **page.filters)
     items = found[: page.limit]
-    headers = pagination.next_link(page, items, more=len(found) > len(items))
+    headers = pagination.next_link(page, items[-1].id if len(found) > len(items) else None)
     return json_response([function_summary_response(item) for item in items], headers=headers)
 
 
 @get("/functions/{reference:str}")
 async def get_function(reference: FromPath[str], functions: NamedDependency[FunctionService]) -> Response[bytes]:
-    """Get a function by its id or name."""
-    return json_response(function_response(await functions.get(reference)))
+    """Get a function by its id or name, or one of its revisions by `name@N`."""
+    return json_response(function_response(await functions.get(FunctionRef.parse(reference))))
 
 
 @put("/functions/{reference:str}", request_max_body_size=BODY_LIMIT_BYTES)
@@ -53,17 +55,21 @@ async def update_function(
     body: RawBody,
     functions: NamedDependency[FunctionService],
 ) -> Response[bytes]:
-    """Replace a function's name, description, language and source."""
-    function = await functions.update(reference, await _decode_draft(request, body))
+    """Replace a function's name and description; other language, source or settings make a new revision."""
+    function_ref = FunctionRef.parse_unnumbered(reference)
+    draft = await _decode_draft(request, body, bodies.update_request_decoder)
+    function = await functions.update(function_ref, draft)
     return json_response(function_response(function))
 
 
 @delete("/functions/{reference:str}", status_code=204)
 async def delete_function(reference: FromPath[str], functions: NamedDependency[FunctionService]) -> None:
-    """Delete a function and its executions."""
-    await functions.delete(reference)
+    """Delete a function, its revisions and its executions."""
+    await functions.delete(FunctionRef.parse_unnumbered(reference))
 
 
-async def _decode_draft(request: Request[Any, Any, Any], body: bytes) -> FunctionDraft:
+async def _decode_draft(
+    request: Request[Any, Any, Any], body: bytes, decoder: msgspec.json.Decoder[Any]
+) -> FunctionDraft:
     content_type = request.headers.get("content-type", "")
-    return function_draft(await bodies.decode(body, content_type, bodies.function_request_decoder))
+    return function_draft(await bodies.decode(body, content_type, decoder))

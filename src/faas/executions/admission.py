@@ -1,0 +1,100 @@
+"""Admission: the limits of a function on its executions, `concurrency` and `perSecond`, checked before a start.
+
+The limits belong to a revision, which is known only when the start is recorded. So they are those of the revision that
+the reference ran last, as this process has seen; the first call of a reference looks them up. Each process counts its
+own executions.
+"""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import msgspec
+
+from faas.errors import FunctionLimitReached
+from faas.function_ref import FunctionRef
+from faas.function_settings import NO_LIMITS, FunctionLimits
+
+_CONCURRENCY_RETRY_AFTER_SECONDS = 1
+_ROUNDING_SECONDS = 1e-9
+_MAX_KNOWN = 20_000  # references; the least recently used ones are looked up again
+
+
+class KnownLimits(msgspec.Struct, frozen=True):
+    """What a reference ran last."""
+
+    function_id: UUID
+    limits: FunctionLimits
+
+
+class _Usage(msgspec.Struct):
+    """The executions of a function at once, and the time at which its rate has recovered from those before."""
+
+    in_flight: int = 0
+    recovered_at: float = 0.0
+
+
+class Admission:
+    """Counts the executions of each function in this process. `clock` returns seconds. Use from one event loop.
+
+    The rate is the generic cell rate algorithm: each start moves `recovered_at` by 1/rate, and starts are refused while
+    it is more than the burst, one second's worth, ahead.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[FunctionRef, KnownLimits] = OrderedDict()
+        self._usage: dict[UUID, _Usage] = {}
+
+    async def enter(self, function_ref: FunctionRef, look_up: Callable[[], Awaitable[KnownLimits]]) -> KnownLimits:
+        """Count an execution of the function, which `leave` must end.
+
+        `look_up` finds the limits of an unknown reference, and its exceptions are raised. Raises FunctionLimitReached.
+        """
+        known = self._known.get(function_ref)
+        if known is None:
+            known = await look_up()
+            self.learn(function_ref, known)
+        else:
+            self._known.move_to_end(function_ref)
+        usage = self._usage.get(known.function_id)
+        if usage is None:
+            usage = self._usage[known.function_id] = _Usage()
+        if known.limits is not NO_LIMITS:
+            self._check(function_ref, usage, known.limits)
+        usage.in_flight += 1
+        return known
+
+    def leave(self, known: KnownLimits) -> None:
+        """End the execution that `enter` counted."""
+        usage = self._usage[known.function_id]
+        usage.in_flight -= 1
+        if not usage.in_flight and usage.recovered_at <= self._clock():
+            del self._usage[known.function_id]
+
+    def learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
+        """Remember what the reference ran last."""
+        self._known[function_ref] = known
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def forget(self, function_ref: FunctionRef) -> None:
+        """Forget a reference that named nothing at the last start."""
+        self._known.pop(function_ref, None)
+
+    def _check(self, function_ref: FunctionRef, usage: _Usage, limits: FunctionLimits) -> None:
+        """Raise FunctionLimitReached, or take one start from the rate."""
+        if limits.concurrency is not None and usage.in_flight >= limits.concurrency:
+            reason = f"has {usage.in_flight} executions in flight; its settings allow {limits.concurrency} at once"
+            raise FunctionLimitReached(str(function_ref), reason, _CONCURRENCY_RETRY_AFTER_SECONDS)
+        if limits.per_second is not None:
+            now = self._clock()
+            interval = 1 / limits.per_second
+            recovered_at = max(usage.recovered_at, now) + interval
+            too_early = recovered_at - now - max(1.0, interval)
+            if too_early > _ROUNDING_SECONDS:
+                reason = f"is called more often than {limits.per_second:g} times per second, which its settings allow"
+                raise FunctionLimitReached(str(function_ref), reason, math.ceil(too_early))
+            usage.recovered_at = recovered_at

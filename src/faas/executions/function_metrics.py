@@ -1,0 +1,37 @@
+"""The metric of executions by function: bounded, whatever the number of functions."""
+
+from prometheus_client import Counter
+
+from faas import metrics
+from faas.executions.model import Status
+
+MAX_FUNCTIONS = 200
+_OTHER = "other"
+
+
+class FunctionMetrics:
+    """Counts the ends of executions by function, revision (`live` or `other`) and status.
+
+    The first MAX_FUNCTIONS function names have labels of their own until the process ends; all later ones share the
+    label `other`.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._counters: dict[tuple[str, bool, Status], Counter] = {}
+
+    def count(self, name: str, *, live: bool, status: Status) -> None:
+        """Count one execution of the function `name`, by the revision that was `live` when it started, or another."""
+        counter = self._counters.get((name, live, status))
+        if counter is None:
+            counter = self._add(name, live, status)
+        counter.inc()
+
+    def _add(self, name: str, live: bool, status: Status) -> Counter:
+        own = name in self._names or len(self._names) < MAX_FUNCTIONS
+        if own:
+            self._names.add(name)
+        counter = metrics.EXECUTIONS.labels(name if own else _OTHER, "live" if live else _OTHER, status)
+        if own:
+            self._counters[name, live, status] = counter
+        return counter
