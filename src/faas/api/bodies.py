@@ -30,7 +30,8 @@ _execution_request_decoder = msgspec.json.Decoder(ExecutionRequest)
 
 SMALL_BODY_BYTES = 64 << 10  # checked in less time than a thread takes to start
 _EMPTY_INPUT = b"{}"
-_FIELD = re.compile(r" - at `\$\.?([^`]*)`|(?:field) `([^`]+)`")  # in msgspec's messages
+_OBJECT = re.compile(r" - at `\$\.?([^`]*)`")  # where in the document, in msgspec's messages
+_FIELD = re.compile(r"field `([^`]+)`")  # of that object
 
 
 async def decode(body: bytes, content_type: str, decoder: msgspec.json.Decoder[T]) -> T:
@@ -98,8 +99,8 @@ def _check_content_type(content_type: str) -> None:
 
 def _invalid_field(message: str) -> InvalidRequest:
     """Return msgspec's message as an InvalidRequest that names the field."""
-    match = _FIELD.search(message)
-    field = next((group for group in match.groups() if group), "body") if match else "body"
+    matches = (_OBJECT.search(message), _FIELD.search(message))
+    field = ".".join(match[1] for match in matches if match and match[1]) or "body"
     reason = message.split(" - at ", maxsplit=1)[0]
     if "missing required field" in reason:
         reason = "is required"

@@ -56,7 +56,7 @@ class Admission:
         known = self._known.get(function_ref)
         if known is None:
             known = await look_up()
-            self.learn(function_ref, known)
+            self._learn(function_ref, known)
         else:
             self._known.move_to_end(function_ref)
         usage = self._usage.get(known.function_id)
@@ -74,15 +74,24 @@ class Admission:
         if not usage.in_flight and usage.recovered_at <= self._clock():
             del self._usage[known.function_id]
 
-    def learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
-        """Remember what the reference ran last."""
-        self._known[function_ref] = known
-        if len(self._known) > _MAX_KNOWN:
-            self._known.popitem(last=False)
+    def correct(self, function_ref: FunctionRef, entered: KnownLimits, ran: KnownLimits) -> None:
+        """Remember that the reference ran another revision, or function, than `enter` knew of.
+
+        The start counts for the rate of that revision, whose limits it was too late to check.
+        """
+        self._learn(function_ref, ran)
+        usage = self._usage[entered.function_id]
+        if ran.limits.per_second is not None and ran.function_id == entered.function_id:
+            usage.recovered_at = max(usage.recovered_at, self._clock()) + 1 / ran.limits.per_second
 
     def forget(self, function_ref: FunctionRef) -> None:
         """Forget a reference that named nothing at the last start."""
         self._known.pop(function_ref, None)
+
+    def _learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
+        self._known[function_ref] = known
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
 
     def _check(self, function_ref: FunctionRef, usage: _Usage, limits: FunctionLimits) -> None:
         """Raise FunctionLimitReached, or take one start from the rate."""

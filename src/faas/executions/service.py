@@ -115,7 +115,8 @@ class ExecutionService:
             start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
             started = await self._record_started(start)
             if started.limits != known.limits or started.function_id != known.function_id:
-                self._admission.learn(function_ref, KnownLimits(started.function_id, started.limits))
+                ran = KnownLimits(started.function_id, started.limits)
+                self._admission.correct(function_ref, known, ran)
             return await self._run(start, started)
         except (NotFound, FunctionNotReady):
             self._admission.forget(function_ref)
