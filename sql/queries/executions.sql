@@ -21,7 +21,8 @@ SELECT id AS function_id, number AS revision, module_digest, name, live, limits,
 -- name: start_executions(ids, reference_ids, reference_names, reference_revisions, inputs, times, process_id)
 -- The same for a batch, in one commit. Returns a row for each execution that has started. The others are started alone,
 -- because this statement does not say why they have not. It waits for no lock: a deploy that is being committed does not
--- delay it.
+-- delay it. OFFSET 0 fixes the order of the plan, which is made once and kept: from each request to its function and
+-- revision, however many there are of these.
 WITH requested AS (
     SELECT *
     FROM unnest(
@@ -33,12 +34,19 @@ WITH requested AS (
            revision.number AS revision, revision.module_digest, revision.limits,
            revision.number = function.live_revision IS TRUE AS live
     FROM requested
-    JOIN executable_functions AS function
-      ON function.id = requested.reference_id OR function.name = requested.reference_name
-    JOIN executable_revisions AS revision
-      ON revision.function_id = function.id
-     AND revision.number = coalesce(requested.reference_revision, function.revision)
-    WHERE revision.status = 'READY'
+    CROSS JOIN LATERAL (
+        SELECT id, name, revision, live_revision
+        FROM executable_functions
+        WHERE id = requested.reference_id OR name = requested.reference_name
+        OFFSET 0
+    ) AS function
+    CROSS JOIN LATERAL (
+        SELECT number, module_digest, limits
+        FROM executable_revisions
+        WHERE function_id = function.id AND number = coalesce(requested.reference_revision, function.revision)
+          AND status = 'READY'
+        OFFSET 0
+    ) AS revision
 ), started AS (
     INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
     SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now
