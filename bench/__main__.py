@@ -92,7 +92,7 @@ def main(
         click.echo(table.markdown(lines))
     else:
         Console(width=max(Console().width, _TABLE_WIDTH_COLUMNS)).print(table.terminal(lines))
-    click.echo(f"{sum(bool(line.met) for line in lines)} of {len(lines)} met; {sum(took.values()):.0f} s")
+    click.echo(f"{table.summary(lines)}; {sum(took.values()):.0f} s")
     if json_file:
         json_file.write_bytes(table.document(figures, took, failures))
     for name, reason in failures.items():

@@ -2,15 +2,21 @@
 
 Measurements that are compared are taken in turns, so that a slow phase of the machine affects all of them. The ratio
 (or difference) of a figure is the median of the ratios of its rounds, not the ratio of two medians.
+
+The spread of the reference tells a noisy host from a figure of ours that varies by itself: the rounds of the reference
+do not depend on our code. A figure is too noisy to judge when that spread is large and the rounds disagree about the
+target.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
+from statistics import median, quantiles
 from typing import Literal, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+NOISY_SPREAD = 1.3
 
 
 class Target(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,7 +53,8 @@ def below(value: float) -> Target:
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One row of the table. `ours` and `reference` are medians in `unit`. `compared` is the median of the values that
-    `target` bounds, which lie between `least` and `most`."""
+    `target` bounds, which lie between `least` and `most`. `spread` is that of the reference; `met` means nothing when
+    the figure is `noisy`."""
 
     name: str
     unit: str
@@ -59,6 +66,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     least: float
     most: float
     met: bool
+    spread: float = 1.0
+    noisy: bool = False
     rounds_of_ours: Sequence[float] = ()
     rounds_of_reference: Sequence[float] = ()
     note: str = ""
@@ -72,10 +81,12 @@ def figure(
     beside: tuple[str, Sequence[float]] = ("", ()),
     *,
     note: str = "",
+    noisy: bool = False,
 ) -> Figure:
     """Return the figure of the rounds `ours`.
 
-    `beside` is the name of the reference and its rounds, one for each of ours. A target on a value needs none.
+    `beside` is the name of the reference and its rounds, one for each of ours. A target on a value needs none. `noisy`
+    says that the measurement itself found the host too noisy.
     """
     against, reference = beside
     if target.compared == "ratio":
@@ -95,6 +106,8 @@ def figure(
         least=min(compared),
         most=max(compared),
         met=target.met_by(median(compared)),
+        spread=spread(reference),
+        noisy=noisy or (spread(reference) > NOISY_SPREAD and len({target.met_by(value) for value in compared}) > 1),
         rounds_of_ours=tuple(ours),
         rounds_of_reference=tuple(reference),
         note=note,
@@ -110,6 +123,14 @@ def in_turns(rounds: int, measures: Mapping[str, Callable[[], T]]) -> dict[str, 
             results[name].append(measures[name]())
         names.reverse()
     return results
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the upper quartile of `values` divided by the lower one: 1 if there are fewer than two."""
+    if len(values) < 2:
+        return 1.0
+    lower, _, upper = quantiles(values, n=4, method="inclusive")
+    return upper / lower
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -31,8 +31,22 @@ def cells(figure: Figure) -> tuple[str, ...]:
         figure.against,
         ratio,
         bound,
-        "yes" if figure.met else "NO",
+        verdict(figure),
     )
+
+
+def verdict(figure: Figure) -> str:
+    """Return whether the target is met, or that the host was too noisy to judge, with the spread of the reference."""
+    if figure.noisy:
+        return f"too noisy ({figure.spread:.2f})"
+    return "yes" if figure.met else "NO"
+
+
+def summary(figures: Sequence[Figure]) -> str:
+    """Return the numbers of the verdicts in one line."""
+    met = sum(figure.met and not figure.noisy for figure in figures)
+    noisy = sum(figure.noisy for figure in figures)
+    return f"{met} of {len(figures)} met" + (f", {noisy} too noisy to judge" if noisy else "")
 
 
 def quantity(value: float, unit: str) -> str:
@@ -45,7 +59,7 @@ def terminal(figures: Sequence[Figure]) -> Table:
     """Return the table for a terminal."""
     table = Table(*HEADINGS)
     for figure in figures:
-        style = "green" if figure.met else "bold red"
+        style = "yellow" if figure.noisy else "green" if figure.met else "bold red"
         *row, met = cells(figure)
         table.add_row(*row, f"[{style}]{met}[/]")
     return table

@@ -85,6 +85,13 @@ def test_cells_of_the_table() -> None:
     ]
 
 
+def test_verdict_of_a_noisy_figure_is_its_spread() -> None:
+    noisy = figure("p99", "ms", at_most(2), [10.0, 60.0, 30.0], ("median", [10.0, 20.0, 30.0]))
+    assert table.cells(noisy)[-1] == "too noisy (1.67)"
+    assert table.summary([noisy, *FIGURES]) == "2 of 5 met, 1 too noisy to judge"
+    assert table.summary(FIGURES) == "2 of 4 met"
+
+
 def test_markdown_has_a_row_for_each_figure() -> None:
     lines = table.markdown(FIGURES).splitlines()
     assert len(lines) == 2 + len(FIGURES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.stats import at_least, at_most, below, figure, in_turns, percentile, within
+from bench.stats import at_least, at_most, below, figure, in_turns, percentile, spread, within
 
 
 def test_figure_ratio_is_the_median_of_the_ratios_of_rounds() -> None:
@@ -51,3 +51,29 @@ def test_percentile_is_one_of_the_values(share: float, expected: int) -> None:
 
 def test_percentile_of_one_value_is_that_value() -> None:
     assert percentile([7.0], 0.99) == 7.0
+
+
+def test_spread_ignores_one_outlier_of_five() -> None:
+    assert spread([10, 11, 10, 90, 12]) == 1.2
+    assert spread([5.0]) == 1
+    assert spread([]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "reference", "noisy"),
+    [
+        ([10, 11, 10, 11, 10], [10, 10, 10, 10, 10], False),
+        ([10, 30, 10, 30, 10], [10, 10, 10, 10, 10], False),  # the reference is steady: ours varies by itself
+        ([10, 20, 30, 40, 50], [10, 20, 30, 40, 50], False),  # a noisy host, and all rounds meet the target
+        ([30, 60, 90, 120, 150], [10, 20, 30, 40, 50], False),  # the same, and none does
+        ([10, 60, 30, 120, 50], [10, 20, 30, 40, 50], True),
+    ],
+)
+def test_figure_is_noisy_when_the_reference_is_and_the_rounds_disagree(
+    ours: list[float], reference: list[float], noisy: bool
+) -> None:
+    assert figure("x", "ms", at_most(2), ours, ("them", reference)).noisy is noisy
+
+
+def test_figure_is_noisy_when_its_measurement_says_so() -> None:
+    assert figure("x", "ms", at_most(2), [1, 1], ("them", [1, 1]), noisy=True).noisy
