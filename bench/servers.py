@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -40,6 +40,17 @@ class Server(msgspec.Struct, frozen=True):
         if not found:
             raise BenchmarkFailed(f"process {self.pid} has no resident memory: it ended")
         return int(found[1]) / 1024
+
+    @property
+    def guest_thread_seconds(self) -> float:
+        """The processor time of guest threads, which run at a lower priority than all other threads of the server."""
+        ticks = 0
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(OSError):  # it has ended
+                fields = (thread / "stat").read_text().rsplit(")", 1)[1].split()
+                if int(fields[16]) > 0:  # its niceness
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

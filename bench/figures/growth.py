@@ -1,7 +1,17 @@
-"""Speed with many recorded executions compared with few: two servers at once, one of them filled."""
+"""Speed with many recorded executions compared with few: two data directories, one of them filled.
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+Each round starts a new server with a new Postgres on both, at the same time, vacuums and checkpoints both, and warms
+them up. Without that the rounds are not independent: the runtime of a server remembers slow guests and then runs the
+module in threads, which takes up to 2.5 times as long, for all rounds that follow.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
 
 from bench import servers
 from bench.client import BODY, client_of
@@ -9,13 +19,15 @@ from bench.database import psql
 from bench.load import press, require_wrk
 from bench.plan import Plan
 from bench.servers import Server
-from bench.stats import Figure, at_most, figure, in_turns
+from bench.stats import Figure, at_most, figure
 
 _FEW, _MANY = 10_000, 2_000_000  # executions
 _FUNCTIONS, _JOBS = 10_000, 10_000
 _OTHERS = 49  # functions beside the two that are measured
 _READS = 200  # paths that one measurement requests in turn
 _TARGET = at_most(1.3)
+_EXECUTE = "execute"
+_THREADED_MICROSECONDS = 10  # of a guest thread's processor time for each request: an inline guest takes none
 
 # The worst case for listing: the oldest quarter belongs to `old1`, which has no later executions; of the others every
 # second belongs to `add`, which is still executed and whose 50 FAILED ones are its oldest.
@@ -68,41 +80,82 @@ CHECKPOINT;
 """
 
 
+# Vacuums come at the same moments for both, and never during a measurement.
+_WITHOUT_AUTOVACUUM = "ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();"
+_BEFORE_A_ROUND = "VACUUM ANALYZE; CHECKPOINT;"
+
+
+class _Arm(msgspec.Struct, frozen=True):
+    """One side of the comparison: a data directory, and the ids of executions that are read."""
+
+    data_dir: Path
+    sample: Sequence[str]
+
+    @contextmanager
+    def serving(self) -> Iterator[Server]:
+        """Run a server whose role is api, so that it consumes no compilation jobs."""
+        with servers.faas(self.data_dir, "--role", "api") as server:
+            psql(server, _BEFORE_A_ROUND)
+            yield server
+
+    def reads(self) -> dict[str, list[str]]:
+        """Return the paths of each kind of read, by its name."""
+        history = "/functions/add/executions"
+        middle = self.sample[len(self.sample) // 2]
+        return {
+            "list": [history],
+            "list from the middle": [f"{history}?cursor={middle}"],
+            "list FAILED": [f"{history}?status=FAILED"],
+            "list what ran long ago": ["/functions/old1/executions"],
+            "get": [f"/executions/{identity}" for identity in self.sample],
+        }
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """A median latency in milliseconds, and whether guests ran in threads instead of inline."""
+
+    milliseconds: float
+    threaded: bool = False
+
+
+Measure: TypeAlias = Callable[[], Timed]
+
+
+class Rounds(msgspec.Struct, frozen=True):
+    """The median latencies of all rounds by arm and call. `mixed` counts those in which guests ran inline on one server
+    and in threads on the other."""
+
+    milliseconds: Mapping[str, Sequence[float]]
+    mixed: int
+
+    def figure(self, call: str, named: str, against: str) -> Figure:
+        """Return the figure of one call."""
+        noisy = call == _EXECUTE and self.mixed > 0
+        ours, theirs = self.milliseconds[f"large {call}"], self.milliseconds[f"small {call}"]
+        return figure(f"{call} {named}", "ms", _TARGET, ours, (against, theirs), noisy=noisy)
+
+
 def measure(plan: Plan) -> list[Figure]:
-    """Measure both servers in turns: with many executions, then also with many functions and queued jobs."""
+    """Measure both in turns: with many executions, then also with many functions and queued jobs."""
     require_wrk()
     few, many = plan.count(_FEW), plan.count(_MANY)
-    with ExitStack() as stack:
-        plan.progress(f"{few:,} executions beside {many:,}")
-        small = stack.enter_context(_filled(plan, "small", few))
-        large = stack.enter_context(_filled(plan, "large", many))
-        small_calls, large_calls = _calls(small), _calls(large)
-        measures: dict[str, Callable[[], float]] = {}
-        for call in small_calls:
-            measures |= {f"small {call}": small_calls[call], f"large {call}": large_calls[call]}
-        rounds = in_turns(plan.rounds, measures)
-        against = f"with {few:,}"
-        named = f"with {many:,} executions"
-        figures = [
-            figure(f"{call} {named}", "ms", _TARGET, rounds[f"large {call}"], (against, rounds[f"small {call}"]))
-            for call in small_calls
-        ]
-        functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
-        plan.progress(f"{functions:,} functions and {jobs:,} jobs more")
-        psql(large, _COPIES.format(prefix="copy", count=functions) + _QUEUED.format(count=jobs))
-        rounds = in_turns(plan.rounds, {"small": small_calls["execute"], "large": large_calls["execute"]})
-        named = f"with {functions:,} functions, {jobs:,} jobs too"
-        return [
-            *figures,
-            figure(
-                f"execute {named}", "ms", _TARGET, rounds["large"], (f"with {_OTHERS + 3} and none", rounds["small"])
-            ),
-        ]
+    plan.progress(f"{few:,} executions beside {many:,}")
+    small, large = _filled(plan, "small", few), _filled(plan, "large", many)
+    calls = [_EXECUTE, *small.reads()]
+    rounds = measure_rounds(plan, calls, lambda: _warm_servers(small, large, calls))
+    figures = [rounds.figure(call, f"with {many:,} executions", f"with {few:,}") for call in calls]
+
+    functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
+    plan.progress(f"{functions:,} functions and {jobs:,} jobs more")
+    with large.serving() as server:
+        psql(server, _COPIES.format(prefix="copy", count=functions) + _QUEUED.format(count=jobs))
+    rounds = measure_rounds(plan, [_EXECUTE], lambda: _warm_servers(small, large, [_EXECUTE]))
+    named = f"with {functions:,} functions, {jobs:,} jobs too"
+    return [*figures, rounds.figure(_EXECUTE, named, f"with {_OTHERS + 3} and none")]
 
 
-@contextmanager
-def _filled(plan: Plan, name: str, executions: int) -> Iterator[Server]:
-    """Run a server with `executions` recorded executions. Its role is api, so that it consumes no compilation jobs."""
+def _filled(plan: Plan, name: str, executions: int) -> _Arm:
+    """Create a data directory with `executions` recorded executions."""
     data_dir = plan.place(f"growth-{name}")
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.ts")
@@ -110,27 +163,68 @@ def _filled(plan: Plan, name: str, executions: int) -> Iterator[Server]:
     with servers.faas(data_dir, "--role", "api") as server:
         psql(
             server,
-            _COPIES.format(prefix="old", count=1)
+            _WITHOUT_AUTOVACUUM
+            + _COPIES.format(prefix="old", count=1)
             + _COPIES.format(prefix="other", count=_OTHERS)
             + _EXECUTIONS.format(count=executions),
         )
-        yield server
+        return _Arm(data_dir, psql(server, _SAMPLE.format(count=_READS)).split())
 
 
-def _calls(server: Server) -> dict[str, Callable[[], float]]:
-    """Return the measures of the median latency in milliseconds: of 16 concurrent executions, of one other request."""
-    history = "/functions/add/executions"
-    ids = psql(server, _SAMPLE.format(count=_READS)).split()
-    middle = ids[len(ids) // 2]
+def measure_rounds(
+    plan: Plan, calls: Sequence[str], warm_servers: Callable[[], AbstractContextManager[Mapping[str, Measure]]]
+) -> Rounds:
+    """Measure the calls in rounds, each with the measures of new servers, `small CALL` and `large CALL`.
 
-    def timed(paths: list[str], connections: int = 1, body: str = "") -> Callable[[], float]:
-        return lambda: press(server.url, paths, connections=connections, seconds=1, body=body).median
+    A round is repeated if guests ran inline on one server and in threads on the other, at most as often as there are
+    rounds.
+    """
+    results: dict[str, list[float]] = {f"{arm} {call}": [] for call in calls for arm in ("small", "large")}
+    repetitions = mixed = 0
+    number = 0
+    while number < plan.rounds:
+        with warm_servers() as measures:
+            # The order is reversed after each round.
+            names = list(measures)[:: -1 if number % 2 else 1]
+            found = {name: measures[name]() for name in names}
+        if found[f"small {_EXECUTE}"].threaded != found[f"large {_EXECUTE}"].threaded:
+            if repetitions < plan.rounds:
+                repetitions += 1
+                plan.progress("a round is repeated: guests ran in threads on one server, inline on the other")
+                continue
+            mixed += 1
+        for name, timed in found.items():
+            results[name].append(timed.milliseconds)
+        number += 1
+    return Rounds(results, mixed)
 
-    return {
-        "execute": timed(["/functions/add/execute"], 16, BODY),
-        "list": timed([history]),
-        "list from the middle": timed([f"{history}?cursor={middle}"]),
-        "list FAILED": timed([f"{history}?status=FAILED"]),
-        "list what ran long ago": timed(["/functions/old1/executions"]),
-        "get": timed([f"/executions/{identity}" for identity in ids]),
-    }
+
+@contextmanager
+def _warm_servers(small: _Arm, large: _Arm, calls: Sequence[str]) -> Iterator[Mapping[str, Measure]]:
+    """Run a new server on both; yield the measures of the calls, those to be compared next to each other."""
+    with small.serving() as one, large.serving() as other:
+        arms = {"small": (small, one), "large": (large, other)}
+        for arm, server in arms.values():
+            _executions(server)
+            if paths := [path for call in calls for path in arm.reads().get(call, ())]:
+                _reads(server, paths)
+        yield {
+            f"{name} {call}": partial(_executions, server)
+            if call == _EXECUTE
+            else partial(_reads, server, arm.reads()[call])
+            for call in calls
+            for name, (arm, server) in arms.items()
+        }
+
+
+def _executions(server: Server) -> Timed:
+    """Measure 16 concurrent executions for a second."""
+    before = server.guest_thread_seconds
+    load = press(server.url, ["/functions/add/execute"], connections=16, seconds=1, body=BODY)
+    microseconds = (server.guest_thread_seconds - before) / load.requests * 1e6
+    return Timed(load.median, microseconds > _THREADED_MICROSECONDS)
+
+
+def _reads(server: Server, paths: Sequence[str]) -> Timed:
+    """Measure one request at a time for a second."""
+    return Timed(press(server.url, paths, connections=1, seconds=1).median)
