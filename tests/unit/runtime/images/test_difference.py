@@ -1,0 +1,51 @@
+"""The difference of two memories, applied to the first, is the second."""
+
+import random
+
+import pytest
+
+from faas.runtime.images import WASM_PAGE_BYTES, ImageError, Segment, difference
+
+
+def test_difference_applied_to_the_memory_is_the_snapshot() -> None:
+    chooser = random.Random(15)
+    for _ in range(30):
+        before = bytearray(2 * WASM_PAGE_BYTES)
+        before[100:5000] = chooser.randbytes(4900)
+        after = before + bytes(chooser.randrange(2) * WASM_PAGE_BYTES)
+        for _ in range(chooser.randrange(60)):
+            start = chooser.randrange(len(after) - 300)
+            after[start : start + 300] = chooser.choice([bytes(300), chooser.randbytes(300)])
+        segments = difference(bytes(before), bytes(after))
+        memory = before + bytes(len(after) - len(before))
+        free = -1
+        for segment in segments:
+            assert segment.data
+            assert segment.offset > free
+            free = segment.offset + len(segment.data)
+            memory[segment.offset : free] = segment.data
+        assert memory == after
+
+
+def test_difference_has_only_what_differs() -> None:
+    before = bytes(WASM_PAGE_BYTES)
+    after = bytearray(2 * WASM_PAGE_BYTES)
+    after[255:257] = b"ab"  # over the border of two chunks
+    after[1000], after[1030], after[1100] = 1, 2, 3
+    after[-1] = 4
+    assert difference(before, memoryview(after)) == (
+        Segment(255, b"ab"),
+        Segment(1000, b"\1"),
+        Segment(1030, b"\2"),
+        Segment(1100, b"\3"),
+        Segment(2 * WASM_PAGE_BYTES - 1, b"\4"),
+    )
+
+
+def test_difference_of_equal_memories_is_empty() -> None:
+    assert difference(bytes(WASM_PAGE_BYTES), bytes(2 * WASM_PAGE_BYTES)) == ()
+
+
+def test_difference_refuses_a_shorter_snapshot() -> None:
+    with pytest.raises(ImageError, match="fewer than"):
+        difference(bytes(2 * WASM_PAGE_BYTES), bytes(WASM_PAGE_BYTES))
