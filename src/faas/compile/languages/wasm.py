@@ -2,7 +2,16 @@
 
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.queue import messages
-from faas.runtime import Runtime
+from faas.runtime import Runtime, images
+
+
+def without_engine(binary: bytes) -> Compiled | CompileFailure:
+    """Return the author's module, unless it claims to be a function of one of the platform's engines."""
+    if images.carries_engine(binary):
+        return CompileFailure(
+            "the module has a custom section faas.engine, which only the platform may write: remove it"
+        )
+    return Compiled(binary)
 
 
 class WasmCompiler:
@@ -14,7 +23,7 @@ class WasmCompiler:
     async def compile(self, source: str) -> Compiled | CompileFailure:
         """Decode `source`."""
         try:
-            return Compiled(messages.decode_binary(source))
+            return without_engine(messages.decode_binary(source))
         except ValueError as error:
             return CompileFailure(f"the source is not base64: {error}")
 

@@ -1,5 +1,6 @@
 """WebAssembly's text format, assembled by wasmtime's parser in a confined process of the runtime."""
 
+from faas.compile.languages.wasm import without_engine
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Runtime
 
@@ -17,7 +18,7 @@ class WatCompiler:
         """Assemble `source`. Raises WorkerDied when the process ended for an unknown reason."""
         assembled = await self._runtime.assemble(source)
         if isinstance(assembled, bytes):
-            return Compiled(assembled)
+            return without_engine(assembled)
         return CompileFailure(
             "\n".join(_truncate(line) for line in assembled.replace("<anon>", "function.wat").split("\n"))
         )
