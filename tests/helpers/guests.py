@@ -5,15 +5,22 @@ import struct
 
 from faas.runtime import Limits, Outcome, Precompiler, Runtime
 from faas.runtime.abi.assemblyscript import encode_string
+from faas.runtime.engine_modules import LoadEngine, no_engines
 from tests.helpers.support import wat
 
 SMALL_LIMITS = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
 
 
-def small_runtime(*, precompile_timeout: float = 60, threads: int = 4, cached_modules: int = 8) -> Runtime:
+def small_runtime(
+    *,
+    precompile_timeout: float = 60,
+    threads: int = 4,
+    cached_modules: int = 8,
+    load_engine: LoadEngine = no_engines,
+) -> Runtime:
     """Make a runtime with SMALL_LIMITS and no cache on disk."""
     precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=precompile_timeout, memory=2 << 30, workers=1)
-    return Runtime(SMALL_LIMITS, precompiler, threads=threads, cached_modules=cached_modules)
+    return Runtime(SMALL_LIMITS, precompiler, threads=threads, cached_modules=cached_modules, load_engine=load_engine)
 
 
 async def run_module(runtime: Runtime, module: bytes | str, input_json: bytes = b"{}") -> Outcome:

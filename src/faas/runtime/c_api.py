@@ -34,13 +34,14 @@ typedef struct {
     union { wasmtime_func_t func; wasmtime_global_t global; wasmtime_table_t table; wasmtime_memory_t memory; } of;
 } wasmtime_extern_t;
 typedef union { int32_t i32; uint64_t u64; uint8_t v128[16]; } wasmtime_val_raw_t;
+typedef struct { uint8_t kind; union { uint32_t u32; uint64_t u64; uint64_t words[3]; } of; } wasmtime_val_t;
 
 // All the memory of one call in one allocation. Its parts are passed as `char *` to their offsets.
 typedef struct {
     wasmtime_instance_t instance;
     void *trap;
     wasmtime_val_raw_t values[4];
-    wasmtime_extern_t exports[8];
+    wasmtime_extern_t exports[16];
 } call_t;
 
 void *wasmtime_store_new(void *engine, void *data, void *finalizer);
@@ -56,6 +57,9 @@ void *wasmtime_func_call_unchecked(
     void *context, char *function, wasmtime_val_raw_t *arguments_and_results, size_t length, char *trap);
 uint8_t *wasmtime_memory_data(void *context, char *memory);
 size_t wasmtime_memory_data_size(void *context, char *memory);
+void *wasmtime_memory_grow(void *context, char *memory, uint64_t pages, uint64_t *previous_pages);
+void wasmtime_global_get(void *context, char *global, wasmtime_val_t *value);
+void *wasmtime_global_set(void *context, char *global, const wasmtime_val_t *value);
 """)
 lib: Any = ffi.dlopen(_ffi.dll._name)
 
@@ -74,11 +78,14 @@ class CallFailed(Exception):
         self.cause = cause
 
 
-def with_pooling_allocator(config: wasmtime.Config, *, instances: int, memory: int) -> wasmtime.Config:
+def with_pooling_allocator(
+    config: wasmtime.Config, *, instances: int, memory: int, keep_bytes: int = POOL_SLOT_KEEP_BYTES
+) -> wasmtime.Config:
     """Add a pool for `instances` at once, each with up to `memory` bytes of linear memory, to `config` and return it.
 
-    Where address space is limited (`ulimit -v`), `config` is returned without a pool, because no engine could be made
-    with it. Executions are slower then.
+    The first `keep_bytes` of a memory are cleared instead of returned to the kernel. Where address space is limited
+    (`ulimit -v`), `config` is returned without a pool, because no engine could be made with it. Executions are slower
+    then.
     """
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         log.warning("instance_pool.disabled", reason="the address space of this process is limited")
@@ -93,7 +100,7 @@ def with_pooling_allocator(config: wasmtime.Config, *, instances: int, memory: i
             "table_elements": MAX_TABLE_ELEMENTS,
             "max_memory_size": memory,
             "max_core_instance_size": MAX_INSTANCE_BYTES,
-            "linear_memory_keep_resident": POOL_SLOT_KEEP_BYTES,
+            "linear_memory_keep_resident": keep_bytes,
             "table_keep_resident": POOL_SLOT_KEEP_BYTES,
             "decommit_batch_size": DECOMMIT_BATCH_SLOTS,
         }.items():
@@ -133,7 +140,7 @@ def check_layouts() -> None:
 
     Another version of the package may have changed them; it must be refused, because it would corrupt memory.
     """
-    for name in ("instance", "func", "memory", "table", "global", "extern", "val_raw"):
+    for name in ("instance", "func", "memory", "table", "global", "extern", "val", "val_raw"):
         ours = ffi.sizeof(f"wasmtime_{name}_t")
         theirs = ctypes.sizeof(getattr(_bindings, f"wasmtime_{name}"))
         if ours != theirs:

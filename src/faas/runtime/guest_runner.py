@@ -6,16 +6,15 @@ from typing import TypeAlias
 
 import msgspec
 import structlog
-import wasmtime
 
 from faas import json_documents
-from faas.runtime import abi, c_api
+from faas.runtime import c_api
 from faas.runtime.epoch_ticker import TICK_SECONDS
 from faas.runtime.host_context import HostContext
 from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
 from faas.runtime.instance import Instance
 from faas.runtime.limits import Limits
-from faas.runtime.module_cache import Module
+from faas.runtime.module_cache import Executable
 from faas.runtime.outcome import GuestFault, Outcome
 from faas.runtime.traps import describe_failure, is_interrupt
 
@@ -37,15 +36,14 @@ _CallResult: TypeAlias = bytes | _Failure
 class GuestRunner:
     """Calls modules, each call under its own limits. Thread-safe."""
 
-    def __init__(self, engine: wasmtime.Engine) -> None:
-        self._engine_address = c_api.address_of(engine.ptr())
+    def __init__(self) -> None:
         self._shutting_down = False
 
     def interrupt_from_now_on(self) -> None:
         """Give every guest that starts later no time at all."""
         self._shutting_down = True
 
-    def run_threaded(self, module: Module, input_json: bytes, limits: Limits) -> Outcome:
+    def run_threaded(self, module: Executable, input_json: bytes, limits: Limits) -> Outcome:
         """Run a guest with the whole time limit. For guest threads."""
         began = time.thread_time()
         with HostContext(limits.logs) as context:
@@ -54,7 +52,7 @@ class GuestRunner:
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def run_inline(self, module: Module, input_json: bytes, limits: Limits) -> InlineResult:
+    def run_inline(self, module: Executable, input_json: bytes, limits: Limits) -> InlineResult:
         """Run a guest with INLINE_TICKS as its deadline. For the event loop."""
         began = time.thread_time()
         with HostContext(limits.logs) as context:
@@ -68,21 +66,19 @@ class GuestRunner:
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def _call(self, module: Module, input_json: bytes, limits: Limits, deadline: int) -> _CallResult:
+    def _call(self, module: Executable, input_json: bytes, limits: Limits, deadline: int) -> _CallResult:
         """Call the module with a deadline in ticks of the epoch.
 
         What goes wrong here is the guest's failure, or is logged as ours.
         """
-        instance = Instance(self._engine_address, limits.memory)
+        instance = Instance(module.pool.engine_address, limits.memory)
         try:
             instance.set_deadline(deadline)
             # Read after the deadline was set: an interrupt before that is seen here, and one after that advances the
             # epoch past the deadline.
             if self._shutting_down:
                 instance.set_deadline(0)
-            instance.instantiate(module.instance_pre, module.exports)
-            if module.initializes:
-                instance.call(abi.INITIALIZE)
+            module.start(instance)
             return module.convention.invoke(instance, input_json, limits.output)
         except GuestFault as fault:
             return _Failure(str(fault))

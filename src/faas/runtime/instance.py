@@ -1,5 +1,6 @@
 """The instance of one execution: made for it, and deleted with its store afterwards."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from faas.runtime import c_api
@@ -21,14 +22,16 @@ class ExportLayout:
     during which no deadline is checked. The types of `functions` have been checked, so calls pass no types.
     """
 
-    __slots__ = ("functions", "memory", "names")
+    __slots__ = ("functions", "global_names", "globals", "memory", "names")
 
-    def __init__(self, functions: list[str], memory: str) -> None:
-        names = [*functions, memory]
+    def __init__(self, functions: list[str], memory: str, mutable_globals: Sequence[str] = ()) -> None:
+        names = [*functions, *mutable_globals, memory]
         if len(names) > _MAX_EXPORTS:
             raise ValueError(f"{len(names)} exports; a call_t holds {_MAX_EXPORTS}")
         offsets = [_EXPORTS_OFFSET + number * _EXPORT_SIZE for number in range(len(names))]
         self.functions = {name: offset + _ITEM_OFFSET for name, offset in zip(functions, offsets, strict=False)}
+        self.global_names = list(mutable_globals)
+        self.globals = [offset + _ITEM_OFFSET for offset in offsets[len(functions) : -1]]
         self.memory = offsets[-1] + _ITEM_OFFSET
         # (name as a C string, its length, offset); the C strings live as long as this list refers to them
         self.names = [
@@ -44,7 +47,7 @@ class Instance:
     from one thread.
     """
 
-    __slots__ = ("_base", "_call", "_context", "_functions", "_memory", "_store", "_trap", "_values")
+    __slots__ = ("_base", "_call", "_context", "_functions", "_globals", "_memory", "_store", "_trap", "_values")
 
     def __init__(self, engine: Any, memory_limit: int) -> None:
         self._store = c_api.new_store(engine, memory_limit)
@@ -55,6 +58,7 @@ class Instance:
         self._trap = self._base + _TRAP_OFFSET
         self._values: Any = self._call.values
         self._functions: dict[str, int] = {}
+        self._globals: list[int] = []
         self._memory: Any = None
 
     def close(self) -> None:
@@ -75,6 +79,7 @@ class Instance:
         for name, length, offset in exports.names:
             lib.wasmtime_instance_export_get(context, base, name, length, base + offset)
         self._functions = exports.functions
+        self._globals = exports.globals
         self._memory = base + exports.memory
 
     def call(self, name: str, *arguments: int) -> int:
@@ -93,6 +98,34 @@ class Instance:
     def memory_size(self) -> int:
         """Current size of the linear memory in bytes; 0 before the module is instantiated."""
         return lib.wasmtime_memory_data_size(self._context, self._memory) if self._memory else 0
+
+    @property
+    def memory_address(self) -> Any:
+        """The address of the linear memory in this process, as a `char *`. It is valid until the memory grows."""
+        return ffi.cast(_CHAR_POINTER, lib.wasmtime_memory_data(self._context, self._memory))
+
+    def grow(self, pages: int) -> None:
+        """Add `pages` of 64 KiB to the linear memory. Raises CallFailed where a limit prevents it."""
+        error = lib.wasmtime_memory_grow(self._context, self._memory, pages, ffi.new("uint64_t *"))
+        if error:
+            c_api.raise_failure(error, ffi.NULL)
+
+    def set_globals(self, values: Any) -> None:
+        """Set the mutable globals of the layout, in its order, to `values`, a `wasmtime_val_t *`."""
+        for number, offset in enumerate(self._globals):
+            error = lib.wasmtime_global_set(self._context, self._base + offset, values + number)
+            if error:
+                c_api.raise_failure(error, ffi.NULL)
+
+    def globals(self) -> list[tuple[int, int]]:
+        """Return the kind and the bits of each mutable global of the layout, in its order."""
+        found: list[tuple[int, int]] = []
+        value: Any = ffi.new("wasmtime_val_t *")
+        for offset in self._globals:
+            value.of.u64 = 0
+            lib.wasmtime_global_get(self._context, self._base + offset, value)
+            found.append((value.kind, value.of.u64))
+        return found
 
     def read(self, start: int, size: int) -> bytes | None:
         """Return `size` bytes at `start`, or None where they are not inside the memory."""

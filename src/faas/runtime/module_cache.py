@@ -3,76 +3,45 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeAlias
 
-import msgspec
 import wasmtime
 
-from faas.runtime import abi, c_api
-from faas.runtime.abi.convention import CallingConvention
-from faas.runtime.host_context import guarded
-from faas.runtime.inline_policy import InlinePolicy
-from faas.runtime.instance import ExportLayout
+from faas.runtime import abi, images
+from faas.runtime.engine_module import EngineUnavailable, FunctionImage, function_of
+from faas.runtime.engine_modules import EngineModules
+from faas.runtime.instance_pool import InstancePool
 from faas.runtime.limits import Limits
+from faas.runtime.linked_module import InvalidModule, LinkedModule, Module, linker_of
 from faas.runtime.precompile.client import Precompiler
 from faas.runtime.traps import describe_failure
 from faas.sandbox import LimitReached
 
-_MEMORY = "memory"
 MAX_NATIVE_CODE_BYTES = 1 << 30  # in memory, of all cached modules together
+MAX_IMAGE_BYTES = 1 << 30  # of all cached images together
 
-
-class Module:
-    """A module that can be executed: linked, with its calling convention and its inline policy."""
-
-    __slots__ = (
-        "_instance_pre", "_precompiled", "convention", "exports", "initializes", "inline_policy", "instance_pre",
-        "native_code_bytes",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        precompiled: wasmtime.Module,
-        linker: wasmtime.Linker,
-        convention: CallingConvention,
-        native_code_bytes: int,
-    ) -> None:
-        self._precompiled = precompiled
-        self._instance_pre = linker.instantiate_pre(precompiled)  # kept alive: its address is used
-        self.instance_pre: Any = c_api.address_of(self._instance_pre.ptr())
-        self.native_code_bytes = native_code_bytes
-        self.convention = convention
-        types = {export.name: abi.type_text(export.type) for export in precompiled.exports}
-        self.initializes = types.get(abi.INITIALIZE) == abi.INITIALIZE_TYPE
-        functions = [name for name in convention.exports if name != _MEMORY]
-        self.exports = ExportLayout([*functions, abi.INITIALIZE] if self.initializes else functions, _MEMORY)
-        self.inline_policy = InlinePolicy()
-
-    def close(self) -> None:
-        """Free the module. No guest of it may be running."""
-        self._instance_pre.close()
-        self._precompiled.close()
-
-
-class InvalidModule(msgspec.Struct, frozen=True):
-    """A module that cannot be executed. `reason` is for the function's author."""
-
-    reason: str
+Executable: TypeAlias = Module | FunctionImage
 
 
 class ModuleCache:
     """Keeps up to `max_modules` modules by the SHA-256 of their binary. Invalid ones are kept too.
 
-    The native code of all of them is limited to MAX_NATIVE_CODE_BYTES. Use from one event loop.
+    The native code of all of them is limited to MAX_NATIVE_CODE_BYTES. Functions of an engine have none of their own:
+    they are kept up to MAX_IMAGE_BYTES, and do not count as modules. Use from one event loop.
     """
 
-    def __init__(self, engine: wasmtime.Engine, precompiler: Precompiler, limits: Limits, max_modules: int) -> None:
-        self._engine = engine
+    def __init__(
+        self, pool: InstancePool, engines: EngineModules, precompiler: Precompiler, limits: Limits, max_modules: int
+    ) -> None:
+        self._pool = pool
+        self._engines = engines
         self._limits = limits
         self._precompiler = precompiler
         self._max_modules = max_modules
-        self._linkers = {convention.name: _linker(engine, convention) for convention in abi.CONVENTIONS}
-        self._tasks: OrderedDict[bytes, asyncio.Task[Module | InvalidModule]] = OrderedDict()
+        self._linkers = {convention.name: linker_of(pool.engine, convention) for convention in abi.CONVENTIONS}
+        self._tasks: OrderedDict[bytes, asyncio.Task[Executable | InvalidModule]] = OrderedDict()
+        self._images: OrderedDict[bytes, FunctionImage] = OrderedDict()
+        self._image_bytes = 0
 
     async def close(self) -> None:
         """Free every module. No guest may be running."""
@@ -82,11 +51,16 @@ class ModuleCache:
             if isinstance(module, Module):
                 module.close()
         self._tasks.clear()
+        self._images.clear()
         for linker in self._linkers.values():
             linker.close()
 
-    def get_cached(self, digest: bytes) -> Module | None:
+    def get_cached(self, digest: bytes) -> Executable | None:
         """Return the module if it is in the cache and can be executed."""
+        image = self._images.get(digest)
+        if image is not None:
+            self._images.move_to_end(digest)
+            return image
         task = self._tasks.get(digest)
         if task is None or not task.done() or task.cancelled() or task.exception():
             return None
@@ -94,26 +68,22 @@ class ModuleCache:
         module = task.result()
         return None if isinstance(module, InvalidModule) else module
 
-    async def get(self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool) -> Module | InvalidModule:
+    async def get(
+        self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool
+    ) -> Executable | InvalidModule:
         """Return the module; if it is not cached, precompile the binary that `load` returns.
 
         Concurrent callers wait for the same precompilation. `new` says that the module was never precompiled before.
         Raises what this caller's `load` raises, and WorkerDied.
         """
         while True:
-            task = self._tasks.get(digest)
-            started_here = task is None
-            if task is None:
-                task = asyncio.create_task(self._prepare(digest, load, new=new))
-                self._tasks[digest] = task
-                if len(self._tasks) > self._max_modules:
-                    self._tasks.popitem(last=False)
-            self._tasks.move_to_end(digest)
+            started_here = digest not in self._tasks
+            task = self._task(digest, load, new=new)
             try:
                 module = await asyncio.shield(task)
-            except LimitReached as limit:  # the machine may be busy, so the next caller tries again
+            except (LimitReached, EngineUnavailable) as passing:  # the next caller tries again
                 self._forget(digest, task)
-                return InvalidModule(str(limit))
+                return InvalidModule(str(passing))
             except BaseException:
                 if not task.done():  # this caller was cancelled; the others still wait for the task
                     raise
@@ -122,11 +92,39 @@ class ModuleCache:
                     raise
                 # The `load` of another caller failed. Ours may succeed: try again.
             else:
-                if started_here:
+                if isinstance(module, FunctionImage):
+                    self._keep_image(digest, task, module)
+                elif started_here:
                     self._evict()
                 return module
 
-    def _forget(self, digest: bytes, task: "asyncio.Task[Module | InvalidModule]") -> None:
+    def _task(
+        self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool
+    ) -> "asyncio.Task[Executable | InvalidModule]":
+        """Return the task that prepares the module, begun now or earlier."""
+        task = self._tasks.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._prepare(digest, load, new=new))
+            self._tasks[digest] = task
+            if len(self._tasks) > self._max_modules:
+                self._tasks.popitem(last=False)
+        self._tasks.move_to_end(digest)
+        return task
+
+    def _keep_image(
+        self, digest: bytes, task: "asyncio.Task[Executable | InvalidModule]", image: FunctionImage
+    ) -> None:
+        """Move an image from the tasks to the images once, and evict the least recently used images."""
+        if self._tasks.get(digest) is not task:
+            return
+        del self._tasks[digest]
+        self._images[digest] = image
+        self._image_bytes += image.memory.size
+        while self._image_bytes > MAX_IMAGE_BYTES and len(self._images) > 1:
+            _, evicted = self._images.popitem(last=False)
+            self._image_bytes -= evicted.memory.size
+
+    def _forget(self, digest: bytes, task: "asyncio.Task[Executable | InvalidModule]") -> None:
         if self._tasks.get(digest) is task:
             del self._tasks[digest]
 
@@ -136,7 +134,7 @@ class ModuleCache:
         for digest, task in self._tasks.items():
             if task.done() and not task.cancelled() and not task.exception():
                 module = task.result()
-                sizes[digest] = module.native_code_bytes if isinstance(module, Module) else 0
+                sizes[digest] = module.linked.native_code_bytes if isinstance(module, Module) else 0
         total = sum(sizes.values())
         for digest in list(sizes)[:-1]:
             if total <= MAX_NATIVE_CODE_BYTES:
@@ -146,38 +144,37 @@ class ModuleCache:
 
     async def _prepare(
         self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool
-    ) -> Module | InvalidModule:
+    ) -> Executable | InvalidModule:
         if cached := await self._precompiler.get_cached(digest):
             module = await asyncio.to_thread(self._link, cached)
             if isinstance(module, Module):  # wasmtime refuses native code of another engine; it is precompiled again
                 return module
-        native_code = await self._precompiler.precompile(digest, await load(), new=new)
+        binary = await load()
+        if images.carries_engine(binary):
+            return await self._prepare_image(binary)
+        native_code = await self._precompiler.precompile(digest, binary, new=new)
         if isinstance(native_code, str):
             return InvalidModule(native_code)
         return await asyncio.to_thread(self._link, native_code)
 
+    async def _prepare_image(self, binary: bytes) -> FunctionImage | InvalidModule:
+        try:
+            image = await asyncio.to_thread(images.parse, binary)
+        except images.ImageError as error:
+            return InvalidModule(f"not a valid image of an engine: {error}")
+        engine = await self._engines.get(image.engine)
+        return await asyncio.to_thread(function_of, engine, image, self._limits)
+
     def _link(self, native_code: bytes) -> Module | InvalidModule:
         try:
-            precompiled = wasmtime.Module.deserialize(self._engine, native_code)
+            precompiled = wasmtime.Module.deserialize(self._pool.engine, native_code)
         except wasmtime.WasmtimeError as error:
             return InvalidModule(describe_failure(error, self._limits, 0))
         convention = abi.detect(precompiled)
         if isinstance(convention, abi.NoConvention):
             return InvalidModule(convention.reason)
-        return Module(precompiled, self._linkers[convention.name], convention, len(native_code))
-
-
-def _linker(engine: wasmtime.Engine, convention: CallingConvention) -> wasmtime.Linker:
-    linker = wasmtime.Linker(engine)
-    for name, host in convention.imports.items():
-        function_type = wasmtime.FuncType(
-            [_value_type(name) for name in host.parameters], [_value_type(name) for name in host.results]
+        linker = self._linkers[convention.name]
+        linked = LinkedModule(
+            self._pool, precompiled, linker, convention, native_code_bytes=len(native_code), mutable_globals=[]
         )
-        default = 0.0 if host.results else None
-        linker.define_func("env", name, function_type, guarded(host.call, default), access_caller=True)
-    return linker
-
-
-def _value_type(name: str) -> wasmtime.ValType:
-    value_type: wasmtime.ValType = getattr(wasmtime.ValType, name)()
-    return value_type
+        return Module(linked)

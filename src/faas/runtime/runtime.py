@@ -7,17 +7,16 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import wasmtime
-
-from faas.runtime import c_api
+from faas.runtime.engine_modules import EngineModules, LoadEngine, no_engines
 from faas.runtime.epoch_ticker import EpochTicker
 from faas.runtime.guest_runner import GuestRunner, ticks
 from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, inline_attempts
+from faas.runtime.instance_pool import InstancePool
 from faas.runtime.limits import Limits
-from faas.runtime.module_cache import InvalidModule, Module, ModuleCache
+from faas.runtime.linked_module import InvalidModule
+from faas.runtime.module_cache import Executable, ModuleCache
 from faas.runtime.outcome import Outcome
 from faas.runtime.precompile.client import Precompiler
-from faas.runtime.precompile.worker import engine_config
 from faas.sandbox import WorkerPool
 
 _GUEST_THREAD_STACK_BYTES = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
@@ -27,18 +26,26 @@ _GUEST_THREAD_NICENESS = 10
 class Runtime:
     """Checks and executes modules. Use it with `async with`, and from one event loop.
 
-    At most `threads` guests run in threads at once; `cached_modules` modules are kept ready to run.
+    At most `threads` guests run in threads at once; `cached_modules` modules are kept ready to run. `load_engine`
+    returns the binary of an engine module by its digest: functions that are images of an engine need it.
     """
 
-    def __init__(self, limits: Limits, precompiler: Precompiler, *, threads: int, cached_modules: int) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        precompiler: Precompiler,
+        *,
+        threads: int,
+        cached_modules: int,
+        load_engine: LoadEngine = no_engines,
+    ) -> None:
         self.limits = limits
         self._precompiler = precompiler
-        # One instance for each guest thread, and one for the event loop.
-        config = c_api.with_pooling_allocator(engine_config(limits.stack), instances=threads + 1, memory=limits.memory)
-        self._engine = wasmtime.Engine(config)
-        self.epoch_ticker = EpochTicker(self._engine)
-        self._modules = ModuleCache(self._engine, precompiler, limits, cached_modules)
-        self._guests = GuestRunner(self._engine)
+        instances = threads + 1  # one for each guest thread, and one for the event loop
+        self._pool = InstancePool(limits, instances=instances)
+        self._engines = EngineModules(precompiler, limits, load_engine, instances=instances)
+        self._modules = ModuleCache(self._pool, self._engines, precompiler, limits, cached_modules)
+        self._guests = GuestRunner()
         self._inline_attempts = inline_attempts(limits.stack)
         # One thread for each execution that may be in flight, so that endless loops cannot block other executions.
         threading.stack_size(_GUEST_THREAD_STACK_BYTES)
@@ -53,8 +60,13 @@ class Runtime:
         await self.epoch_ticker.close()
         await self._precompiler.pool.close()
         await self._modules.close()
-        # Closed explicitly: it reserves terabytes of address space until then.
-        self._engine.close()
+        await self._engines.close()
+        self._pool.close()
+
+    @property
+    def epoch_ticker(self) -> EpochTicker:
+        """The ticker of the modules that are no images of an engine."""
+        return self._pool.epoch_ticker
 
     @property
     def precompiler_pool(self) -> WorkerPool:
@@ -90,7 +102,7 @@ class Runtime:
         if isinstance(module, InvalidModule):
             return Outcome(error=module.reason)
         limits = limits or self.limits
-        with self.epoch_ticker:
+        with module.pool.epoch_ticker:
             for _ in range(self._inline_attempts):
                 if not module.inline_policy.runs_inline or len(input_json) > MAX_INLINE_BYTES:
                     break
@@ -101,9 +113,9 @@ class Runtime:
                     break
             return await self._run_in_thread(module, input_json, limits)
 
-    async def _run_in_thread(self, module: Module, input_json: bytes, limits: Limits) -> Outcome:
+    async def _run_in_thread(self, module: Executable, input_json: bytes, limits: Limits) -> Outcome:
         def work() -> Outcome:
-            with self.epoch_ticker.deadline(limits.time):
+            with module.pool.epoch_ticker.deadline(limits.time):
                 return self._guests.run_threaded(module, input_json, limits)
 
         return await asyncio.get_running_loop().run_in_executor(self._guest_threads, work)
@@ -111,7 +123,8 @@ class Runtime:
     def interrupt(self) -> None:
         """End every running guest at once, and every later one as it starts: for a shutdown that cannot wait."""
         self._guests.interrupt_from_now_on()
-        self.epoch_ticker.advance(ticks(self.limits.time))  # no guest's deadline is further away
+        for pool in (self._pool, *self._engines.pools):
+            pool.epoch_ticker.advance(ticks(self.limits.time))  # no guest's deadline is further away
 
 
 def _lower_priority() -> None:

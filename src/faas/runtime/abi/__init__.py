@@ -11,6 +11,8 @@ from faas.runtime.abi.convention import CallingConvention
 INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called before the function when a module exports it
 _DOCUMENTED: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION)
 CONVENTIONS: Sequence[CallingConvention] = (assemblyscript.CONVENTION_WITH_JSON_AS, *_DOCUMENTED)
+# Of engine modules, which only the platform builds. Modules of authors cannot follow one that is listed here alone.
+ENGINE_CONVENTIONS: Sequence[CallingConvention] = (core.CONVENTION,)
 _MAX_FAULTS_SHOWN, _MAX_FAULT_SHOWN = 5, 1000  # faults, characters of each: a hostile module has 100,000 long ones
 
 
@@ -33,6 +35,16 @@ def detect(module: wasmtime.Module) -> CallingConvention | NoConvention:
         return NoConvention(f"the module follows no known calling convention: {known}")
     faults = intended.missing(exports)
     return NoConvention(f"the module does not follow the {intended.name} convention: {_joined(faults)}")
+
+
+def detect_engine(module: wasmtime.Module) -> CallingConvention | NoConvention:
+    """Return the calling convention of engines that `module` follows."""
+    exports = {export.name: type_text(export.type) for export in module.exports}
+    for convention in ENGINE_CONVENTIONS:
+        if not convention.missing(exports):
+            faults = convention.refused_imports(module)
+            return NoConvention(_joined(faults)) if faults else convention
+    return NoConvention("the engine follows no known calling convention")
 
 
 def type_text(extern_type: object) -> str:

@@ -23,7 +23,10 @@ class Precompiler:
 
     def __init__(self, *, stack: int, timeout: float, memory: int, workers: int, cache: Path | None = None) -> None:
         self._stack = stack
-        self._cache = NativeCodeCache(cache, f"stack {stack}") if cache else None
+        self._caches: dict[bool, NativeCodeCache] = {}
+        if cache:
+            self._caches[False] = NativeCodeCache(cache, f"stack {stack}")
+            self._caches[True] = NativeCodeCache(cache, f"stack {stack}, copy-on-write")
         self._timeout = timeout
         self._memory = memory
         pool_size = max(2, workers)
@@ -47,19 +50,22 @@ class Precompiler:
             memory=self._memory,
         )
 
-    async def get_cached(self, digest: bytes) -> bytes | None:
+    async def get_cached(self, digest: bytes, *, copy_on_write: bool = False) -> bytes | None:
         """Return the native code of the module with this SHA-256 `digest` from the disk, or None."""
-        return await asyncio.to_thread(self._cache.get, digest) if self._cache else None
+        cache = self._caches.get(copy_on_write)
+        return await asyncio.to_thread(cache.get, digest) if cache else None
 
-    async def precompile(self, digest: bytes, binary: bytes, *, new: bool) -> bytes | str:
+    async def precompile(self, digest: bytes, binary: bytes, *, new: bool, copy_on_write: bool = False) -> bytes | str:
         """Return the native code of `binary`, or why it is not a module. `new`: it was never precompiled before.
 
-        Raises LimitReached, and WorkerDied when the process ended unexpectedly.
+        `copy_on_write` is that of the configuration which the native code is for (worker.engine_config). Raises
+        LimitReached, and WorkerDied when the process ended unexpectedly.
         """
-        answer = await self._ask(worker.PRECOMPILE + binary, new=new)
+        kind = worker.PRECOMPILE_COPY_ON_WRITE if copy_on_write else worker.PRECOMPILE
+        answer = await self._ask(kind + binary, new=new)
         if answer[:1] == worker.DONE:
-            if self._cache:
-                await asyncio.to_thread(self._cache.put, digest, answer[1:])
+            if cache := self._caches.get(copy_on_write):
+                await asyncio.to_thread(cache.put, digest, answer[1:])
             return answer[1:]
         return f"not a valid WebAssembly module: {' '.join(answer[1:].decode().split())}"
 

@@ -1,0 +1,113 @@
+"""Engine modules, and the functions that are images of one: they share its native code and differ in memory alone."""
+
+from typing import Any
+
+import wasmtime
+
+from faas.runtime.c_api import ffi
+from faas.runtime.image_memory import ImageMemory
+from faas.runtime.images import WASM_PAGE_BYTES, Contract, Image
+from faas.runtime.inline_policy import InlinePolicy
+from faas.runtime.instance import Instance
+from faas.runtime.limits import Limits
+from faas.runtime.linked_module import InvalidModule, LinkedModule
+from faas.units import format_size
+
+_KINDS = {"i32": 0, "i64": 1, "f32": 2, "f64": 3}  # of wasmtime_val_t
+MAX_GLOBALS = 8  # of an engine; each is set for each call
+_32_BITS = (_KINDS["i32"], _KINDS["f32"])
+_START_TICKS = 1000  # of an engine's own start function
+
+
+class EngineUnavailable(Exception):
+    """Raised when an engine cannot be used. The message is for authors of functions and for the log."""
+
+
+def mutable_globals_of(module: wasmtime.Module) -> list[str]:
+    """Return the names of the mutable globals that `module` exports, sorted. All of them must be numbers."""
+    types = {
+        export.name: str(export.type.content)
+        for export in module.exports
+        if isinstance(export.type, wasmtime.GlobalType) and export.type.mutable
+    }
+    if not _KINDS.keys() >= set(types.values()):
+        raise EngineUnavailable(f"an engine's mutable globals must be numbers; they are {', '.join(types.values())}")
+    if len(types) > MAX_GLOBALS:
+        raise EngineUnavailable(f"an engine may have {MAX_GLOBALS} mutable globals, not {len(types)}")
+    return sorted(types)
+
+
+class EngineModule:
+    """An engine module, linked, and its memory as it is after instantiation.
+
+    `initial` is an instance that is never called. Its memory is what images are differences of; as the pages of it are
+    mapped from the module, it takes no memory of its own. Raises c_api.CallFailed where it cannot be instantiated.
+    """
+
+    def __init__(self, linked: LinkedModule, limits: Limits) -> None:
+        self.linked = linked
+        self.pool = linked.pool
+        self.initial = Instance(self.pool.engine_address, limits.memory)
+        try:
+            self.initial.set_deadline(_START_TICKS)
+            self.initial.instantiate(linked.instance_pre, linked.exports)
+        except BaseException:
+            self.initial.close()
+            raise
+        self.memory: Any = self.initial.memory_address
+        self.memory_size = self.initial.memory_size
+        names = linked.exports.global_names
+        self.global_kinds = {name: kind for name, (kind, _) in zip(names, self.initial.globals(), strict=True)}
+
+    def close(self) -> None:
+        """Free the module. No instance of it may be left but its own."""
+        self.initial.close()
+        self.linked.close()
+
+
+class FunctionImage:
+    """A function of an engine, which can be executed like a module. `contract` is how its author wrote it."""
+
+    __slots__ = ("_global_values", "contract", "convention", "engine", "inline_policy", "memory", "pages", "pool")
+
+    def __init__(self, engine: EngineModule, image: Image) -> None:
+        self.engine = engine
+        self.pool = engine.pool
+        self.convention = engine.linked.convention
+        self.contract: Contract = image.contract
+        self.inline_policy = InlinePolicy()
+        self.memory = ImageMemory(image.segments, engine.memory, engine.memory_size)
+        self.pages = image.pages
+        self._global_values: Any = ffi.new("wasmtime_val_t[]", max(1, len(image.globals)))
+        for number, (name, kind) in enumerate(engine.global_kinds.items()):
+            self._global_values[number].kind = kind
+            self._global_values[number].of.u64 = image.globals[name]
+
+    def start(self, instance: Instance) -> None:
+        """Instantiate the engine in `instance`, and make its memory and its globals those of the image."""
+        instance.instantiate(self.engine.linked.instance_pre, self.engine.linked.exports)
+        missing = self.pages - self.engine.memory_size // WASM_PAGE_BYTES
+        if missing:
+            instance.grow(missing)
+        self.memory.write(instance.memory_address)
+        instance.set_globals(self._global_values)
+
+    def close(self) -> None:
+        """Free the memory of the image. No guest of it may be running."""
+
+
+def function_of(engine: EngineModule, image: Image, limits: Limits) -> FunctionImage | InvalidModule:
+    """Return the function that `image` is, or why it is none of `engine`."""
+    size = image.pages * WASM_PAGE_BYTES
+    if size < engine.memory_size:
+        return InvalidModule(f"the image has {image.pages} pages of memory, fewer than its engine begins with")
+    if size > limits.memory:
+        return InvalidModule(
+            f"memory limit of {format_size(limits.memory)} exceeded: the function begins with {format_size(size)}"
+        )
+    if image.globals.keys() != engine.global_kinds.keys():
+        return InvalidModule("the globals of the image are not the mutable globals of its engine")
+    for name, kind in engine.global_kinds.items():
+        if kind in _32_BITS and image.globals[name] >> 32:
+            return InvalidModule(f"the value of the global {name} has more than 32 bits")
+    return FunctionImage(engine, image)
