@@ -88,6 +88,11 @@ class Admission:
         """Forget a reference that named nothing at the last start."""
         self._known.pop(function_ref, None)
 
+    @property
+    def functions_in_use(self) -> int:
+        """The number of functions of which executions are counted."""
+        return len(self._usage)
+
     def _learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
         self._known[function_ref] = known
         if len(self._known) > _MAX_KNOWN:

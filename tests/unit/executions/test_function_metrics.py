@@ -1,0 +1,40 @@
+"""The metric of executions by function: its labels, and their number."""
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import REGISTRY
+
+from faas import metrics
+from faas.executions.function_metrics import MAX_FUNCTIONS, FunctionMetrics
+
+
+@pytest.fixture(autouse=True)
+def _fresh_metric() -> Iterator[None]:
+    metrics.EXECUTIONS.clear()
+    yield
+    metrics.EXECUTIONS.clear()
+
+
+def value(function: str, revision: str, status: str) -> float | None:
+    labels = {"function": function, "revision": revision, "status": status}
+    return REGISTRY.get_sample_value("faas_executions_total", labels)
+
+
+def test_function_metrics_count_by_function_revision_and_status() -> None:
+    counters = FunctionMetrics()
+    for _ in range(3):
+        counters.count("orders", live=True, status="COMPLETED")
+    counters.count("orders", live=False, status="FAILED")
+    assert value("orders", "live", "COMPLETED") == 3
+    assert value("orders", "other", "FAILED") == 1
+
+
+def test_function_metrics_have_a_bounded_number_of_functions() -> None:
+    counters = FunctionMetrics()
+    for number in range(MAX_FUNCTIONS + 100):
+        counters.count(f"f{number}", live=True, status="COMPLETED")
+    counters.count("f0", live=True, status="COMPLETED")
+    assert value("f0", "live", "COMPLETED") == 2
+    assert value(f"f{MAX_FUNCTIONS}", "live", "COMPLETED") is None
+    assert value("other", "live", "COMPLETED") == 100
