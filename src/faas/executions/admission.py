@@ -8,7 +8,7 @@ own executions.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -48,24 +48,27 @@ class Admission:
         self._known: OrderedDict[FunctionRef, KnownLimits] = OrderedDict()
         self._usage: dict[UUID, _Usage] = {}
 
-    async def enter(self, function_ref: FunctionRef, look_up: Callable[[], Awaitable[KnownLimits]]) -> KnownLimits:
-        """Count an execution of the function, which `leave` must end.
-
-        `look_up` finds the limits of an unknown reference, and its exceptions are raised. Raises FunctionLimitReached.
-        """
+    def get_known(self, function_ref: FunctionRef) -> KnownLimits | None:
+        """Return what the reference ran last, as far as this process remembers."""
         known = self._known.get(function_ref)
-        if known is None:
-            known = await look_up()
-            self._learn(function_ref, known)
-        else:
+        if known is not None:
             self._known.move_to_end(function_ref)
+        return known
+
+    def learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
+        """Remember what the reference runs."""
+        self._known[function_ref] = known
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def enter(self, function_ref: FunctionRef, known: KnownLimits) -> None:
+        """Count an execution of the function, which `leave` must end. Raises FunctionLimitReached."""
         usage = self._usage.get(known.function_id)
         if usage is None:
             usage = self._usage[known.function_id] = _Usage()
         if known.limits is not NO_LIMITS:
             self._check(function_ref, usage, known.limits)
         usage.in_flight += 1
-        return known
 
     def leave(self, known: KnownLimits) -> None:
         """End the execution that `enter` counted."""
@@ -79,7 +82,7 @@ class Admission:
 
         The start counts for the rate of that revision, whose limits it was too late to check.
         """
-        self._learn(function_ref, ran)
+        self.learn(function_ref, ran)
         usage = self._usage[entered.function_id]
         if ran.limits.per_second is not None and ran.function_id == entered.function_id:
             usage.recovered_at = max(usage.recovered_at, self._clock()) + 1 / ran.limits.per_second
@@ -92,11 +95,6 @@ class Admission:
     def functions_in_use(self) -> int:
         """The number of functions of which executions are counted."""
         return len(self._usage)
-
-    def _learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
-        self._known[function_ref] = known
-        if len(self._known) > _MAX_KNOWN:
-            self._known.popitem(last=False)
 
     def _check(self, function_ref: FunctionRef, usage: _Usage, limits: FunctionLimits) -> None:
         """Raise FunctionLimitReached, or take one start from the rate."""

@@ -6,7 +6,6 @@ open while the guest runs.
 
 import asyncio
 from datetime import UTC, datetime
-from functools import partial
 from uuid import UUID
 
 import structlog
@@ -110,7 +109,8 @@ class ExecutionService:
             task.exception()
 
     async def _execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
-        known = await self._admission.enter(function_ref, partial(self._look_up_limits, function_ref))
+        known = self._admission.get_known(function_ref) or await self._look_up_limits(function_ref)
+        self._admission.enter(function_ref, known)
         try:
             start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
             started = await self._record_started(start)
@@ -159,7 +159,9 @@ class ExecutionService:
             row = await queries.find_limits(connection, function_ref)
         if row is None:
             raise not_found(function_ref)
-        return KnownLimits(row.function_id, decode_limits(row.limits))
+        known = KnownLimits(row.function_id, decode_limits(row.limits))
+        self._admission.learn(function_ref, known)
+        return known
 
     async def _record_started(self, start: ExecutionStart) -> Started:
         """Record RUNNING. Raises FunctionNotFound, RevisionNotFound, FunctionNotReady, DatabaseUnavailable."""
