@@ -1,6 +1,6 @@
 """Routes of functions: create, list, get, update, delete."""
 
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
@@ -10,11 +10,14 @@ from litestar.params import FromPath, RawBody
 from faas.api import bodies, pagination
 from faas.api.mappers import function_draft, function_response, function_summary_response
 from faas.api.responses import json_response
+from faas.api.schemas import FunctionCreateRequest
 from faas.function_ref import FunctionRef
 from faas.functions.model import FunctionDraft, Status
 from faas.functions.service import FunctionService
 from faas.functions.validation import WASM_LIMIT_BYTES
 from faas.languages import Language
+
+R = TypeVar("R", bound=FunctionCreateRequest)
 
 # The largest body that can be valid: a module in base64, and 256 KiB for the other fields with any escapes.
 BODY_LIMIT_BYTES = (WASM_LIMIT_BYTES + 2) // 3 * 4 + (256 << 10)
@@ -69,7 +72,8 @@ async def delete_function(reference: FromPath[str], functions: NamedDependency[F
 
 
 async def _decode_draft(
-    request: Request[Any, Any, Any], body: bytes, decoder: msgspec.json.Decoder[Any]
+    request: Request[Any, Any, Any], body: bytes, decoder: msgspec.json.Decoder[R]
 ) -> FunctionDraft:
     content_type = request.headers.get("content-type", "")
-    return function_draft(await bodies.decode(body, content_type, decoder))
+    decoded: R = await bodies.decode(body, content_type, decoder)
+    return function_draft(decoded)
