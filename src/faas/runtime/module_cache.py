@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import wasmtime
 
-from faas.runtime import abi, images
+from faas.runtime import abi, images, vector_types
 from faas.runtime.engine_module import EngineUnavailable, FunctionImage, function_of
 from faas.runtime.engine_modules import EngineModules
 from faas.runtime.instance_pool import InstancePool
@@ -19,6 +19,7 @@ from faas.sandbox import LimitReached
 
 MAX_NATIVE_CODE_BYTES = 1 << 30  # in memory, of all cached modules together
 MAX_IMAGE_BYTES = 1 << 30  # of all cached images together
+_PASSES_VECTORS = "an exported or imported function takes or returns a vector (v128), which the host cannot pass"
 
 Executable: TypeAlias = Module | FunctionImage
 
@@ -152,6 +153,8 @@ class ModuleCache:
         binary = await load()
         if images.carries_engine(binary):
             return await self._prepare_image(binary)
+        if vector_types.passes_vectors(binary):
+            return InvalidModule(_PASSES_VECTORS)
         native_code = await self._precompiler.precompile(digest, binary, new=new)
         if isinstance(native_code, str):
             return InvalidModule(native_code)

@@ -41,6 +41,7 @@ def engine_config(stack: int, *, copy_on_write: bool = False) -> wasmtime.Config
     config.wasm_memory64 = False
     config.wasm_multi_memory = False
     config.wasm_gc = False
+    config.wasm_function_references = False  # wasmtime's C API ends the process when a host asks for such a type
     config.wasm_exceptions = False
     config.wasm_component_model = False
     _bindings.wasmtime_config_memory_init_cow_set(config.ptr(), copy_on_write)
