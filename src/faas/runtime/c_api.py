@@ -68,6 +68,9 @@ MAX_TABLE_ELEMENTS = 100_000
 MAX_INSTANCE_BYTES = 16 << 20  # of wasmtime's own record of an instance: enough for 100,000 functions and exports
 POOL_SLOT_KEEP_BYTES = 64 << 10  # cleared by writing zeros, which is cheaper than returning the pages to the kernel
 DECOMMIT_BATCH_SLOTS = 4  # returning the pages of each slot on its own interrupts the other processors each time
+# A thread that returns the pages of a batch has no guest but holds the batch's slots, and no other thread can wait for
+# them: instantiation would fail where many guests end in the same tick. Enough for 16 threads at that point at once.
+SPARE_SLOTS = 16 * DECOMMIT_BATCH_SLOTS
 
 
 class CallFailed(Exception):
@@ -90,12 +93,13 @@ def with_pooling_allocator(
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         log.warning("instance_pool.disabled", reason="the address space of this process is limited")
         return config
+    slots = instances + SPARE_SLOTS
     pool = _bindings.wasmtime_pooling_allocation_config_new()
     try:
         for name, value in {
-            "total_core_instances": instances,
-            "total_memories": instances,
-            "total_tables": instances * MAX_TABLES,
+            "total_core_instances": slots,
+            "total_memories": slots,
+            "total_tables": slots * MAX_TABLES,
             "max_tables_per_module": MAX_TABLES,
             "table_elements": MAX_TABLE_ELEMENTS,
             "max_memory_size": memory,
