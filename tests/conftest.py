@@ -82,8 +82,10 @@ def _embedded(_: pytest.Config) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(server.start())
-        yield server.url
-        loop.run_until_complete(server.stop())
+        try:
+            yield server.url
+        finally:  # a template that fails must fail the tests: the executor waits for the server
+            loop.run_until_complete(server.stop())
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -139,8 +141,10 @@ async def _make_template(url: str) -> None:
     await admin.execute(f"CREATE DATABASE {TEMPLATE}")
     await admin.close()
     connection = await asyncpg.connect(replaced_database(url, TEMPLATE))
-    await migrate(connection)
-    await connection.close()
+    try:
+        await migrate(connection)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
