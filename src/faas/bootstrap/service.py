@@ -35,6 +35,7 @@ from faas.executions.recorder import ExecutionRecorder, open_recorder
 from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.functions.compile_results import CompileResultHandler
+from faas.functions.module_cleanup import ModuleCleanup
 from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionRules, FunctionService
 from faas.health import HealthChecker
@@ -94,6 +95,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         consumers: dict[str, Consumer] = {}
         if messages.COMPILATION_RESULTS in _QUEUES_BY_ROLE[settings.role]:
             consumers[messages.COMPILATION_RESULTS] = _results_consumer(settings, pool, runtime, listener)
+            await run_in_background(stack, ModuleCleanup(pool).run(), "module-cleanup")
         compilers: dict[str, Compiler] = {}
         if messages.COMPILATION_JOBS in _QUEUES_BY_ROLE[settings.role]:
             compilers = open_compilers(stack, settings, runtime, settings.languages)
