@@ -35,7 +35,7 @@ async def test_module_cleanup_keeps_a_module_that_is_stored_again(pool: Pool) ->
     assert await pool.fetchval("SELECT count(*) FROM modules WHERE unreferenced_since IS NULL") == 1
 
 
-async def test_module_cleanup_leaves_a_module_to_a_revision_that_takes_it_meanwhile(pool: Pool) -> None:
+async def test_module_cleanup_leaves_a_module_that_a_revision_has(pool: Pool) -> None:
     await insert_function(pool, "shared")
     await pool.execute("UPDATE modules SET unreferenced_since = clock_timestamp() - interval '1 day'")
     assert await ModuleCleanup(pool, grace_seconds=0).remove() == 0
