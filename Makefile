@@ -86,7 +86,7 @@ test-all: dev ## run all tests but those of `make smoke`
 coverage: dev ## run all tests but the slow ones, and report the coverage of src (htmlcov/ with ARGS="--cov-report=html")
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
-torture: dev ## kill servers at random under load (SECONDS=600; ARGS="--torture-seed 7")
+torture: dev ## kill servers at random under load, about 1,700 an hour (SECONDS=600; ARGS="--torture-seed 7")
 	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
 
 check: dev ## format, lint, types, import contracts, words and commit messages
