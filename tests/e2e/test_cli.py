@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.server import COMMAND, COVERAGE, Server
 
+NO_VALUE = "\N{EN DASH}"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
@@ -39,7 +40,7 @@ def faas(server: Server) -> Faas:
 
 async def test_cli_first_function_of_the_readme(faas: Faas) -> None:
     out, _ = await faas("deploy", str(EXAMPLES / "hello.ts"))
-    assert out == "hello created, revision 1: READY\n"
+    assert out == "hello created, revision 1: READY, live\n"
     out, err = await faas("invoke", "hello", "--input", '{"name": "you"}')
     assert out == '{"greeting":"Hello, you!"}\n'
     assert err == "greeting you\n"
@@ -50,7 +51,7 @@ async def test_cli_first_function_of_the_readme(faas: Faas) -> None:
 async def test_cli_deploys_and_invokes_every_example(faas: Faas) -> None:
     for file in sorted(EXAMPLES.glob("*.[tw]*")):
         out, _ = await faas("deploy", str(file))
-        assert out == f"{file.stem} created, revision 1: READY\n"
+        assert out == f"{file.stem} created, revision 1: READY, live\n"
     out, _ = await faas("invoke", "echo", "--input", '{"n": 1.0e400, "a": "\\u0000"}')
     assert out == '{"n": 1.0e400, "a": "\\u0000"}\n'
     out, _ = await faas("invoke", "sum", "--input", '{"numbers": [1, 2, 3.5]}')
@@ -62,20 +63,27 @@ async def test_cli_deploys_and_invokes_every_example(faas: Faas) -> None:
 async def test_deploy_updates_a_function_and_prints_compile_errors(faas: Faas, tmp_path: Path) -> None:
     file = tmp_path / "greet.ts"
     file.write_text("export function handle(input: string): string { return input; }")
-    assert await faas("deploy", str(file), "--description", "greets") == ("greet created, revision 1: READY\n", "")
-    assert await faas("deploy", str(file)) == ("greet updated, revision 1: READY\n", "")
+    created = "greet created, revision 1: READY, live\n"
+    assert await faas("deploy", str(file), "--description", "greets") == (created, "")
+    assert await faas("deploy", str(file)) == ("greet unchanged, revision 1: READY, live\n", "")
+    updated = "greet updated, revision 1: READY, live\n"
+    assert await faas("deploy", str(file), "--description", "greets you") == (updated, "")
     file.write_text("export function handle(input: string): string {\n  return 5;\n}\n")
     out, err = await faas("deploy", str(file), code=1)
     assert out == ""
     assert "ERROR TS2322" in err
     assert "function.ts(2,10)" in err
-    assert err.endswith("greet does not compile (revision 2)\n")
-    out, _ = await faas("get", "greet", "--json")
-    assert (json.loads(out)["status"], json.loads(out)["description"]) == ("FAILED", "greets")
-    out, _ = await faas("deploy", str(file), "--json", code=1)
-    assert json.loads(out)["status"] == "FAILED"
+    assert err.endswith("greet does not compile (revision 2); revision 1 still serves\n")
+    function = json.loads((await faas("get", "greet", "--json"))[0])
+    assert (function["status"], function["revision"], function["description"]) == ("READY", 1, "greets you")
+    assert (function["latest"]["revision"], function["latest"]["status"]) == (2, "FAILED")
+    deployed = json.loads((await faas("deploy", str(file), "--json", code=1))[0])["deployed"]
+    assert (deployed["revision"], deployed["status"], deployed["live"]) == (3, "FAILED", False)
+    assert "ERROR TS2322" in deployed["compileError"]
     out, _ = await faas("deploy", str(file), "--name", "other", "--no-wait")
     assert out == "other created, revision 1: PENDING\n"
+    _, err = await faas("deploy", str(file), "--name", "another", code=1)
+    assert err.endswith("\nanother does not compile (revision 1)\n")
 
 
 async def test_invoke_reads_input_from_a_file_and_from_stdin(faas: Faas, tmp_path: Path) -> None:
@@ -151,8 +159,8 @@ async def test_list_get_and_delete_functions(faas: Faas) -> None:
     await faas("deploy", str(EXAMPLES / "echo.wat"), "--description", "gives back")
     out, _ = await faas("list")
     header, row = out.splitlines()[0], out.splitlines()[2]
-    assert header.split() == ["NAME", "STATUS", "LANGUAGE", "REV", "UPDATED", "DESCRIPTION"]
-    assert row.split()[:4] == ["echo", "READY", "wat", "1"]
+    assert header.split() == ["NAME", "STATUS", "LANGUAGE", "LIVE", "NEWEST", "UPDATED", "DESCRIPTION"]
+    assert row.split()[:5] == ["echo", "READY", "wat", "1", NO_VALUE]
     out, _ = await faas("get", "echo")
     assert "gives back" in out
     assert (await faas("get", "echo", "--source"))[0] == (EXAMPLES / "echo.wat").read_text()
@@ -193,7 +201,13 @@ async def test_cli_reports_an_unreachable_server() -> None:
     assert "Is `faas serve` running?" in err.decode()
 
 
-@pytest.mark.parametrize("command", ["", "serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        *("serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions"),
+    ],
+)
 async def test_help_works_with_an_empty_environment(command: str) -> None:
     process = await asyncio.create_subprocess_exec(COMMAND, *command.split(), "--help", env={}, stdout=-1, stderr=-1)
     out, err = await process.communicate()

@@ -21,6 +21,8 @@ FUNCTION = {
     "status": "READY",
     "language": "wat",
     "revision": 1,
+    "settings": {"env": HOSTILE},
+    "latest": {"revision": 2, "status": "FAILED", "compileError": HOSTILE, "createdAt": "2026-01-01T00:00:00Z"},
     "createdAt": "2026-01-01T00:00:00Z",
     "updatedAt": "2026-01-01T00:00:00Z",
     "description": HOSTILE,

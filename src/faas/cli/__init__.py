@@ -25,11 +25,11 @@ _COMMANDS = {
     "run": ("faas.cli.run", "Compile a source file and execute it once, without a server."),
     "backup": ("faas.cli.backup", "Back up a database into one file; the server may be running."),
     "restore": ("faas.cli.backup", "Restore a backup into an empty database."),
-    "deploy": ("faas.cli.functions", "Create or update a function from a source file."),
+    "deploy": ("faas.cli.deploy", "Create a function, or a new revision of one, from a source file."),
     "invoke": ("faas.cli.functions", "Invoke a function."),
     "list": ("faas.cli.functions", "List the functions."),
     "get": ("faas.cli.functions", "Show a function."),
-    "delete": ("faas.cli.functions", "Delete a function and its executions."),
+    "delete": ("faas.cli.functions", "Delete a function with its revisions and executions."),
     "executions": ("faas.cli.functions", "List a function's executions."),
     "pipeline": (
         "faas.compute_module.cli.pipeline",

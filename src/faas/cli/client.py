@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import click
 import httpx
@@ -65,6 +66,13 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
         callback=connect,
         help=f"URL of the server.  [env: FAAS_URL; default: {settings.DEFAULT_SERVER}]",
     )(function)
+
+
+def function_path(reference: str, *rest: str) -> str:
+    """Return the path of a function. The reference is quoted, since only the server validates it."""
+    if not reference:
+        raise ConfigurationError("the name is empty")
+    return "/".join(["/functions", quote(read_text_argument(reference, f"the name {reference}"), safe="@"), *rest])
 
 
 def _detail(response: httpx.Response) -> str:

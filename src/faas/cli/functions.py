@@ -1,18 +1,17 @@
-"""The commands for functions: deploy, invoke, list, get, delete, executions."""
+"""The commands for functions: invoke, list, get, delete, executions."""
 
 import sys
-import time
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 import msgspec
 
-from faas.cli.client import Client, ServerError, server_options
+from faas.cli.client import Client, ServerError, function_path, server_options
+from faas.cli.limits import describe_settings
 from faas.cli.output import (
     ago,
     first_line,
+    live_revision,
     milliseconds,
     print_document,
     print_fields,
@@ -21,65 +20,9 @@ from faas.cli.output import (
     print_table,
     print_text,
 )
-from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source, read_text_argument
-from faas.cli.terminal import for_cell, for_display
+from faas.cli.sources import LANGUAGE_OF_EXTENSION, read_input
+from faas.cli.terminal import for_cell
 from faas.errors import ConfigurationError
-
-_UNCOMPILED = {"PENDING", "COMPILING"}
-_POLL_INTERVAL_SECONDS = 0.1
-
-
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="Name of the function.  [default: the file name without its extension]")
-@click.option(
-    "--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())), help="[default: by the file extension]"
-)
-@click.option("--description", help="Description of the function.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the function is compiled.")
-@click.option("--timeout", type=float, default=120, show_default=True, help="Maximum seconds to wait.")
-@server_options
-def deploy(
-    file: Path,
-    name: str | None,
-    language: str | None,
-    description: str | None,
-    wait: bool,
-    timeout: float,
-    client: Client,
-    as_json: bool,
-) -> int:
-    """Create a function from FILE, or update the function of that name.
-
-    Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
-    """
-    language = language or language_of(file)
-    name = read_text_argument(name or file.stem, "--name" if name else f"the name {file.stem}")
-    if description:
-        description = read_text_argument(description, "--description")
-    body: dict[str, str | None] = {
-        "name": name,
-        "language": language,
-        "source": read_source(file, language),
-    }
-    body["description"] = description or _kept_description(client, name)
-    response = client.call("POST", "/functions", json=body, accept=(409,))
-    created = response.status_code == 201
-    if not created:
-        response = client.call("PUT", _path(body["name"]), json=body)
-    function = response.json()
-    if wait:
-        function = _await_compiled(client, function, timeout)
-    if as_json:
-        print_json({key: value for key, value in function.items() if key != "source"})
-    elif function["status"] == "FAILED":
-        print_text(function["compileError"], err=True)
-        print_text(f"{function['name']} does not compile (revision {function['revision']})", fg="red", err=True)
-    else:
-        done = "created" if created else "updated"
-        state = click.style(function["status"], fg="green" if function["status"] == "READY" else "yellow")
-        click.echo(f"{for_display(function['name'], sys.stdout)} {done}, revision {function['revision']}: {state}")
-    return int(function["status"] == "FAILED")
 
 
 @click.command()
@@ -89,12 +32,14 @@ def deploy(
 )
 @server_options
 def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
-    """Invoke the function NAME (or id) and print its output.
+    """Invoke the function NAME (or id) and print its output. NAME@N is its revision N, which may not be live.
 
     The logs of the execution go to stderr. Exits with 1 when the execution FAILED.
     """
     body = b'{"input":' + read_input(source) + b"}"
-    response = client.call("POST", _path(name, "execute"), content=body, headers={"Content-Type": "application/json"})
+    response = client.call(
+        "POST", function_path(name, "execute"), content=body, headers={"Content-Type": "application/json"}
+    )
     execution = response.json()
     if as_json:
         print_document(response.text)
@@ -119,7 +64,10 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @server_options
 def list_functions(status: str | None, language: str | None, limit: int, client: Client, as_json: bool) -> None:
-    """List the functions, newest first."""
+    """List the functions, newest first.
+
+    LIVE is the revision that calls run, NEWEST the one of the last deploy, if it is another one.
+    """
     functions = client.pages("/functions", limit, status=status, language=language)
     if as_json:
         print_json(functions)
@@ -127,15 +75,16 @@ def list_functions(status: str | None, language: str | None, limit: int, client:
         click.echo("no functions yet: faas deploy FILE", err=True)
     else:
         print_table(
-            ["NAME", "STATUS", "LANGUAGE", "REV", "UPDATED", "DESCRIPTION"],
+            ["NAME", "STATUS", "LANGUAGE", "LIVE", "NEWEST", "UPDATED", "DESCRIPTION"],
             [
                 (
                     function["name"],
                     function["status"],
                     function["language"],
-                    str(function["revision"]),
+                    str(live_revision(function) or "–"),
+                    _newest(function),
                     ago(function["updatedAt"]),
-                    first_line(function["compileError"] or function["description"]),
+                    first_line(function["latest"]["compileError"] or function["description"]),
                 )
                 for function in functions
             ],
@@ -147,8 +96,8 @@ def list_functions(status: str | None, language: str | None, limit: int, client:
 @click.option("--source", "only_source", is_flag=True, help="Print only the source.")
 @server_options
 def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
-    """Show the function NAME (or id)."""
-    function = client.call("GET", _path(name)).json()
+    """Show the function NAME (or id) as its live revision is. NAME@N shows its revision N."""
+    function = client.call("GET", function_path(name)).json()
     if only_source:
         print_source(function["source"])
     elif as_json:
@@ -160,7 +109,8 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
                 "id": function["id"],
                 "status": function["status"],
                 "language": function["language"],
-                "revision": str(function["revision"]),
+                "revision": _revision(client, function, name),
+                "settings": " ".join(describe_settings(function["settings"])) or "–",
                 "created": f"{function['createdAt']} ({ago(function['createdAt'])})",
                 "updated": f"{function['updatedAt']} ({ago(function['updatedAt'])})",
                 "description": function["description"] or "–",
@@ -177,12 +127,12 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @server_options
 def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
-    """Delete the function NAME (or id) and its executions."""
+    """Delete the function NAME (or id), its revisions and its executions."""
     if not yes and not (sys.stdin and sys.stdin.isatty()):
         raise ConfigurationError("confirmation needed but stdin is not a terminal; pass --yes")
-    function = client.call("GET", _path(name)).json()
+    function = client.call("GET", function_path(name)).json()
     if not yes:
-        click.confirm(f"Delete {for_cell(function['name'])} and all its executions?", abort=True, err=True)
+        click.confirm(f"Delete {for_cell(function['name'])} with its revisions and executions?", abort=True, err=True)
     client.call("DELETE", f"/functions/{function['id']}")
     if as_json:
         print_json({"deleted": function["id"]})
@@ -197,18 +147,19 @@ def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
 @server_options
 def executions(name: str, status: str | None, limit: int, client: Client, as_json: bool) -> None:
     """List the executions of the function NAME (or id), newest first."""
-    found = client.pages(_path(name, "executions"), limit, status=status)
+    found = client.pages(function_path(name, "executions"), limit, status=status)
     if as_json:
         print_json(found)
     elif not found:
         click.echo("no executions yet: faas invoke " + name, err=True)
     else:
         print_table(
-            ["ID", "STATUS", "STARTED", "DURATION", "ERROR"],
+            ["ID", "STATUS", "REV", "STARTED", "DURATION", "ERROR"],
             [
                 (
                     execution["id"],
                     execution["status"],
+                    str(execution["revision"]),
                     ago(execution["startedAt"]),
                     milliseconds(execution["durationMs"]),
                     first_line(execution["errorMessage"]),
@@ -223,7 +174,6 @@ class _Output(msgspec.Struct):
 
 
 COMMANDS: dict[str, click.Command] = {
-    "deploy": deploy,
     "invoke": invoke,
     "list": list_functions,
     "get": get,
@@ -232,35 +182,24 @@ COMMANDS: dict[str, click.Command] = {
 }
 
 
-def _path(name: str | None, *rest: str) -> str:
-    """Return the path of a function. The name is quoted, since only the server validates it."""
-    if not name:
-        raise ConfigurationError("the name is empty")
-    return "/".join(["/functions", quote(read_text_argument(name, f"the name {name}"), safe=""), *rest])
+def _newest(function: dict[str, Any]) -> str:
+    """Return the number and the status of the newest revision, a dash if it is the live one."""
+    latest = function["latest"]
+    return "–" if latest["revision"] == live_revision(function) else f"{latest['revision']} {latest['status']}"
 
 
-def _kept_description(client: Client, name: str) -> str | None:
-    """Return the description of the existing function, which a deploy without --description keeps."""
-    response = client.call("GET", _path(name), accept=(400, 404))
-    description: str | None = response.json()["description"] if response.is_success else None
-    return description
-
-
-def _await_compiled(client: Client, function: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """Poll until the function is READY or FAILED. Raises ServerError on a timeout or when the revision changes."""
-    deadline = time.monotonic() + timeout
-    revision = function["revision"]
-    while function["status"] in _UNCOMPILED:
-        if time.monotonic() > deadline:
-            raise ServerError(
-                f"{function['name']} is still {function['status']} after {timeout:g} s; "
-                f"check it with `faas get {function['name']}`"
-            )
-        time.sleep(_POLL_INTERVAL_SECONDS)
-        function = client.call("GET", f"/functions/{function['id']}").json()
-        if function["revision"] != revision:
-            raise ServerError(f"{function['name']} was changed by another client")
-    return function
+def _revision(client: Client, function: dict[str, Any], name: str) -> str:
+    """Return the number of the revision that is shown, whether it is live, and which one is newer."""
+    number = str(function["revision"])
+    if "@" in name:
+        live = live_revision(client.call("GET", function_path(function["id"])).json())
+    else:
+        live = live_revision(function)
+    if live is None:
+        return f"{number}, none is live"
+    shown = f"{number}, live" if live == function["revision"] else f"{number}, not live; revision {live} serves"
+    newest = _newest(function)
+    return shown if "@" in name or newest == "–" else f"{shown}; the newest is {newest}"
 
 
 def _raw_output(body: str) -> str:

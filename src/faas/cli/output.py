@@ -21,6 +21,7 @@ _COLOUR_OF_STATUS = {
     "COMPILING": "yellow",
     "PENDING": "yellow",
     "RUNNING": "cyan",
+    "live": "green",
 }
 _MINUTE_SECONDS, _HOUR_SECONDS, _DAY_SECONDS = 60, 3600, 86400
 
@@ -66,8 +67,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         justify: Literal["left", "right"] = "right" if column == "DURATION" else "left"
         table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", min_width=None if last else widest)
     for row in rows:
-        table.add_row(*(Text(cell, style=_COLOUR_OF_STATUS.get(cell, "")) for cell in row))
+        table.add_row(*map(_coloured, row))
     console.print(table)
+
+
+def _coloured(cell: str) -> Text:
+    """Return a cell, coloured if it is a status or the number of a revision with its status."""
+    number, _, status = cell.partition(" ")
+    return Text(cell, style=_COLOUR_OF_STATUS.get(status if number.isdecimal() else cell, ""))
 
 
 def print_fields(fields: dict[str, str]) -> None:
@@ -77,6 +84,11 @@ def print_fields(fields: dict[str, str]) -> None:
         value = for_display(text, sys.stdout)
         shown = click.style(value, fg=_COLOUR_OF_STATUS.get(value)) if value in _COLOUR_OF_STATUS else value
         click.echo(f"{click.style(name.ljust(width), bold=True)}  {shown}")
+
+
+def live_revision(function: dict[str, Any]) -> int | None:
+    """Return the number of the live revision of a function that was asked for without a revision; None for none."""
+    return function["revision"] if function["status"] == "READY" else None
 
 
 def ago(timestamp: str) -> str:

@@ -1,0 +1,184 @@
+"""The command `faas deploy`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from faas.cli.client import Client, ServerError, function_path, server_options
+from faas.cli.limits import LimitChanges, change_limits, limit_option
+from faas.cli.output import live_revision, print_json, print_text
+from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_source, read_text_argument
+from faas.cli.terminal import for_display
+
+_WAITING = {"PENDING", "COMPILING"}
+_POLL_INTERVAL_SECONDS = 0.1
+
+
+class _Deployed(NamedTuple):
+    """What a deploy made: the function, and the revision as `latest` shows it."""
+
+    function: dict[str, Any]
+    done: str
+    revision: dict[str, Any]
+
+    @property
+    def number(self) -> int:
+        number: int = self.revision["revision"]
+        return number
+
+    @property
+    def status(self) -> str:
+        status: str = self.revision["status"]
+        return status
+
+    @property
+    def live(self) -> bool:
+        return live_revision(self.function) == self.number
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="Name of the function.  [default: the file name without its extension]")
+@click.option(
+    "--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())), help="[default: by the file extension]"
+)
+@click.option("--description", help="Description of the function.")
+@limit_option
+@click.option(
+    "--promote/--no-promote",
+    default=True,
+    show_default=True,
+    help="Make the revision live once it is READY. The first one of a function always goes live.",
+)
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the revision is compiled.")
+@click.option("--timeout", type=float, default=120, show_default=True, help="Maximum seconds to wait.")
+@server_options
+def deploy(
+    file: Path,
+    name: str | None,
+    language: str | None,
+    description: str | None,
+    limits: LimitChanges,
+    promote: bool,
+    wait: bool,
+    timeout: float,
+    client: Client,
+    as_json: bool,
+) -> int:
+    """Create a function from FILE, or a new revision of the function of that name.
+
+    The revision that is live serves until the new one is READY. Description and limits stay as they are in the newest
+    revision, unless an option changes them. Nothing is compiled again when nothing has changed.
+
+    Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
+    """
+    language = language or language_of(file)
+    name = read_text_argument(name or file.stem, "--name" if name else f"the name {file.stem}")
+    draft = {"name": name, "language": language, "source": read_source(file, language)}
+    if description:
+        draft["description"] = read_text_argument(description, "--description")
+    deployed = _send(client, draft, limits, promote=promote)
+    if wait:
+        deployed = _await_compiled(client, deployed, timeout)
+    if as_json:
+        _print_json(deployed)
+    elif deployed.status == "FAILED":
+        _print_failure(deployed)
+    else:
+        click.echo(_describe(deployed, promote=promote))
+    return int(deployed.status == "FAILED")
+
+
+COMMANDS: dict[str, click.Command] = {"deploy": deploy}
+
+
+def _send(client: Client, draft: dict[str, str], limits: LimitChanges, *, promote: bool) -> _Deployed:
+    """Create the function or replace it, with the settings of its newest revision and the changes of `limits`."""
+    path = function_path(draft["name"])
+    body: dict[str, Any]
+    for accept in ((404, 409), ()):  # once more where another client has deleted or created it in between
+        existing = client.call("GET", path, accept=(400, 404))
+        if existing.is_error:
+            body = {**draft, "settings": change_limits({}, limits)}
+            response = client.call("POST", "/functions", json=body, accept=accept)
+            done = "created"
+        else:
+            function = existing.json()
+            body = {
+                "description": function["description"],
+                **draft,
+                "settings": change_limits(_newest_settings(client, function), limits),
+                "promote": promote,
+            }
+            response = client.call("PUT", path, json=body, accept=accept)
+            done = "updated" if _is_changed(function, response.json()) else "unchanged"
+        if response.is_success:
+            break
+    function = response.json()
+    return _Deployed(function, done, function["latest"])
+
+
+def _newest_settings(client: Client, function: dict[str, Any]) -> dict[str, Any]:
+    newest = function["latest"]["revision"]
+    if newest != function["revision"]:
+        function = client.call("GET", function_path(function["id"], "revisions", str(newest))).json()
+    settings: dict[str, Any] = function["settings"]
+    return settings
+
+
+def _is_changed(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    if "latest" not in after:  # an error
+        return False
+    return (before["latest"]["revision"], before["description"]) != (after["latest"]["revision"], after["description"])
+
+
+def _await_compiled(client: Client, deployed: _Deployed, timeout: float) -> _Deployed:
+    """Poll until the revision is READY or FAILED. Raises ServerError on a timeout."""
+    deadline = time.monotonic() + timeout
+    while deployed.status in _WAITING:
+        if time.monotonic() > deadline:
+            name = deployed.function["name"]
+            raise ServerError(
+                f"revision {deployed.number} of {name} is still {deployed.status} after {timeout:g} s; "
+                f"check it with `faas revisions {name}`"
+            )
+        time.sleep(_POLL_INTERVAL_SECONDS)
+        function = client.call("GET", function_path(deployed.function["id"])).json()
+        revision = function["latest"]
+        if revision["revision"] != deployed.number:  # another client has deployed a newer one
+            revision = client.call("GET", function_path(function["id"], "revisions", str(deployed.number))).json()
+        deployed = deployed._replace(function=function, revision=revision)
+    return deployed
+
+
+def _print_json(deployed: _Deployed) -> None:
+    """Print the function as the API shows it, without its source, and the revision of this deploy."""
+    shown = {key: value for key, value in deployed.function.items() if key != "source"}
+    own = {key: deployed.revision[key] for key in ("revision", "status", "compileError")}
+    print_json({**shown, "deployed": {**own, "live": deployed.live}})
+
+
+def _print_failure(deployed: _Deployed) -> None:
+    live = live_revision(deployed.function)
+    serves = "" if live is None else f"; revision {live} still serves"
+    print_text(deployed.revision["compileError"], err=True)
+    print_text(f"{deployed.function['name']} does not compile (revision {deployed.number}){serves}", fg="red", err=True)
+
+
+def _describe(deployed: _Deployed, *, promote: bool) -> str:
+    """Return what was done, and which revision calls run now."""
+    name = for_display(deployed.function["name"], sys.stdout)
+    state = click.style(deployed.status, fg="green" if deployed.status == "READY" else "yellow")
+    line = f"{name} {deployed.done}, revision {deployed.number}: {state}"
+    live = live_revision(deployed.function)
+    if deployed.live:
+        always = not promote and deployed.done != "unchanged"
+        return f"{line}, live (the first READY revision always is)" if always else f"{line}, live"
+    if deployed.status == "READY":
+        return f"{line}, not live: revision {live} serves until `faas promote {name} {deployed.number}`"
+    if live is None:
+        return line
+    return f"{line}; revision {live} serves until it is READY" if promote else f"{line}; revision {live} serves"
