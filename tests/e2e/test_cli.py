@@ -206,6 +206,7 @@ async def test_cli_reports_an_unreachable_server() -> None:
     [
         "",
         *("serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions"),
+        *("revisions", "promote", "rollback", "diff"),
     ],
 )
 async def test_help_works_with_an_empty_environment(command: str) -> None:

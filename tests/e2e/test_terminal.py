@@ -29,10 +29,17 @@ FUNCTION = {
     "compileError": None,
     "source": SOURCE,
 }
+REVISION = {"revision": 1, "live": True, **{key: FUNCTION[key] for key in ("language", "settings", "source", "status")}}
+REVISION |= {"compileError": HOSTILE, "createdAt": FUNCTION["createdAt"]}
 EXECUTION = {"id": "2", "status": "COMPLETED", "output": OUTPUT, "errorMessage": None, "logs": HOSTILE}
 ANSWERS: dict[str, tuple[int, object]] = {
     "/functions?limit=50": (200, [FUNCTION]),
     "/functions/f": (200, FUNCTION),
+    "/functions/f/revisions?limit=20": (200, [REVISION]),
+    "/functions/f/revisions/1": (200, REVISION),
+    "/functions/f/revisions/2": (200, REVISION | {"source": f"{SOURCE}{HOSTILE}", "settings": {}}),
+    "/functions/f/promote": (200, FUNCTION),
+    "/functions/f/rollback": (409, {"detail": HOSTILE}),
     "/functions/f/execute": (200, EXECUTION),
     "/executions/2": (200, EXECUTION),
     "/functions/failing/execute": (200, EXECUTION | {"status": "FAILED", "errorMessage": HOSTILE}),
@@ -149,6 +156,9 @@ def test_terminal_injection_is_escaped_on_a_terminal(url: str) -> None:
         ["invoke", "failing"],
         ["get", "f", "--source"],
         ["get", "x"],
+        ["revisions", "f"],
+        ["diff", "f", "1", "2"],
+        ["rollback", "f"],
     ):
         for variables in ({}, {"PYTHONIOENCODING": "ascii"}):
             shown = run_on_terminal(url, *arguments, LANG="C.UTF-8", **variables)
@@ -164,6 +174,7 @@ def test_terminal_injection_is_escaped_on_a_terminal(url: str) -> None:
                 b"Traceback",
             ):
                 assert sequence not in shown, (arguments, shown)
+    assert "naïve\\x1b[2J promoted" in run_on_terminal(url, "promote", "f", "1", LANG="C.UTF-8").decode()
     shown = run_on_terminal(url, "invoke", "f", "--json", LANG="C.UTF-8")
     assert json.loads(shown)["output"] == OUTPUT
     assert "\x9b".encode() not in shown
@@ -174,12 +185,17 @@ def test_terminal_texts_are_exact_in_a_pipe(url: str) -> None:
     _, out, err = run(url, "invoke", "f", LANG="C.UTF-8")
     assert out.decode() == json.dumps(OUTPUT, ensure_ascii=False) + "\n"
     assert err.decode() == HOSTILE + "\n"
+    diff = run(url, "diff", "f", "1", "2", LANG="C.UTF-8")[1].decode()
+    assert diff.endswith(f" // {HOSTILE}\r\n export {{}}\r\n+{HOSTILE}\n\\ No newline at end of file\n")
     assert run(url, "invoke", "failing", LANG="C.UTF-8")[2].decode() == f"{HOSTILE}\n{HOSTILE}\n"
 
 
 def test_terminal_without_colour(url: str) -> None:
     assert b"\x1b[" in run_on_terminal(url, "get", "f")
-    for arguments in (["list"], ["get", "f"], ["invoke", "failing"], ["get", "x"]):
+    coloured = run_on_terminal(url, "diff", "f", "1", "2")
+    assert b"\x1b[31m-env=" in coloured
+    assert b"\x1b[32m+" in coloured
+    for arguments in (["list"], ["get", "f"], ["invoke", "failing"], ["get", "x"], ["diff", "f", "1", "2"]):
         shown = run_on_terminal(url, *arguments, NO_COLOR="1")
         assert b"\x1b[3" not in shown.replace(b"\x1b[39m", b""), shown
 

@@ -31,6 +31,10 @@ _COMMANDS = {
     "get": ("faas.cli.functions", "Show a function."),
     "delete": ("faas.cli.functions", "Delete a function with its revisions and executions."),
     "executions": ("faas.cli.functions", "List a function's executions."),
+    "revisions": ("faas.cli.revisions", "List a function's revisions."),
+    "promote": ("faas.cli.revisions", "Make a revision of a function live."),
+    "rollback": ("faas.cli.revisions", "Make the revision live that was live before."),
+    "diff": ("faas.cli.revisions", "Show how two revisions of a function differ."),
     "pipeline": (
         "faas.compute_module.cli.pipeline",
         "Enrich a table of e-mail addresses: file to file, or in Foundry.",

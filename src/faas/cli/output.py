@@ -23,6 +23,7 @@ _COLOUR_OF_STATUS = {
     "RUNNING": "cyan",
     "live": "green",
 }
+_COLOUR_OF_DIFF_LINE = {"+": "green", "-": "red", "@": "cyan"}
 _MINUTE_SECONDS, _HOUR_SECONDS, _DAY_SECONDS = 60, 3600, 86400
 
 
@@ -52,6 +53,15 @@ def print_source(source: str) -> None:
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(source.encode())
+
+
+def print_diff(diff: str) -> None:
+    """Print a unified diff: exactly, but on a terminal in colours and without control characters."""
+    if not sys.stdout.isatty():
+        print_source(diff)
+        return
+    for line in diff.removesuffix("\n").split("\n"):
+        print_text(line, fg=_COLOUR_OF_DIFF_LINE.get(line[:1]))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
