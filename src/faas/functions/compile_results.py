@@ -57,11 +57,13 @@ class CompileResultHandler:
     async def dead_letter(self, message: Message, reason: str) -> None:
         """Archive the message with `reason` and set the revision that waits for it to FAILED."""
         waiting = messages.waiting_function(message.body)
+        error = f"the compiler's answer could not be used: {reason}"
         async with acquire(self._pool) as connection, connection.transaction():
             if waiting:
-                error = f"the compiler's answer could not be used: {reason}"
+                await queries.lock_function(connection, function_id=waiting.function_id)
+            archived = await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _storable(reason))
+            if waiting and archived:
                 await _fail_waiting(connection, waiting.function_id, waiting.revision, error)
-            await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _storable(reason))
 
     async def _apply_started(self, message: Message, started: CompilationStarted) -> None:
         async with acquire(self._pool) as connection, connection.transaction():
@@ -140,8 +142,9 @@ async def _apply(
 
 async def _reject_unaddressed(connection: Connection, message: Message, function: LockedFunctionRow) -> None:
     """Archive a result without `revision` as a dead letter: any of the function's revisions could be meant."""
+    if not await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _MUST_ECHO_REVISION):
+        return  # a second delivery; failing would concern another revision
     await _fail_waiting(connection, function.id, None, _MUST_ECHO_REVISION)
-    await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _MUST_ECHO_REVISION)
     log.error("message.dead_lettered", queue=_QUEUE, message_id=message.id, reason=_MUST_ECHO_REVISION)
 
 
