@@ -162,9 +162,12 @@ RETURNING revisions.number;
 UPDATE modules SET unreferenced_since = clock_timestamp()
 WHERE unreferenced_since IS NULL AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest);
 
--- name: delete_unreferenced_modules(grace_seconds)
+-- name: delete_unreferenced_modules(grace_seconds)$
 -- The foreign key of revisions refuses to remove a module that a revision has referred to in the meantime.
-DELETE FROM modules
-WHERE unreferenced_since < clock_timestamp() - make_interval(secs => :grace_seconds::float8)
-  AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
-RETURNING digest;
+WITH removed AS (
+    DELETE FROM modules
+    WHERE unreferenced_since < clock_timestamp() - make_interval(secs => :grace_seconds::float8)
+      AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+    RETURNING digest
+)
+SELECT count(*) FROM removed;

@@ -252,4 +252,5 @@ async def delete_unreferenced_modules(connection: Connection, *, grace_seconds: 
 
     Raises asyncpg.ForeignKeyViolationError, with nothing removed, when one got a revision at the same time.
     """
-    return len([row async for row in _sql.delete_unreferenced_modules(connection, grace_seconds=grace_seconds)])
+    count: int = await _sql.delete_unreferenced_modules(connection, grace_seconds=grace_seconds)
+    return count
