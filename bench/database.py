@@ -19,9 +19,15 @@ def psql(server: Server, statements: str, *, timeout: float = 300) -> str:
 
 
 def module_of(server: Server, function: str) -> bytes:
-    """Return the module of a function."""
+    """Return the module of the live revision of a function."""
     return base64.b64decode(
-        psql(server, f"SELECT encode(wasm_binary, 'base64') FROM functions WHERE name = '{function}'")
+        psql(
+            server,
+            f"""SELECT encode(wasm, 'base64')
+            FROM functions JOIN revisions ON function_id = id AND number = live_revision
+            JOIN modules ON digest = module_digest
+            WHERE name = '{function}'""",
+        )
     )
 
 
@@ -30,12 +36,11 @@ def prepare_pgbench(server: Server) -> None:
     options = psql(
         server, "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = 'public.executions'::regclass"
     )
+    storage = f"WITH ({options})" if options else ""
     psql(
         server,
         f"""CREATE SCHEMA bench;
-        CREATE TABLE bench.executions (LIKE public.executions INCLUDING ALL) {f"WITH ({options})" if options else ""};
-        ALTER TABLE bench.executions
-            ADD FOREIGN KEY (function_id) REFERENCES public.functions (id) ON DELETE CASCADE;""",
+        CREATE TABLE bench.executions (LIKE public.executions INCLUDING ALL) {storage};""",
     )
 
 

@@ -22,7 +22,7 @@ from bench.servers import Server
 from bench.stats import Figure, at_most, figure
 
 _FEW, _MANY = 10_000, 2_000_000  # executions
-_FUNCTIONS, _JOBS = 10_000, 10_000
+_FUNCTIONS, _REVISIONS, _JOBS = 10_000, 20, 10_000
 _OTHERS = 49  # functions beside the two that are measured
 _READS = 200  # paths that one measurement requests in turn
 _TARGET = at_most(1.3)
@@ -32,7 +32,6 @@ _THREADED_MICROSECONDS = 10  # of a guest thread's processor time for each reque
 # The worst case for listing: the oldest quarter belongs to `old1`, which has no later executions; of the others every
 # second belongs to `add`, which is still executed and whose 50 FAILED ones are its oldest.
 _EXECUTIONS = """
-SET session_replication_role = replica;
 INSERT INTO executions
     (id, function_id, revision, process_id, status, input, output, error_message, created_at, started_at, completed_at)
 SELECT uuidv7(ago), owner, 1, owner, CASE WHEN failed THEN 'FAILED' ELSE 'COMPLETED' END, '{{"a":1,"b":2}}',
@@ -49,7 +48,6 @@ FROM (
          (SELECT id FROM functions WHERE name = 'old1') AS old,
          (SELECT array_agg(id) AS ids FROM functions WHERE name LIKE 'other%') AS others
 ) AS generated;
-SET session_replication_role = origin;
 VACUUM ANALYZE executions;
 CHECKPOINT;
 """
@@ -61,19 +59,26 @@ SELECT id FROM (
 ) AS sample ORDER BY id;
 """
 
-# READY copies of a small module, by name.
+# Functions with copies of the revision of a small one, by name. The last revision is live.
 _COPIES = """
-INSERT INTO functions (id, name, language, source, status, wasm_binary)
-SELECT uuidv7(), '{prefix}' || number, language, source, status, wasm_binary
-FROM functions, generate_series(1, {count}) AS number WHERE name = 'small';
-ANALYZE functions;
+WITH copies AS (
+    INSERT INTO functions (id, name, newest_revision, live_revision)
+    SELECT uuidv7(), '{prefix}' || number, {revisions}, {revisions} FROM generate_series(1, {count}) AS number
+    RETURNING id
+)
+INSERT INTO revisions (function_id, number, language, source, settings, status, module_digest, contract)
+SELECT copies.id, copy, language, source, settings, status, module_digest, contract
+FROM copies, generate_series(1, {revisions}) AS copy,
+     (SELECT revisions.* FROM revisions JOIN functions ON function_id = id WHERE name = 'small') AS model;
+ANALYZE functions, revisions;
 """
 
 _QUEUED = """
 SELECT count(*) FROM (
     SELECT pgmq.send('compilation_jobs', jsonb_build_object(
-        'functionId', id, 'revision', revision, 'language', language, 'source', source))
-    FROM functions WHERE name LIKE 'copy%' LIMIT {count}
+        'functionId', id, 'revision', number, 'language', language, 'source', source))
+    FROM functions JOIN revisions ON function_id = id AND number = newest_revision
+    WHERE name LIKE 'copy%' LIMIT {count}
 ) AS sent;
 ANALYZE pgmq.q_compilation_jobs;
 CHECKPOINT;
@@ -146,11 +151,11 @@ def measure(plan: Plan) -> list[Figure]:
     figures = [rounds.figure(call, f"with {many:,} executions", f"with {few:,}") for call in calls]
 
     functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
-    plan.progress(f"{functions:,} functions and {jobs:,} jobs more")
+    plan.progress(f"{functions:,} functions with {_REVISIONS} revisions each and {jobs:,} jobs more")
     with large.serving() as server:
-        psql(server, _COPIES.format(prefix="copy", count=functions) + _QUEUED.format(count=jobs))
+        psql(server, _COPIES.format(prefix="copy", count=functions, revisions=_REVISIONS) + _QUEUED.format(count=jobs))
     rounds = measure_rounds(plan, [_EXECUTE], lambda: _warm_servers(small, large, [_EXECUTE]))
-    named = f"with {functions:,} functions, {jobs:,} jobs too"
+    named = f"with {functions:,} functions of {_REVISIONS} revisions, {jobs:,} jobs too"
     return [*figures, rounds.figure(_EXECUTE, named, f"with {_OTHERS + 3} and none")]
 
 
@@ -164,8 +169,8 @@ def _filled(plan: Plan, name: str, executions: int) -> _Arm:
         psql(
             server,
             _WITHOUT_AUTOVACUUM
-            + _COPIES.format(prefix="old", count=1)
-            + _COPIES.format(prefix="other", count=_OTHERS)
+            + _COPIES.format(prefix="old", count=1, revisions=1)
+            + _COPIES.format(prefix="other", count=_OTHERS, revisions=1)
             + _EXECUTIONS.format(count=executions),
         )
         return _Arm(data_dir, psql(server, _SAMPLE.format(count=_READS)).split())
