@@ -14,6 +14,7 @@ import msgspec
 from tests.helpers.server import Server, start_server
 
 _KILL_PAUSES_SECONDS = (1.0, 3.0)
+_STARTING_KILL_SHARE = 0.1  # of the kills: on a busy machine a server that is starting would otherwise never be up
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -104,15 +105,24 @@ class KilledServers:
 
     async def kill_until(self, deadline: float) -> None:
         """Kill a random server every few seconds until `deadline`, a time of time.monotonic()."""
-        weights = [server.place.kill_weight for server in self._servers]
         while True:
             pause = self._choose.uniform(*_KILL_PAUSES_SECONDS)
             if time.monotonic() + pause > deadline:
                 await asyncio.sleep(max(0.0, deadline - time.monotonic()))
                 return
             await asyncio.sleep(pause)
-            (server,) = self._choose.choices(self._servers, weights)
-            self.kills += await server.kill()
+            if server := self._chosen():
+                self.kills += await server.kill()
+
+    def _chosen(self) -> KilledServer | None:
+        """Choose the server to kill; None if all are starting and are to go on."""
+        running = [server for server in self._servers if server.running]
+        starting = [server for server in self._servers if not server.running]
+        if starting and self._choose.random() < _STARTING_KILL_SHARE:
+            return self._choose.choice(starting)
+        if not running:
+            return None
+        return self._choose.choices(running, [server.place.kill_weight for server in running])[0]
 
 
 @asynccontextmanager
