@@ -15,6 +15,7 @@ OUTSIDE_THE_TREE = {
     "GuestFault": "a failure of the guest, which the runtime turns into the result of the execution",
     "MalformedModule": "bytes are not a module; the reader of image modules turns it into ImageError",
     "ImageError": "a ValueError, which the runtime turns into a refused module",
+    "ScanFailed": "the kernel did not scan memory; the instance is thrown away instead of kept",
     "EngineUnavailable": "an engine cannot be used now; the module cache turns it into a refused module",
     "CallFailed": "carries wasmtime's own exception out of the C API",
     "_ModuleReplaced": "tells the execution service that the module was replaced while it was loaded",

@@ -17,7 +17,8 @@ STATE, GREETING = 5000, 100_000  # addresses
 #   s  returns the count in the global `sp`, i the one in `steps`
 #   m  returns the JSON document at GREETING, which an image sets
 #   w  overwrites 40 pages of the memory, those of GREETING with zeros
-#   p  writes to every page of the memory
+#   p  writes to every page of the memory, o to every second one
+#   r  reads from every page of the memory
 #   g  adds a page to the memory
 #   t  overwrites memory, then traps
 #   l  overwrites memory, then loops without end
@@ -52,6 +53,16 @@ ENGINE_WAT = r"""(module
     (if (i32.eq (local.get $command) (i32.const 112))  ;; p
       (then (loop $pages
         (i32.store8 offset=77 (local.get $address) (i32.const 3))
+        (br_if $pages (i32.lt_u (local.tee $address (i32.add (local.get $address) (i32.const 4096)))
+          (i32.shl (memory.size) (i32.const 16)))))))
+    (if (i32.eq (local.get $command) (i32.const 111))  ;; o
+      (then (loop $pages
+        (i32.store8 offset=77 (local.get $address) (i32.const 3))
+        (br_if $pages (i32.lt_u (local.tee $address (i32.add (local.get $address) (i32.const 8192)))
+          (i32.shl (memory.size) (i32.const 16)))))))
+    (if (i32.eq (local.get $command) (i32.const 114))  ;; r
+      (then (loop $pages
+        (drop (i32.load8_u offset=77 (local.get $address)))
         (br_if $pages (i32.lt_u (local.tee $address (i32.add (local.get $address) (i32.const 4096)))
           (i32.shl (memory.size) (i32.const 16)))))))
     (if (i32.eq (local.get $command) (i32.const 103)) (then (drop (memory.grow (i32.const 1)))))  ;; g

@@ -63,6 +63,9 @@ void *wasmtime_global_set(void *context, char *global, const wasmtime_val_t *val
 """)
 lib: Any = ffi.dlopen(_ffi.dll._name)
 
+VALUE_KINDS = {"i32": 0, "i64": 1, "f32": 2, "f64": 3}  # of wasmtime_val_t
+KINDS_32_BITS = (VALUE_KINDS["i32"], VALUE_KINDS["f32"])
+
 MAX_TABLES = 16  # of one instance
 MAX_TABLE_ELEMENTS = 100_000
 MAX_INSTANCE_BYTES = 16 << 20  # of wasmtime's own record of an instance: enough for 100,000 functions and exports
@@ -123,8 +126,13 @@ def address_of(pointer: Any) -> Any:
 def new_store(engine: Any, memory: int) -> Any:
     """Make a store for one instance with one memory of up to `memory` bytes. The caller must delete it."""
     store = lib.wasmtime_store_new(engine, ffi.NULL, ffi.NULL)
-    lib.wasmtime_store_limiter(store, memory, MAX_TABLE_ELEMENTS, 1, MAX_TABLES, 1)
+    limit_store(store, memory)
     return store
+
+
+def limit_store(store: Any, memory: int) -> None:
+    """Limit the store to one instance with one memory of up to `memory` bytes."""
+    lib.wasmtime_store_limiter(store, memory, MAX_TABLE_ELEMENTS, 1, MAX_TABLES, 1)
 
 
 def raise_failure(error: Any, trap: Any) -> NoReturn:

@@ -4,7 +4,7 @@ from typing import Any
 
 import wasmtime
 
-from faas.runtime.c_api import ffi
+from faas.runtime.c_api import KINDS_32_BITS, VALUE_KINDS, ffi
 from faas.runtime.image_memory import ImageMemory
 from faas.runtime.images import WASM_PAGE_BYTES, Contract, Image
 from faas.runtime.inline_policy import InlinePolicy
@@ -13,9 +13,7 @@ from faas.runtime.limits import Limits
 from faas.runtime.linked_module import InvalidModule, LinkedModule
 from faas.units import format_size
 
-_KINDS = {"i32": 0, "i64": 1, "f32": 2, "f64": 3}  # of wasmtime_val_t
 MAX_GLOBALS = 8  # of an engine; each is set for each call
-_32_BITS = (_KINDS["i32"], _KINDS["f32"])
 _START_TICKS = 1000  # of an engine's own start function
 
 
@@ -30,7 +28,7 @@ def mutable_globals_of(module: wasmtime.Module) -> list[str]:
         for export in module.exports
         if isinstance(export.type, wasmtime.GlobalType) and export.type.mutable
     }
-    if not _KINDS.keys() >= set(types.values()):
+    if not VALUE_KINDS.keys() >= set(types.values()):
         raise EngineUnavailable(f"an engine's mutable globals must be numbers; they are {', '.join(types.values())}")
     if len(types) > MAX_GLOBALS:
         raise EngineUnavailable(f"an engine may have {MAX_GLOBALS} mutable globals, not {len(types)}")
@@ -59,6 +57,11 @@ class EngineModule:
         names = linked.exports.global_names
         self.global_kinds = {name: kind for name, (kind, _) in zip(names, self.initial.globals(), strict=True)}
 
+    def is_zero(self, start: int, end: int) -> bool:
+        """Return True if the engine's memory has only zeros in this range. Beyond its end it has."""
+        known = max(0, min(end, self.memory_size) - start)
+        return not known or not ffi.buffer(self.memory + start, known)[:].strip(b"\0")
+
     def close(self) -> None:
         """Free the module. No instance of it may be left but its own."""
         self.initial.close()
@@ -68,7 +71,7 @@ class EngineModule:
 class FunctionImage:
     """A function of an engine, which can be executed like a module. `contract` is how its author wrote it."""
 
-    __slots__ = ("_global_values", "contract", "convention", "engine", "inline_policy", "memory", "pages", "pool")
+    __slots__ = ("contract", "convention", "engine", "global_values", "inline_policy", "memory", "pages", "pool")
 
     def __init__(self, engine: EngineModule, image: Image) -> None:
         self.engine = engine
@@ -78,10 +81,10 @@ class FunctionImage:
         self.inline_policy = InlinePolicy()
         self.memory = ImageMemory(image.segments, engine.memory, engine.memory_size)
         self.pages = image.pages
-        self._global_values: Any = ffi.new("wasmtime_val_t[]", max(1, len(image.globals)))
+        self.global_values: Any = ffi.new("wasmtime_val_t[]", max(1, len(image.globals)))
         for number, (name, kind) in enumerate(engine.global_kinds.items()):
-            self._global_values[number].kind = kind
-            self._global_values[number].of.u64 = image.globals[name]
+            self.global_values[number].kind = kind
+            self.global_values[number].of.u64 = image.globals[name]
 
     def start(self, instance: Instance) -> None:
         """Instantiate the engine in `instance`, and make its memory and its globals those of the image."""
@@ -90,7 +93,7 @@ class FunctionImage:
         if missing:
             instance.grow(missing)
         self.memory.write(instance.memory_address)
-        instance.set_globals(self._global_values)
+        instance.set_globals(self.global_values)
 
     def close(self) -> None:
         """Free the memory of the image. No guest of it may be running."""
@@ -108,6 +111,6 @@ def function_of(engine: EngineModule, image: Image, limits: Limits) -> FunctionI
     if image.globals.keys() != engine.global_kinds.keys():
         return InvalidModule("the globals of the image are not the mutable globals of its engine")
     for name, kind in engine.global_kinds.items():
-        if kind in _32_BITS and image.globals[name] >> 32:
+        if kind in KINDS_32_BITS and image.globals[name] >> 32:
             return InvalidModule(f"the value of the global {name} has more than 32 bits")
     return FunctionImage(engine, image)

@@ -1,4 +1,4 @@
-"""Runs guests: one function call in a fresh instance, and the Outcome of whatever the guest does."""
+"""Runs guests: one function call in a fresh or restored instance, and the Outcome of whatever the guest does."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from faas.runtime import c_api
 from faas.runtime.epoch_ticker import TICK_SECONDS
 from faas.runtime.host_context import HostContext
 from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
-from faas.runtime.instance import Instance
+from faas.runtime.kept_instances import KeptInstances
 from faas.runtime.limits import Limits
 from faas.runtime.module_cache import Executable
 from faas.runtime.outcome import GuestFault, Outcome
@@ -36,7 +36,8 @@ _CallResult: TypeAlias = bytes | _Failure
 class GuestRunner:
     """Calls modules, each call under its own limits. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, instances: KeptInstances) -> None:
+        self._instances = instances
         self._shutting_down = False
 
     def interrupt_from_now_on(self) -> None:
@@ -71,14 +72,15 @@ class GuestRunner:
 
         What goes wrong here is the guest's failure, or is logged as ours.
         """
-        instance = Instance(module.pool.engine_address, limits.memory)
+        instance = self._instances.acquire(module, limits.memory)
         try:
             instance.set_deadline(deadline)
             # Read after the deadline was set: an interrupt before that is seen here, and one after that advances the
             # epoch past the deadline.
             if self._shutting_down:
                 instance.set_deadline(0)
-            module.start(instance)
+            if not instance.started:
+                module.start(instance)
             return module.convention.invoke(instance, input_json, limits.output)
         except GuestFault as fault:
             return _Failure(str(fault))
@@ -89,7 +91,7 @@ class GuestRunner:
             log.exception("guest.unexpected_error")
             return _Failure(f"the runtime could not make the call: {type(unexpected).__name__}")
         finally:
-            instance.close()
+            self._instances.release(module, instance)
 
     def _outcome(self, result: _CallResult, context: HostContext) -> Outcome:
         if context.host_error:

@@ -1,5 +1,6 @@
 """The memory of an image, ready to be written into an instance of its engine."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ class ImageMemory:
     `size` is that of all of them in bytes.
     """
 
-    __slots__ = ("_content", "runs", "size")
+    __slots__ = ("_content", "_ends", "runs", "size")
 
     def __init__(self, segments: Sequence[Segment], engine_memory: Any, engine_memory_size: int) -> None:
         content = bytearray()
@@ -33,6 +34,23 @@ class ImageMemory:
         self.size = len(content)
         self._content: Any = ffi.from_buffer(bytes(content))  # kept alive: the runs point into it
         self.runs = [(start, size, self._content + position) for start, size, position in places]
+        self._ends = [start + size for start, size, _ in places]
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Return True if a run has a byte in this range."""
+        return any(first < end and start < first + size for first, size, _ in self.runs)
+
+    def between_runs(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Return the parts of this range that are in no run."""
+        position = start
+        for first, size, _ in self.runs[bisect_left(self._ends, start) :]:
+            if first >= end:
+                break
+            if first > position:
+                yield position, first
+            position = max(position, first + size)
+        if position < end:
+            yield position, end
 
     def write(self, memory: Any) -> None:
         """Write the runs into the memory at `memory`, which is long enough."""

@@ -1,4 +1,4 @@
-"""The instance of one execution: made for it, and deleted with its store afterwards."""
+"""An instance of a module, in a store of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,10 +47,14 @@ class Instance:
     from one thread.
     """
 
-    __slots__ = ("_base", "_call", "_context", "_functions", "_globals", "_memory", "_store", "_trap", "_values")
+    __slots__ = (
+        "_base", "_call", "_context", "_functions", "_globals", "_memory", "_memory_limit", "_store", "_trap",
+        "_values", "failed",
+    )  # fmt: skip
 
     def __init__(self, engine: Any, memory_limit: int) -> None:
         self._store = c_api.new_store(engine, memory_limit)
+        self._memory_limit = memory_limit
         self._context = lib.wasmtime_store_context(self._store)
         call: Any = ffi.new(_CALL_POINTER)
         self._call = call
@@ -60,11 +64,23 @@ class Instance:
         self._functions: dict[str, int] = {}
         self._globals: list[int] = []
         self._memory: Any = None
+        self.failed = False  # a call trapped or was interrupted
 
     def close(self) -> None:
         """Delete the store with the instance and its memory."""
         lib.wasmtime_store_delete(self._store)
         self._memory = None
+
+    @property
+    def started(self) -> bool:
+        """True once the module is instantiated."""
+        return self._memory is not None
+
+    def limit_memory(self, size: int) -> None:
+        """Limit the memory to `size` bytes from now on."""
+        if size != self._memory_limit:
+            c_api.limit_store(self._store, size)
+            self._memory_limit = size
 
     def set_deadline(self, ticks: int) -> None:
         """Make the guest trap when the engine's epoch has advanced by `ticks` from now."""
@@ -90,6 +106,7 @@ class Instance:
         function = self._base + self._functions[name]
         error = lib.wasmtime_func_call_unchecked(self._context, function, values, _CALL_VALUES, self._trap)
         if error or self._call.trap:
+            self.failed = True
             c_api.raise_failure(error, self._call.trap)
         result: int = values[0].u64
         return result
@@ -122,9 +139,8 @@ class Instance:
         found: list[tuple[int, int]] = []
         value: Any = ffi.new("wasmtime_val_t *")
         for offset in self._globals:
-            value.of.u64 = 0
             lib.wasmtime_global_get(self._context, self._base + offset, value)
-            found.append((value.kind, value.of.u64))
+            found.append((value.kind, value.of.u32 if value.kind in c_api.KINDS_32_BITS else value.of.u64))
         return found
 
     def read(self, start: int, size: int) -> bytes | None:

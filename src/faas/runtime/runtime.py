@@ -12,6 +12,7 @@ from faas.runtime.epoch_ticker import EpochTicker
 from faas.runtime.guest_runner import GuestRunner, ticks
 from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, inline_attempts
 from faas.runtime.instance_pool import InstancePool
+from faas.runtime.kept_instances import MAX_KEPT_INSTANCES, open_kept_instances
 from faas.runtime.limits import Limits
 from faas.runtime.linked_module import InvalidModule
 from faas.runtime.module_cache import Executable, ModuleCache
@@ -43,9 +44,10 @@ class Runtime:
         self._precompiler = precompiler
         instances = threads + 1  # one for each guest thread, and one for the event loop
         self._pool = InstancePool(limits, instances=instances)
-        self._engines = EngineModules(precompiler, limits, load_engine, instances=instances)
+        self._engines = EngineModules(precompiler, limits, load_engine, instances=instances + MAX_KEPT_INSTANCES)
+        self.kept_instances = open_kept_instances()
         self._modules = ModuleCache(self._pool, self._engines, precompiler, limits, cached_modules)
-        self._guests = GuestRunner()
+        self._guests = GuestRunner(self.kept_instances)
         self._inline_attempts = inline_attempts(limits.stack)
         # One thread for each execution that may be in flight, so that endless loops cannot block other executions.
         threading.stack_size(_GUEST_THREAD_STACK_BYTES)
@@ -59,6 +61,7 @@ class Runtime:
         await asyncio.to_thread(self._guest_threads.shutdown)
         await self.epoch_ticker.close()
         await self._precompiler.pool.close()
+        self.kept_instances.close()
         await self._modules.close()
         await self._engines.close()
         self._pool.close()

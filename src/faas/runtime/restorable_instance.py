@@ -1,0 +1,82 @@
+"""An instance of an engine that can be made equal to its image again, to the byte, and so serve more than one call."""
+
+from typing import TYPE_CHECKING, Any
+
+from faas.runtime.c_api import ffi
+from faas.runtime.images import WASM_PAGE_BYTES
+from faas.runtime.instance import Instance
+from faas.runtime.pagemap import PAGE_BYTES, PageScanner, ScanBuffer, regions_of
+
+if TYPE_CHECKING:
+    from faas.runtime.engine_module import FunctionImage
+
+# Of one instance. 4 MiB: restoring as many takes about as long as a fresh instance of an engine, and all kept
+# instances together are MAX_KEPT_INSTANCES times that.
+MAX_PRIVATE_PAGES = 1024
+
+ffi.cdef("void *memset(void *memory, int value, size_t size);")
+_libc: Any = ffi.dlopen(None)
+
+
+class RestorableInstance(Instance):
+    """An instance of `image`.
+
+    What an instance consists of besides native code is its memory, its globals and its table. `restore` copies every
+    private page of the memory and sets every mutable global; engines do not change their table, which is checked when
+    they are built.
+    """
+
+    __slots__ = ("_buffer", "_copies", "_image", "_seen", "_size", "_zeroed", "private_pages")
+
+    def __init__(self, image: "FunctionImage", memory_limit: int) -> None:
+        super().__init__(image.pool.engine_address, memory_limit)
+        self._image = image
+        self._size = image.pages * WASM_PAGE_BYTES
+        self._buffer: ScanBuffer | None = None
+        self._seen: bytes | None = None  # the regions that the copies below are for: they are mostly the same ones
+        self._copies: list[tuple[Any, Any, int]] = []  # to, from, size
+        self._zeroed: list[tuple[Any, int]] = []
+        self.private_pages = 0
+
+    def restore(self, scanner: PageScanner) -> bool:
+        """Make the instance equal to its image. Returns False where it must be thrown away instead.
+
+        That is after a trap or an interrupt, when its memory has grown, and with more than MAX_PRIVATE_PAGES private
+        pages. Raises ScanFailed and c_api.CallFailed.
+        """
+        if self.failed or self.memory_size != self._size:
+            return False
+        if self._buffer is None:
+            self._buffer = ScanBuffer()
+        memory = self.memory_address
+        scanned = scanner.scan(self._buffer, int(ffi.cast("uintptr_t", memory)), self._size)
+        if scanned != self._seen:
+            self._plan(scanned, memory)
+        if self.private_pages > MAX_PRIVATE_PAGES:
+            return False
+        memmove = ffi.memmove
+        for to, source, size in self._copies:
+            memmove(to, source, size)
+        for to, size in self._zeroed:
+            _libc.memset(to, 0, size)
+        self._image.memory.write(memory)
+        self.set_globals(self._image.global_values)
+        return True
+
+    def _plan(self, scanned: bytes, memory: Any) -> None:
+        """List what must be copied for these regions: the engine's bytes wherever the image has none of its own."""
+        base = int(ffi.cast("uintptr_t", memory))
+        engine = self._image.engine
+        self._seen, self._copies, self._zeroed, self.private_pages = scanned, [], [], 0
+        for region_start, region_end, zero in regions_of(scanned):
+            start, end = region_start - base, region_end - base
+            if zero and not self._image.memory.overlaps(start, end) and engine.is_zero(start, end):
+                continue  # read only, and it still is what the engine has there
+            self.private_pages += (end - start) // PAGE_BYTES
+            for piece_start, piece_end in self._image.memory.between_runs(start, end):
+                known = min(piece_end, engine.memory_size)
+                if piece_start < known:
+                    self._copies.append((memory + piece_start, engine.memory + piece_start, known - piece_start))
+                if piece_end > max(piece_start, known):
+                    beyond = max(piece_start, known)
+                    self._zeroed.append((memory + beyond, piece_end - beyond))

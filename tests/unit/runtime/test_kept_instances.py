@@ -1,0 +1,233 @@
+"""Kept instances: every byte of memory and every global is the image's at the start of every call."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import pytest
+
+from faas.runtime import Runtime, abi, kept_instances, pagemap, restorable_instance
+from faas.runtime.abi import core
+from faas.runtime.c_api import ffi
+from faas.runtime.images import parse
+from faas.runtime.instance import Instance
+from faas.runtime.kept_instances import KeptInstances
+from tests.helpers.engines import engine_memory, image_of, load_engine
+from tests.helpers.guests import run_module, small_runtime
+
+FUNCTIONS = 6
+LARGE_PAGES = 120  # 1,920 pages of 4 KiB
+I32, I64 = 0, 1  # kinds of wasmtime_val_t
+
+# Each function has other memory and other globals. 3 and 4 have more memory than the engine.
+IMAGES = [
+    image_of(
+        b'"function %d"' % number,
+        pages={3: 9, 4: LARGE_PAGES}.get(number, 4),
+        writes={8000 * number + 30_000: bytes([number]) * 6000, 250_000: b"%d" % number},
+        global_values={"sp": 48 + number, "steps": 2**40 + number},
+    )
+    for number in range(FUNCTIONS)
+]
+
+scanner_needed = pytest.mark.skipif(pagemap.open_scanner() is None, reason="this kernel has no PAGEMAP_SCAN")
+
+
+def expected_memory(binary: bytes) -> bytes:
+    image = parse(binary)
+    memory = engine_memory() + bytes(image.pages * 65536 - len(engine_memory()))
+    for segment in image.segments:
+        memory[segment.offset : segment.offset + len(segment.data)] = segment.data
+    return bytes(memory)
+
+
+EXPECTED = [expected_memory(image) for image in IMAGES]
+
+
+def memory_of(instance: Instance) -> bytes:
+    content: bytes = ffi.buffer(instance.memory_address, instance.memory_size)[:]
+    return content
+
+
+class Auditor:
+    """Compares each instance with its image when a call begins. The input is a string: a command and a number."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[Instance] = Counter()
+        self.different: list[str] = []
+
+    def invoke(self, instance: Instance, input_json: bytes, output_limit: int) -> bytes:
+        number = int(input_json[2:3])
+        self.calls[instance] += 1
+        if memory_of(instance) != EXPECTED[number]:
+            self.different.append(f"memory of {number} before call {self.calls[instance]} of its instance")
+        if instance.globals() != [(I32, 48 + number), (I64, 2**40 + number)]:
+            self.different.append(f"globals of {number} before call {self.calls[instance]} of its instance")
+        return core.CONVENTION.invoke(instance, input_json, output_limit)
+
+
+@pytest.fixture
+def auditor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Auditor]:
+    auditor = Auditor()
+    convention = msgspec.structs.replace(core.CONVENTION, invoke=auditor.invoke)
+    monkeypatch.setattr(abi, "ENGINE_CONVENTIONS", (convention,))
+    yield auditor
+    assert auditor.different == []
+
+
+@pytest.fixture
+async def runtime(auditor: Auditor) -> AsyncIterator[Runtime]:
+    async with small_runtime(threads=8, load_engine=load_engine) as opened:
+        yield opened
+
+
+async def call(runtime: Runtime, number: int, command: str, size: int = 0) -> bytes | str | None:
+    outcome = await run_module(runtime, IMAGES[number], b'"%s%d%s"' % (command.encode(), number, b"x" * size))
+    return outcome.error or outcome.output
+
+
+def kept_by(runtime: Runtime) -> int:
+    return len(runtime.kept_instances.idle)
+
+
+@scanner_needed
+async def test_kept_instance_serves_many_calls(runtime: Runtime, auditor: Auditor) -> None:
+    for _ in range(100):
+        assert await call(runtime, 1, "m") == b'"function 1"'
+    assert kept_by(runtime) == 1
+    assert len(auditor.calls) < 20  # a tick that interrupts an inline attempt ends its instance
+
+
+@scanner_needed
+@pytest.mark.slow
+async def test_kept_instances_equal_their_images_before_every_call(runtime: Runtime, auditor: Auditor) -> None:
+    """Thousands of calls of several functions, one after another and at once."""
+    chooser = random.Random(15)
+    commands = "ecmwwpporr" * 20 + "ttg"
+    for round_number in range(300):
+        calls = []
+        for _ in range(chooser.choice((1, 2, 24))):
+            size = chooser.choice((0, 0, 10, 5000, 100_000))  # the large ones run in threads
+            calls.append(call(runtime, chooser.randrange(FUNCTIONS), chooser.choice(commands), size))
+        if round_number % 20 == 0:
+            calls.append(call(runtime, chooser.randrange(FUNCTIONS), "l"))
+        await asyncio.gather(*calls)
+        for instance in runtime.kept_instances.idle:
+            number = EXPECTED.index(memory_of(instance))
+            assert instance.globals() == [(I32, 48 + number), (I64, 2**40 + number)]
+    total = sum(auditor.calls.values())
+    assert total > 2000
+    assert total > 5 * len(auditor.calls)  # most calls had a kept instance
+
+
+@scanner_needed
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [("t", "trap: unreachable code was reached in function 3"), ("l", "time limit of 300ms exceeded"), ("g", b'"g1"')],
+)
+async def test_kept_instance_is_thrown_away_after(
+    runtime: Runtime, auditor: Auditor, command: str, answer: str
+) -> None:
+    await call(runtime, 1, "w")
+    (first,) = runtime.kept_instances.idle
+    assert await call(runtime, 1, command) == answer
+    assert kept_by(runtime) == 0
+    assert await call(runtime, 1, "c") == b"1"
+    (second,) = runtime.kept_instances.idle
+    assert auditor.calls[first] == 2
+    assert second is not first
+
+
+@scanner_needed
+async def test_kept_instance_with_too_many_private_pages_is_thrown_away(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restorable_instance, "MAX_PRIVATE_PAGES", 40)
+    await call(runtime, 1, "c")
+    assert kept_by(runtime) == 1
+    assert await call(runtime, 1, "p") == b'"p1"'
+    assert kept_by(runtime) == 0
+
+
+@scanner_needed
+async def test_kept_instance_whose_private_pages_are_scattered_is_restored(runtime: Runtime) -> None:
+    """960 regions, more than the kernel reports in one batch."""
+    for _ in range(3):
+        assert await call(runtime, 4, "o") == b'"o4"'
+    (instance,) = runtime.kept_instances.idle
+    assert instance.private_pages > 900
+    assert memory_of(instance) == EXPECTED[4]
+
+
+@scanner_needed
+async def test_kept_instance_that_only_read_has_few_private_pages(runtime: Runtime) -> None:
+    """The kernel's page of zeros, which untouched memory shows, is not copied."""
+    await call(runtime, 4, "r")
+    (instance,) = runtime.kept_instances.idle
+    assert instance.private_pages < 20
+
+
+@scanner_needed
+async def test_kept_instances_are_limited_in_number(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_instances, "MAX_KEPT_INSTANCES", 3)
+    first: dict[int, Instance] = {}
+    for number in (0, 1, 2):
+        await call(runtime, number, "c")
+        first[number] = runtime.kept_instances.idle[-1]
+    await call(runtime, 0, "c")
+    assert runtime.kept_instances.idle == [first[1], first[2], first[0]]
+    await call(runtime, 3, "c")
+    assert runtime.kept_instances.idle[:2] == [first[2], first[0]]
+    for number in range(FUNCTIONS):
+        assert await call(runtime, number, "c") == b"1"
+        assert kept_by(runtime) == 3
+
+
+@scanner_needed
+async def test_kept_instance_serves_one_call_at_a_time(runtime: Runtime, auditor: Auditor) -> None:
+    await call(runtime, 1, "c")
+    (kept,) = runtime.kept_instances.idle
+    outcomes = await asyncio.gather(*(call(runtime, 1, "e", 100_000) for _ in range(8)), call(runtime, 1, "l"))
+    assert outcomes[-1] == "time limit of 300ms exceeded"
+    assert set(outcomes[:-1]) == {b'"e1%s"' % (b"x" * 100_000)}
+    assert len(auditor.calls) > 1
+    assert auditor.calls[kept] < 10
+
+
+async def test_kept_instances_without_a_scanner_are_fresh_ones(auditor: Auditor) -> None:
+    async with small_runtime(load_engine=load_engine) as runtime:
+        runtime.kept_instances.close()  # of the scanner too
+        for command in "cwpc":
+            await call(runtime, 1, command)
+        assert kept_by(runtime) == 0
+        assert list(auditor.calls.values()) == [1, 1, 1, 1]
+
+
+@scanner_needed
+async def test_kept_instances_whose_scan_fails_are_thrown_away(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise pagemap.ScanFailed("no more")
+
+    monkeypatch.setattr(pagemap.PageScanner, "scan", fail)
+    assert await call(runtime, 1, "c") == b"1"
+    assert await call(runtime, 1, "c") == b"1"
+    assert kept_by(runtime) == 0
+
+
+@scanner_needed
+async def test_kept_instance_gets_the_memory_limit_of_each_call(runtime: Runtime) -> None:
+    await call(runtime, 1, "c")
+    (instance,) = runtime.kept_instances.idle
+    instance.limit_memory(4 * 65536)
+    await call(runtime, 1, "g")
+    assert kept_by(runtime) == 0  # acquired with the limit of the runtime again, so that it could grow
+
+
+def test_kept_instances_module_has_no_instances_to_begin_with() -> None:
+    instances = KeptInstances(None)
+    assert instances.idle == []
+    instances.close()
