@@ -1,14 +1,15 @@
-"""Parsing and formatting of durations (`300ms`, `1m30s`) and sizes (`128MiB`)."""
+"""Parsing and formatting of durations (`300ms`, `1m30s`, `90d`) and sizes (`128MiB`)."""
 
 import re
 
-_SECONDS_OF_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS_OF_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES_OF_UNIT = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _SIZE = re.compile(r"(\d+)\s*([kmg]i?b|b)?", re.IGNORECASE)
 
 DURATION_FORMAT = "a duration such as 300ms, 10s, 2m or 1m30s"
+RETENTION_FORMAT = "a duration such as 90d or 12h, or 0 to keep all"
 SIZE_FORMAT = "a size such as 4096, 64KiB or 128MiB"
 
 
@@ -25,6 +26,17 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _SECONDS_OF_UNIT[unit] for number, unit in _DURATION_PART.findall(text))
 
 
+def parse_retention(text: str) -> float:
+    """Return the seconds of a duration with a unit, or 0. A number alone is refused: 90 might mean days.
+
+    Raises ValueError when `text` is neither.
+    """
+    text = text.strip()
+    if text != "0" and not _DURATION.fullmatch(text):
+        raise ValueError(RETENTION_FORMAT)
+    return parse_duration(text)
+
+
 def parse_size(text: str) -> int:
     """Return the bytes of a size such as `128MiB`; a number without a unit is bytes.
 
@@ -37,9 +49,12 @@ def parse_size(text: str) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """Return `seconds` in the format of `parse_duration`: 0.3 is `300ms`, 90 is `1m30s`."""
+    """Return `seconds` in the format of `parse_duration`: 0.3 is `300ms`, 90 is `1m30s`, 7,776,000 is `90d`."""
     if seconds < 1:
         return f"{seconds * 1000:g}ms"
+    for unit in ("d", "h"):
+        if seconds % _SECONDS_OF_UNIT[unit] == 0:
+            return f"{seconds / _SECONDS_OF_UNIT[unit]:g}{unit}"
     minutes, rest = divmod(seconds, 60)
     if not minutes:
         return f"{rest:g}s"

@@ -68,9 +68,17 @@ def test_load_error_names_the_option() -> None:
         settings.load({"time_limit": "x"}, {})
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("300ms", 0.3), ("1m30s", 90), ("2m", 120), ("10", 10), ("1.5s", 1.5)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("300ms", 0.3), ("1m30s", 90), ("2m", 120), ("10", 10), ("1.5s", 1.5), ("90d", 7776000), ("1d12h", 129600)],
+)
 def test_parse_duration(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.3, "300ms"), (90, "1m30s"), (3600, "1h"), (7776000, "90d")])
+def test_format_duration(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(("text", "size"), [("128MiB", 128 << 20), ("64 KiB", 65536), ("4096", 4096), ("1mb", 10**6)])
