@@ -23,7 +23,9 @@ SELECT
     pg_has_role(relowner, 'USAGE') AS may_alter
 FROM pg_class
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-    AND relkind = 'r' AND relname IN ('functions', 'executions', 'processes', 'schema_migrations')
+    AND relkind IN ('r', 'p') AND relname IN (
+        'functions', 'executions', 'processes', 'deleted_functions', 'retention_marks', 'schema_migrations'
+    )
 ORDER BY relname;
 
 -- name: list_migrations()

@@ -73,31 +73,36 @@ SELECT wasm
 FROM executable_modules
 WHERE digest = :module_digest;
 
--- name: end_executions(ids, outputs, errors, logs, times)
+-- name: end_executions(ids, outputs, errors, logs, times, least, greatest)
 -- Guarded by status: an execution that was reaped as interrupted stays so. NOT IN keeps the planner off the partial
--- index executions_running, which holds dead entries for every past execution until the next vacuum.
+-- index executions_running, which holds dead entries for every past execution until the next vacuum. :least and
+-- :greatest are the bounds of the ids: they exclude the other partitions before the statement runs, whereas the join
+-- would exclude them for each row.
 UPDATE executions
 SET status = CASE WHEN ended.error IS NULL THEN 'COMPLETED' ELSE 'FAILED' END,
     output = ended.output, error_message = ended.error, logs = ended.logs, completed_at = ended.now
 FROM unnest(
     :ids::uuid[], :outputs::json[], :errors::text[], :logs::text[], :times::timestamptz[]
 ) AS ended (id, output, error, logs, now)
-WHERE executions.id = ended.id AND executions.status NOT IN ('COMPLETED', 'FAILED')
+WHERE executions.id = ended.id AND executions.id >= :least::uuid AND executions.id <= :greatest::uuid
+  AND executions.status NOT IN ('COMPLETED', 'FAILED')
 RETURNING executions.id;
 
 -- name: get_execution(id)^
--- The columns of list_executions first, then those that lists leave out because they may be large.
--- Those of a deleted function are not found.
-SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, input, logs
+-- The columns of list_executions first, then those that lists leave out because they may be large. Those of a deleted
+-- function are not found, although their rows are deleted later.
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, input, logs,
+       payloads_expired
 FROM executions
-WHERE id = :id AND function_id IN (SELECT id FROM executable_functions);
+WHERE id = :id AND EXISTS (SELECT FROM executable_functions WHERE executable_functions.id = executions.function_id);
 
--- name: list_executions(function_id, cursor, status, limit, budget)
+-- name: list_executions(function_id, oldest, cursor, status, limit, budget)
 -- Newest first, without inputs and logs. A page ends early when its outputs together exceed :budget bytes: outputs are
 -- stored uncompressed, so pg_column_size knows their sizes without reading them. `found` counts up to :limit + 1
 -- executions, so that the caller knows whether more follow.
 -- The function is matched as a range of one id, and the order names function_id: with an equality, Postgres may scan
--- the primary key backwards instead, through every newer execution of all other functions.
+-- the primary key backwards instead, through every newer execution of all other functions. :oldest excludes older
+-- partitions while the statement is planned.
 SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
@@ -106,6 +111,7 @@ FROM (
         SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
         FROM executions
         WHERE function_id >= :function_id AND function_id <= :function_id
+          AND id >= :oldest::uuid
           AND (:cursor::uuid IS NULL OR id < :cursor::uuid)
           AND (:status::text IS NULL OR status = :status::text)
         ORDER BY function_id, id DESC

@@ -60,8 +60,14 @@ SET live_revision = :revision, previous_revisions = :previous_revisions::int[], 
 WHERE id = :function_id;
 
 -- name: delete_function(function_id)$
--- The foreign key deletes its revisions.
-DELETE FROM functions WHERE id = :function_id RETURNING id;
+-- The foreign key deletes its revisions. Its executions no longer exist for clients; retention deletes their rows, so
+-- that the deletion takes as long however many there are.
+WITH deleted AS (
+    DELETE FROM functions WHERE id = :function_id RETURNING id
+)
+INSERT INTO deleted_functions (function_id)
+SELECT id FROM deleted
+RETURNING function_id;
 
 -- name: insert_revision(function_id, number, language, source, settings, promote)!
 INSERT INTO revisions (function_id, number, language, source, settings, promote)

@@ -9,6 +9,7 @@ import msgspec
 
 from faas import __version__, metrics
 from faas.api.schemas import Health
+from faas.backup.manifest import TABLES
 from faas.compile.languages import Compiler
 from faas.database.pool import TRANSIENT_ERRORS, Pool, acquire
 from faas.errors import DatabaseUnavailable
@@ -16,6 +17,7 @@ from faas.queue import messages
 from faas.queue import pgmq as queue
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
+from faas.retention.queries import measure_tables
 from faas.runtime import Runtime
 from faas.settings import Role
 
@@ -59,13 +61,15 @@ class HealthChecker(msgspec.Struct, frozen=True):
         )
 
     async def update_gauges(self) -> None:
-        """Set the gauges of the connection pool and of the queues. Those of the queues need the database."""
+        """Set the gauges of the connection pool, the queues and the tables. All but the first need the database."""
         idle = self.pool.get_idle_size()
         metrics.DATABASE_CONNECTIONS.labels("idle").set(idle)
         metrics.DATABASE_CONNECTIONS.labels("used").set(self.pool.get_size() - idle)
         with suppress(TimeoutError, DatabaseUnavailable, asyncpg.PostgresError):
             async with asyncio.timeout(_DATABASE_TIMEOUT_SECONDS), acquire(self.pool) as connection:
                 await queue.measure(connection, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
+                for table in await measure_tables(connection, tables=TABLES):
+                    metrics.TABLE_BYTES.labels(table.name).set(table.bytes)
 
     async def _check_database(self) -> str:
         try:

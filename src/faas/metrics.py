@@ -24,4 +24,5 @@ COMPILATION_SECONDS = Histogram(
 COMPILATIONS_IN_FLIGHT = Gauge("faas_compilations_in_flight", "Compilations in flight in this process.")
 QUEUE_MESSAGES = Gauge("faas_queue_messages", "Messages in a queue, invisible ones included.", ["queue"])
 QUEUE_OLDEST_SECONDS = Gauge("faas_queue_oldest_seconds", "Age of the oldest message of a queue.", ["queue"])
+TABLE_BYTES = Gauge("faas_table_bytes", "Size of a table on disk, with its indexes and partitions.", ["table"])
 DATABASE_CONNECTIONS = Gauge("faas_database_connections", "Connections of the shared pool by state.", ["state"])

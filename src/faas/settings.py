@@ -9,13 +9,13 @@ reads the environment.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from faas.errors import ConfigurationError
 from faas.languages import Language
-from faas.units import DURATION_FORMAT, SIZE_FORMAT, parse_duration, parse_size
+from faas.units import DURATION_FORMAT, RETENTION_FORMAT, SIZE_FORMAT, parse_duration, parse_retention, parse_size
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -27,6 +27,9 @@ def _described(text: str) -> msgspec.Meta:
 
 
 Duration = Annotated[float, msgspec.Meta(gt=0, extra={"form": "duration"})]
+# How long records are kept; 0 is without a limit. None is a setting that is not given: what it means depends on the
+# database (faas.retention.policy), so the description of the default is a text.
+Retention = Annotated[float, msgspec.Meta(ge=0)]
 Size = Annotated[int, msgspec.Meta(gt=0, extra={"form": "size"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"form": "languages"})]
@@ -98,6 +101,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 256
     module_cache: Annotated[Count, _described("maximum number of compiled modules kept in memory")] = 256
     keep_revisions: Annotated[Count, _described("revisions that are kept of each function")] = 20
+    keep_executions: Annotated[
+        Retention | None,
+        msgspec.Meta(extra={"form": "retention", "default": "90d"}),
+        _described("how long executions and archived queue messages are kept; 0 keeps all"),
+    ] = None
+    keep_payloads: Annotated[
+        Retention | None,
+        msgspec.Meta(extra={"form": "retention", "default": "as long as executions"}),
+        _described("how long inputs, outputs and logs of executions are kept; 0 keeps them as long as executions"),
+    ] = None
     shutdown_grace: Annotated[
         Duration, _described("graceful shutdown timeout: how long in-flight requests may take after SIGTERM")
     ] = 18.0
@@ -110,9 +123,13 @@ def server_url(option: str | None) -> str:
 
 _ACCEPTED = {
     "duration": DURATION_FORMAT,
+    "retention": RETENTION_FORMAT,
     "size": SIZE_FORMAT,
     "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
 }
+
+
+SettingForm = Literal["duration", "retention", "size", "languages"]
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -121,7 +138,8 @@ class Field(msgspec.Struct, frozen=True):
     name: str
     description: str
     default: Any
-    form: Literal["duration", "size", "languages"] | None
+    default_text: str | None
+    form: SettingForm | None
     type: Any
 
     @property
@@ -155,13 +173,14 @@ def fields() -> list[Field]:
     found = []
     for field in msgspec.structs.fields(Settings):
         base, *metas = get_args(hints[field.name])
-        extras = [meta.extra for meta in metas if meta.extra]
+        extra: dict[str, str] = next((meta.extra for meta in metas if meta.extra), {})
         found.append(
             Field(
                 name=field.name,
                 description=next(meta.description for meta in metas if meta.description),
                 default=_default_of(field),
-                form=extras[0]["form"] if extras else None,
+                default_text=extra.get("default"),
+                form=cast("SettingForm | None", extra.get("form")),
                 type=base,
             )
         )
@@ -181,6 +200,8 @@ def _default_of(field: msgspec.structs.FieldInfo) -> Any:
 def _parse(field: Field, text: str) -> object:
     if field.form == "duration":
         return parse_duration(text)
+    if field.form == "retention":
+        return parse_retention(text)
     if field.form == "size":
         return parse_size(text)
     if field.form == "languages":

@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parent.parent.parent / "src" / "faas"
 # The relations and functions that the statements of a package may name. `executions` reads functions through the view
 # that `functions` publishes.
 ALLOWED_RELATIONS = {
-    "functions": {"functions", "revisions", "modules", "revisions_in_flight"},
+    "functions": {"functions", "revisions", "modules", "revisions_in_flight", "deleted_functions"},
     "executions": {"executions", "processes", "executable_functions", "executable_revisions", "executable_modules"},
     "queue": {"pgmq", "archive_rejected"},
     "database": set(),
@@ -25,6 +25,7 @@ ALLOWED_RELATIONS = {
         "schema_migrations",
         "pgmq",
     },  # all relations
+    "retention": {"executions", "deleted_functions", "retention_marks", "pgmq"},
 }
 RELATIONS = set().union(*ALLOWED_RELATIONS.values())
 

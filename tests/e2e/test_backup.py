@@ -202,7 +202,7 @@ async def test_backup_as_another_user_is_refused(data_dir: Path, tmp_path: Path)
 async def test_backup_without_a_database_is_refused(data_dir: Path, tmp_path: Path) -> None:
     code, said = await failing("backup", str(tmp_path / "x"), "--data-dir", str(data_dir))
     assert code == 2
-    assert said == (f"faas: there is nothing to back up in {data_dir}: name its --data-dir, or its --database-url\n")
+    assert said == (f"faas: there is no database in {data_dir}: name its --data-dir, or its --database-url\n")
     code, said = await failing("backup", str(tmp_path / "x"), "--database-url", "postgresql://unknown@127.0.0.1:1/x")
     assert (code, said.count("\n")) == (2, 1)
     assert not data_dir.exists()

@@ -44,7 +44,12 @@ def execution_response(execution: Execution) -> ExecutionResponse:
 
 def execution_record_response(record: ExecutionRecord) -> ExecutionRecordResponse:
     """Return `record` in the wire format."""
-    return ExecutionRecordResponse(**_shared_fields(record), input=msgspec.Raw(record.input), logs=record.logs)
+    return ExecutionRecordResponse(
+        **_shared_fields(record),
+        input=None if record.input is None else msgspec.Raw(record.input),
+        logs=record.logs,
+        payloads_expired=record.payloads_expired,
+    )
 
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:

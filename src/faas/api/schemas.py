@@ -114,10 +114,14 @@ class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
 
 class ExecutionRecordResponse(ExecutionResponse, frozen=True, kw_only=True, rename="camel"):
-    """The response of `GET /executions/{id}`: an execution with its input and its logs."""
+    """The response of `GET /executions/{id}`: an execution with its input and its logs.
 
-    input: msgspec.Raw
+    Once its payloads are expired, `input`, `output` and `logs` are null.
+    """
+
+    input: msgspec.Raw | None
     logs: str | None
+    payloads_expired: bool
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,7 +8,7 @@ import asyncpg
 from faas import __version__
 from faas.backup import queries
 from faas.backup.archive import ArchiveWriter
-from faas.backup.manifest import FORMAT, TABLES, Column, Manifest, Migration, Table
+from faas.backup.manifest import FORMAT, PARTITIONED_TABLES, TABLES, Column, Manifest, Migration, Table
 from faas.database import migrations
 from faas.database.pool import Connection
 from faas.errors import ConfigurationError
@@ -78,9 +78,12 @@ async def _applied_migrations(connection: Connection) -> list[Migration]:
 async def _copy(connection: Connection, archive: ArchiveWriter, name: str, columns: list[Column]) -> Table:
     with archive.entry(f"{name}.copy") as entry:
         schema, table = split_table_name(name)
-        names = [column.name for column in columns]
-        command_tag = await connection.copy_from_table(
-            table, schema_name=schema, columns=names, output=entry.write, format="binary"
-        )
+        if name in PARTITIONED_TABLES:  # COPY refuses them by name; none has generated columns
+            command_tag = await connection.copy_from_query(f"TABLE {table}", output=entry.write, format="binary")
+        else:
+            names = [column.name for column in columns]
+            command_tag = await connection.copy_from_table(
+                table, schema_name=schema, columns=names, output=entry.write, format="binary"
+            )
         await entry.flush()
     return Table(name=name, columns=columns, rows=parse_row_count(command_tag), bytes=entry.bytes, sha256=entry.sha256)

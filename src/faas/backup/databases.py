@@ -1,4 +1,4 @@
-"""The databases of a backup and a restore: that of the settings, running or not, and a new one."""
+"""The databases of commands: that of the settings, running or not, and for a restore a new one."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ _ATTACH_TIMEOUT_SECONDS = 60.0  # for a server that is starting, or restarting a
 
 
 @asynccontextmanager
-async def existing_database(settings: Settings) -> AsyncIterator[Connection]:
+async def existing_database(settings: Settings, application_name: str = "faas backup") -> AsyncIterator[Connection]:
     """Connect to the database of the settings without migrating it.
 
     A running embedded server is used as it is; otherwise one is started for the block. Raises ConfigurationError when
@@ -37,7 +37,7 @@ async def existing_database(settings: Settings) -> AsyncIterator[Connection]:
             stack.push_async_callback(postgres.stop)
             await _attach_or_start(postgres)
             url = postgres.url
-        yield await stack.enter_async_context(_connect(url))
+        yield await stack.enter_async_context(_connect(url, application_name))
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ async def new_database(settings: Settings) -> AsyncIterator[Connection]:
             await postgres.start()
             await ensure_database(postgres.url, DATABASE)
             url = postgres.url
-        async with _connect(url) as connection:
+        async with _connect(url, "faas backup") as connection:
             yield connection
         if postgres:
             await postgres.publish()
@@ -73,7 +73,7 @@ def _existing_cluster(settings: Settings) -> EmbeddedPostgres:
         ) from None
     if not exists:
         raise ConfigurationError(
-            f"there is nothing to back up in {settings.data_dir}: name its --data-dir, or its --database-url"
+            f"there is no database in {settings.data_dir}: name its --data-dir, or its --database-url"
         )
     return postgres
 
@@ -92,10 +92,10 @@ async def _attach_or_start(postgres: EmbeddedPostgres) -> None:
 
 
 @asynccontextmanager
-async def _connect(url: str) -> AsyncIterator[Connection]:
+async def _connect(url: str, application_name: str) -> AsyncIterator[Connection]:
     """Connect without a time limit for statements."""
     try:
-        connection = await connect(url, "faas backup", _SESSION_SETTINGS)
+        connection = await connect(url, application_name, _SESSION_SETTINGS)
     except CONNECT_ERRORS as error:
         raise ConfigurationError(describe_connect_error(error)) from None
     try:

@@ -16,11 +16,15 @@ TABLES = (
     "modules",
     "revisions",
     "executions",
+    "deleted_functions",
+    "retention_marks",
     "pgmq.q_compilation_jobs",
     "pgmq.a_compilation_jobs",
     "pgmq.q_compilation_results",
     "pgmq.a_compilation_results",
 )
+
+PARTITIONED_TABLES = frozenset({"executions"})
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable
-from faas.executions.heartbeat import HeartbeatMonitor
+from faas.executions.heartbeat import HEARTBEAT_SESSION_SETTINGS, HeartbeatMonitor
 from faas.executions.recorder import ExecutionRecorder, open_recorder
 from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
@@ -42,6 +42,7 @@ from faas.health import HealthChecker
 from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
+from faas.retention.task import RetentionTask
 from faas.runtime import Runtime
 from faas.server.fast_path import FastPathProtocol
 from faas.server.limits import LimitedHttpProtocol
@@ -86,7 +87,8 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         await run_in_background(stack, runtime.precompiler_pool.keep_warm(), "precompiler-keep-warm")
         process_id = uuid7()
         # The heartbeat has its own connection: a busy pool must not make this process look dead to its peers.
-        heartbeat_monitor = HeartbeatMonitor(await stack.enter_async_context(open_pool(url, 1)), process_id)
+        heartbeat_pool = await stack.enter_async_context(open_pool(url, 1, HEARTBEAT_SESSION_SETTINGS))
+        heartbeat_monitor = HeartbeatMonitor(heartbeat_pool, process_id)
         await heartbeat_monitor.send_heartbeat()
         stack.push_async_callback(_deregister, heartbeat_monitor)
         await run_in_background(stack, heartbeat_monitor.run(), "heartbeat")
@@ -110,6 +112,9 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         if settings.role == "compiler":
             application = create_compiler_application(check_health=health.check, update_metrics=health.update_gauges)
         else:
+            retention = RetentionTask(pool, settings)
+            await retention.prepare()
+            await run_in_background(stack, retention.run(), "retention")
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
             stack.push_async_callback(_drain, executions, shutdown)

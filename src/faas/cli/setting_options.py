@@ -13,7 +13,7 @@ from faas.units import format_duration, format_size
 def shown_default(field: Field) -> str:
     """Return the default value in the format in which the option accepts it."""
     if field.default is None:
-        return "none"
+        return field.default_text or "none"
     if field.form == "duration":
         return format_duration(field.default)
     if field.form == "size":
@@ -26,7 +26,9 @@ def shown_default(field: Field) -> str:
 def _option(field: Field) -> Callable[[Any], Any]:
     """Return the option of one setting. Its value stays text, which `settings.load` parses and validates."""
     noun = "|".join(field.choices) or field.name.rsplit("_", maxsplit=1)[-1].upper()
-    metavar = {"duration": "DURATION", "size": "SIZE"}.get(field.form or "", {int: "N"}.get(field.type, noun))
+    metavar = {"duration": "DURATION", "retention": "DURATION", "size": "SIZE"}.get(
+        field.form or "", {int: "N"}.get(field.type, noun)
+    )
     text = f"{field.description[0].upper()}{field.description[1:]}."
     return click.option(
         field.option,

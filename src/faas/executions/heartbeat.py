@@ -21,6 +21,9 @@ from faas.executions import queries
 
 log = structlog.get_logger()
 
+# The plan of a statement without parameters is kept. One that was made while a partition was empty would read all of it
+# later, instead of the index of RUNNING executions.
+HEARTBEAT_SESSION_SETTINGS = {"enable_seqscan": "off"}
 HEARTBEAT_INTERVAL_SECONDS = 2.0
 HEARTBEAT_TIMEOUT_SECONDS = 15.0
 

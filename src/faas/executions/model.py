@@ -52,7 +52,11 @@ class Execution(msgspec.Struct, frozen=True):
 
 
 class ExecutionRecord(Execution, frozen=True):
-    """An execution with its input and the guest's logs."""
+    """An execution with its input and the guest's logs.
 
-    input: bytes
+    Once its payloads are expired, input, output and logs are None.
+    """
+
+    input: bytes | None
     logs: str | None
+    payloads_expired: bool

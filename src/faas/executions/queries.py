@@ -18,6 +18,8 @@ from faas.function_ref import FunctionRef
 
 _sql = queries.load("executions")  # Any: aiosql makes its functions at run time
 
+_NO_ID = UUID(int=0)
+
 AnyConnection: TypeAlias = Connection | HeldConnection
 
 
@@ -111,6 +113,8 @@ async def end_executions(connection: AnyConnection, ends: Sequence[ExecutionEnd]
             errors=[end.outcome.error for end in ends],
             logs=[end.outcome.logs for end in ends],
             times=[end.completed_at for end in ends],
+            least=min((end.id for end in ends), default=_NO_ID),
+            greatest=max((end.id for end in ends), default=_NO_ID),
         )
     }
 
@@ -152,12 +156,16 @@ async def list_executions(
     *,
     limit: int,
     max_bytes: int,
+    oldest: UUID,
     cursor: UUID | None,
     status: str | None,
 ) -> list[ListedExecutionRow]:
-    """Return up to `limit` executions before `cursor`, newest first, with at most about `max_bytes` of outputs."""
+    """Return up to `limit` executions from `oldest` to before `cursor`, newest first.
+
+    Fewer are returned when their outputs together exceed `max_bytes`, but at least one if there is one.
+    """
     rows = _sql.list_executions(
-        connection, function_id=function_id, limit=limit, budget=max_bytes, cursor=cursor, status=status
+        connection, function_id=function_id, oldest=oldest, limit=limit, budget=max_bytes, cursor=cursor, status=status
     )
     return [ListedExecutionRow(*row) async for row in rows]
 

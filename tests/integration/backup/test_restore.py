@@ -7,8 +7,9 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -19,7 +20,9 @@ from faas.backup.manifest import TABLES, Manifest
 from faas.backup.restore import RestoreResult, restore
 from faas.database import migrations
 from faas.database.migrations import files, migrate
+from faas.database.pool import Pool
 from faas.errors import ConfigurationError
+from tests.helpers.retention import create_old_partitions, insert_executions
 from tests.helpers.support import Platform, core_wat, eventually, replaced_database
 
 # Tables that a backup omits, with the reason.
@@ -82,7 +85,8 @@ async def test_backup_holds_every_table_or_omits_it_explicitly(database_url: str
     connection = await asyncpg.connect(database_url)
     found = await connection.fetch(
         "SELECT CASE schemaname WHEN 'public' THEN tablename ELSE schemaname || '.' || tablename END AS name "
-        "FROM pg_tables WHERE schemaname IN ('public', 'pgmq')"
+        "FROM pg_tables JOIN pg_class ON pg_class.oid = format('%I.%I', schemaname, tablename)::regclass "
+        "WHERE schemaname IN ('public', 'pgmq') AND NOT relispartition"
     )
     await connection.close()
     assert {row["name"] for row in found} == set(TABLES) | set(LEFT_OUT)
@@ -109,6 +113,27 @@ async def test_restore_returns_all_rows_and_continues_ids(
         await connection.execute("SELECT pgmq.archive('compilation_jobs', $1::bigint)", sent[-1])
         await connection.close()
     assert sent[0] == sent[1] > 2
+
+
+async def test_restore_returns_executions_of_every_partition(
+    platform: Platform, pool: Pool, database_url: str, empty_database: str, file: Path
+) -> None:
+    """Executions that are older than the restored database, of the future, and of a deleted function."""
+    function = await platform.deploy("echo", core_wat())
+    gone = await platform.deploy("gone", core_wat())
+    await create_old_partitions(pool, 5)
+    ages = [timedelta(days=days) for days in (0, 1, 2, 4, 300, -40)]
+    await insert_executions(pool, UUID(function["id"]), ages)
+    await insert_executions(pool, UUID(gone["id"]), ages)
+    await platform.http.delete("/functions/gone")
+    await pool.execute(
+        "UPDATE executions SET input = NULL, output = NULL, logs = NULL, payloads_expired = true "
+        "WHERE created_at < now() - interval '3 days'"
+    )
+    manifest = await backed_up(database_url, file)
+    assert (manifest.rows("executions"), manifest.rows("deleted_functions")) == (12, 1)
+    await restored(empty_database, file)
+    assert await contents(empty_database) == await contents(database_url)
 
 
 async def test_restore_of_an_empty_database(database_url: str, empty_database: str, file: Path) -> None:
@@ -221,7 +246,8 @@ async def test_restore_refuses_a_database_with_other_pgmq_columns(
     await backed_up(database_url, file)
     with zipfile.ZipFile(file) as archive:
         tables = json.loads(archive.read("manifest.json"))["tables"]
-    tables[2]["columns"].append({"name": "new_in_pgmq_2", "type": "text"})
+    job_table = next(table for table in tables if table["name"] == "pgmq.q_compilation_jobs")
+    job_table["columns"].append({"name": "new_in_pgmq_2", "type": "text"})
     changed(file, {"tables": tables})
     with pytest.raises(ConfigurationError, match=r"no column pgmq\.q_compilation_jobs\.new_in_pgmq_2 of type text"):
         await restored(empty_database, file)

@@ -161,7 +161,7 @@ async def nullable_columns(connection: Connection, sql: str) -> dict[str, bool]:
     tables = re.findall(r"(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)\b(?!\.)", sql)
     rows = await connection.fetch(
         "SELECT attname, array_agg(DISTINCT attnotnull) AS not_null FROM pg_attribute "
-        "JOIN pg_class ON pg_class.oid = attrelid WHERE relkind = 'r' AND attnum > 0 "
+        "JOIN pg_class ON pg_class.oid = attrelid WHERE relkind IN ('r', 'p') AND attnum > 0 "
         "AND attrelid = ANY (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) GROUP BY attname",
         tables,
     )

@@ -1,10 +1,12 @@
 """Routes of executions: what is passed to the function, what is recorded, and which errors are answered how."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from tests.helpers.retention import create_old_partitions, insert_executions
 from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually, returning_wat
 
 FIELDS = {
@@ -40,7 +42,7 @@ async def test_execute_answers_the_fields_of_the_contract(platform: Platform) ->
     assert execution["completedAt"].endswith("Z")
     assert execution["durationMs"] >= 0
     record = (await platform.http.get(f"/executions/{execution['id']}")).json()
-    assert set(record) == FIELDS | {"input", "revision", "logs"}
+    assert set(record) == FIELDS | {"input", "revision", "logs", "payloadsExpired"}
     assert (record["input"], record["revision"]) == ({"a": 1}, 1)
     for field in FIELDS:
         assert record[field] == execution[field]
@@ -234,3 +236,53 @@ async def test_execute_body_of_unknown_length_over_the_limit_is_413(platform: Pl
     assert response.status_code == 413
     assert response.json()["type"] == "urn:faas:problem:payload-too-large"
     assert not await platform.pool.fetchval("SELECT count(*) FROM executions")
+
+
+async def test_get_execution_whose_payloads_are_expired_has_null_payloads(platform: Platform) -> None:
+    await platform.deploy("echo", core_wat())
+    execution = await platform.execute("echo", {"a": 1})
+    record = (await platform.http.get(f"/executions/{execution['id']}")).json()
+    assert (record["input"], record["payloadsExpired"]) == ({"a": 1}, False)
+    await platform.pool.execute(
+        "UPDATE executions SET input = NULL, output = NULL, logs = NULL, payloads_expired = true"
+    )
+    expired = (await platform.http.get(f"/executions/{execution['id']}")).json()
+    assert expired == record | {"input": None, "output": None, "logs": None, "payloadsExpired": True}
+    (listed,) = (await platform.http.get("/functions/echo/executions")).json()
+    assert (listed["status"], listed["output"]) == ("COMPLETED", None)
+
+
+async def test_list_executions_pages_cross_partitions(platform: Platform) -> None:
+    """A page is filled from recent partitions first; what they lack comes from the others, in one order."""
+    function = await platform.deploy("echo", core_wat())
+    await create_old_partitions(platform.pool, 30)
+    ages = [timedelta(hours=hours) for hours in (*range(0, 20, 5), *range(40, 60, 5), *range(200, 700, 20))]
+    ids = await insert_executions(platform.pool, UUID(function["id"]), ages)
+    other = await platform.deploy("other", core_wat())
+    await insert_executions(platform.pool, UUID(other["id"]), ages)
+    for limit in (1, 3, 4, 8, 9, 32, 33, 34, 50):
+        found, path = [], f"/functions/echo/executions?limit={limit}"
+        while path:
+            response = await platform.http.get(path)
+            page = [UUID(item["id"]) for item in response.json()]
+            assert len(page) == limit or "next" not in response.links
+            found += page
+            path = response.links.get("next", {}).get("url", "")
+        assert found == ids, limit
+    response = await platform.http.get("/functions/echo/executions?status=FAILED")
+    assert (response.json(), response.links) == ([], {})
+
+
+async def test_list_executions_limits_the_bytes_of_a_page_across_partitions(platform: Platform) -> None:
+    function = await platform.deploy("echo", core_wat())
+    await create_old_partitions(platform.pool, 30)
+    ages = [timedelta(hours=hours) for hours in (1, 2, 200, 300, 400)]
+    payload = '"' + "x" * (3 << 20) + '"'
+    ids = await insert_executions(platform.pool, UUID(function["id"]), ages, payload=payload)
+    sizes, found, path = [], [], "/functions/echo/executions"
+    while path:
+        response = await platform.http.get(path)
+        sizes.append(len(response.json()))
+        found += [UUID(item["id"]) for item in response.json()]
+        path = response.links.get("next", {}).get("url", "")
+    assert (sizes, found) == ([3, 2], ids)

@@ -6,6 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from faas.retention.batches import Pacer
+from faas.retention.policy import Policy
+from faas.retention.run import run_once
 from tests.helpers.support import Platform, core_wat, wat
 
 FIELDS = {
@@ -177,6 +180,24 @@ async def test_delete_function_deletes_its_executions(platform: Platform) -> Non
     for path in ("/functions/echo", f"/executions/{execution['id']}", "/functions/echo/executions"):
         assert (await platform.http.get(path)).status_code == 404
     assert (await platform.http.delete("/functions/echo")).status_code == 404
+
+
+async def test_delete_function_leaves_the_rows_of_its_executions_to_retention(platform: Platform) -> None:
+    """So that the answer does not depend on their number. A new function of that name does not have them."""
+    function = await platform.deploy("echo", core_wat())
+    for _ in range(3):
+        await platform.execute("echo")
+    await platform.http.delete("/functions/echo")
+    rows = "SELECT count(*) FROM executions WHERE function_id = $1"
+    assert await platform.pool.fetchval(rows, UUID(function["id"])) == 3
+    await platform.deploy("echo", core_wat())
+    assert (await platform.http.get("/functions/echo/executions")).json() == []
+    kept = await platform.execute("echo")
+    async with platform.pool.acquire() as connection:
+        result = await run_once(connection, Policy(None, None), Pacer(0))
+    assert result.deleted_of_functions == 3
+    assert await platform.pool.fetchval(rows, UUID(function["id"])) == 0
+    assert (await platform.http.get(f"/executions/{kept['id']}")).status_code == 200
 
 
 async def test_create_function_from_a_module_in_base64(platform: Platform) -> None:

@@ -1,0 +1,36 @@
+"""The settings of retention as a policy."""
+
+from datetime import timedelta
+
+import pytest
+
+from faas.errors import ConfigurationError
+from faas.retention.policy import Policy, policy_of
+from faas.settings import load
+
+DAYS_90 = timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    ("environ", "keeps_all", "policy", "clears"),
+    [
+        ({}, False, Policy(DAYS_90, DAYS_90), False),
+        ({}, True, Policy(None, None), False),
+        ({"FAAS_KEEP_EXECUTIONS": "90d"}, True, Policy(DAYS_90, DAYS_90), False),
+        ({"FAAS_KEEP_EXECUTIONS": "0"}, False, Policy(None, None), False),
+        ({"FAAS_KEEP_EXECUTIONS": "12h"}, False, Policy(timedelta(hours=12), timedelta(hours=12)), False),
+        ({"FAAS_KEEP_PAYLOADS": "7d"}, False, Policy(DAYS_90, timedelta(days=7)), True),
+        ({"FAAS_KEEP_PAYLOADS": "7d"}, True, Policy(None, timedelta(days=7)), True),
+        ({"FAAS_KEEP_PAYLOADS": "100d"}, False, Policy(DAYS_90, timedelta(days=100)), False),
+        ({"FAAS_KEEP_PAYLOADS": "0"}, False, Policy(DAYS_90, DAYS_90), False),
+    ],
+)
+def test_policy_of_settings(environ: dict[str, str], keeps_all: bool, policy: Policy, clears: bool) -> None:
+    found = policy_of(load({"data_dir": "/x"}, environ), keeps_all=keeps_all)
+    assert (found, found.clears_payloads) == (policy, clears)
+
+
+@pytest.mark.parametrize("text", ["-1d", "90", "x", "90 d"])
+def test_load_retention_refuses_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="a duration such as 90d or 12h, or 0 to keep all"):
+        load({"keep_executions": text}, {})
