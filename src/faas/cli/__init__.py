@@ -25,6 +25,7 @@ _COMMANDS = {
     "run": ("faas.cli.run", "Compile a source file and execute it once, without a server."),
     "backup": ("faas.cli.backup", "Back up a database into one file; the server may be running."),
     "restore": ("faas.cli.backup", "Restore a backup into an empty database."),
+    "prune": ("faas.cli.prune", "Delete what the settings of retention no longer keep."),
     "deploy": ("faas.cli.deploy", "Create a function, or a new revision of one, from a source file."),
     "invoke": ("faas.cli.functions", "Invoke a function."),
     "list": ("faas.cli.functions", "List the functions."),
