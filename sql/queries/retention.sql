@@ -61,11 +61,22 @@ WHERE id >= :lower AND id < :upper;
 WITH running AS MATERIALIZED (SELECT id FROM executions WHERE status = 'RUNNING')
 SELECT id FROM running WHERE id < :before ORDER BY id LIMIT 1;
 
--- name: find_batch_end(lower, upper, limit)$
--- The last id of the first :limit rows from :lower. The statement that follows gets the range as constants, for which
--- the planner chooses the index and one partition.
+-- name: find_batch_end(lower, upper, limit, budget)$
+-- The last id of a batch from :lower: of :limit rows, or of as many as have about :budget bytes of payload, whose sizes
+-- are known without reading them. The statement that follows gets the range as constants, for which the planner chooses
+-- the index and one partition.
 SELECT id
-FROM (SELECT id FROM executions WHERE id >= :lower AND id < :upper ORDER BY id LIMIT :limit) AS batch
+FROM (
+    SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS bytes_before
+    FROM (
+        SELECT id, coalesce(pg_column_size(input), 0) + coalesce(pg_column_size(output), 0) AS bytes
+        FROM executions
+        WHERE id >= :lower AND id < :upper
+        ORDER BY id
+        LIMIT :limit::bigint
+    ) AS candidates
+) AS measured
+WHERE bytes_before < :budget::bigint
 ORDER BY id DESC
 LIMIT 1;
 
@@ -109,11 +120,19 @@ WHERE settled OR cleaned_at IS NULL
 ORDER BY deleted_at
 LIMIT 1000;
 
--- name: list_executions_of(function_ids, lower, upper, limit)
+-- name: list_executions_of(function_ids, lower, upper, limit, budget)
+-- A batch with the same bounds as that of find_batch_end, in no particular order.
 SELECT id
-FROM executions
-WHERE function_id = ANY(:function_ids::uuid[]) AND id >= :lower AND id < :upper
-LIMIT :limit;
+FROM (
+    SELECT id, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+    FROM (
+        SELECT id, coalesce(pg_column_size(input), 0) + coalesce(pg_column_size(output), 0) AS bytes
+        FROM executions
+        WHERE function_id = ANY(:function_ids::uuid[]) AND id >= :lower AND id < :upper
+        LIMIT :limit::bigint
+    ) AS candidates
+) AS measured
+WHERE bytes_before < :budget::bigint;
 
 -- name: delete_listed(ids, lower, upper)$
 -- The bounds let the planner choose one partition.

@@ -12,6 +12,7 @@ from faas.retention import queries
 from faas.retention.partitions import IdRange
 
 _BATCH_ROWS = 200
+_BATCH_BYTES = 4 << 20  # of payloads, which may have 12 MB each
 _BATCH_MESSAGES = 20  # an archived result may have 10 MB
 _LOCK_TIMEOUT = "1s"
 _STATEMENT_TIMEOUT = "20s"
@@ -57,7 +58,7 @@ async def delete_executions(connection: Connection, pacer: Pacer, ranges: Sequen
         lower = ids.lower
         while not pacer.spent:
             async with pacer.batch(connection):
-                last = await queries.find_batch_end(connection, lower=lower, upper=ids.upper, limit=_BATCH_ROWS)
+                last = await _find_batch_end(connection, lower, ids.upper)
                 if last is not None:
                     deleted += await queries.delete_executions(connection, lower=lower, last=last)
             if last is None:
@@ -76,7 +77,7 @@ async def clear_payloads(connection: Connection, pacer: Pacer, ranges: Sequence[
         lower = ids.lower
         while not pacer.spent:
             async with pacer.batch(connection):
-                last = await queries.find_batch_end(connection, lower=lower, upper=ids.upper, limit=_BATCH_ROWS)
+                last = await _find_batch_end(connection, lower, ids.upper)
                 if last is not None:
                     cleared += await queries.clear_payloads(connection, lower=lower, last=last)
                 lower = ids.upper if last is None else _next_id(last)
@@ -104,7 +105,12 @@ async def clean_deleted_functions(
                 return deleted
             async with pacer.batch(connection):
                 found = await queries.list_executions_of(
-                    connection, function_ids=function_ids, lower=ids.lower, upper=ids.upper, limit=_BATCH_ROWS
+                    connection,
+                    function_ids=function_ids,
+                    lower=ids.lower,
+                    upper=ids.upper,
+                    limit=_BATCH_ROWS,
+                    budget=_BATCH_BYTES,
                 )
                 if found:
                     deleted += await queries.delete_listed(connection, ids=found, lower=ids.lower, upper=ids.upper)
@@ -128,6 +134,10 @@ async def delete_archived_messages(connection: Connection, pacer: Pacer, before:
                 count = await delete(connection, before=before, limit=_BATCH_MESSAGES)
             deleted += count
     return deleted
+
+
+async def _find_batch_end(connection: Connection, lower: UUID, upper: UUID) -> UUID | None:
+    return await queries.find_batch_end(connection, lower=lower, upper=upper, limit=_BATCH_ROWS, budget=_BATCH_BYTES)
 
 
 def _next_id(execution_id: UUID) -> UUID:

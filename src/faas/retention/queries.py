@@ -129,9 +129,9 @@ async def find_oldest_running(connection: Connection, *, before: UUID) -> UUID |
     return found
 
 
-async def find_batch_end(connection: Connection, *, lower: UUID, upper: UUID, limit: int) -> UUID | None:
-    """Return the last id of the first `limit` executions of the range; None for none."""
-    found: UUID | None = await _sql.find_batch_end(connection, lower=lower, upper=upper, limit=limit)
+async def find_batch_end(connection: Connection, *, lower: UUID, upper: UUID, limit: int, budget: int) -> UUID | None:
+    """Return the last id of the first executions of the range: `limit` rows, or about `budget` bytes; None for none."""
+    found: UUID | None = await _sql.find_batch_end(connection, lower=lower, upper=upper, limit=limit, budget=budget)
     return found
 
 
@@ -164,10 +164,12 @@ async def list_deleted_functions(connection: Connection, *, grace_seconds: int) 
 
 
 async def list_executions_of(
-    connection: Connection, *, function_ids: Sequence[UUID], lower: UUID, upper: UUID, limit: int
+    connection: Connection, *, function_ids: Sequence[UUID], lower: UUID, upper: UUID, limit: int, budget: int
 ) -> list[UUID]:
-    """Return up to `limit` ids of executions of these functions in the range."""
-    rows = _sql.list_executions_of(connection, function_ids=function_ids, lower=lower, upper=upper, limit=limit)
+    """Return ids of executions of these functions in the range: up to `limit`, or about `budget` bytes."""
+    rows = _sql.list_executions_of(
+        connection, function_ids=function_ids, lower=lower, upper=upper, limit=limit, budget=budget
+    )
     return [row["id"] async for row in rows]
 
 

@@ -12,7 +12,7 @@ from faas.database.pool import Pool
 from faas.retention import maintenance, queries
 from faas.retention.batches import Pacer
 from faas.retention.forecast import forecast
-from faas.retention.partitions import first_id
+from faas.retention.partitions import GREATEST_ID, first_id
 from faas.retention.policy import Policy
 from faas.retention.run import RunResult, run_once
 from tests.helpers.executions import insert_function
@@ -238,6 +238,20 @@ async def test_forecast_is_what_a_run_does(pool: Pool) -> None:
     async with pool.acquire() as connection:
         again = await forecast(connection, policy)
     assert (again.partitions, again.executions.rows, again.payloads.rows) == ([], 0, 0)
+
+
+async def test_batches_of_large_payloads_have_few_rows(pool: Pool) -> None:
+    function_id = await insert_function(pool, "f")
+    ages = [(2 - number / 100) * DAY for number in range(10)]
+    ids = await insert_executions(pool, function_id, ages, payload=json.dumps("x" * 100_000))
+    async with pool.acquire() as connection:
+        last = await queries.find_batch_end(connection, lower=ids[0], upper=GREATEST_ID, limit=200, budget=500_000)
+        found = await queries.list_executions_of(
+            connection, function_ids=[function_id], lower=ids[0], upper=GREATEST_ID, limit=200, budget=500_000
+        )
+        alone = await queries.find_batch_end(connection, lower=ids[0], upper=GREATEST_ID, limit=200, budget=1)
+    assert (last, alone) == (ids[2], ids[0])  # an input and an output of 100 kB each
+    assert len(found) == 3
 
 
 async def test_partition_of_an_id_that_is_no_time_is_the_default_one(pool: Pool) -> None:
