@@ -122,6 +122,32 @@ FROM (
 WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
 ORDER BY id DESC;
 
+-- name: list_older_executions(function_id, before, limit, budget)
+-- The same before :before, in all partitions and without a filter. Planned once for each connection (keep_plan): planning
+-- for 100 partitions takes ten times as long as the rest. So a parameter that may be NULL cannot be part of it.
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+FROM (
+    SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
+           sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
+    FROM (
+        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+        FROM executions
+        WHERE function_id >= :function_id AND function_id <= :function_id AND id < :before
+        ORDER BY function_id, id DESC
+        LIMIT :limit::bigint + 1
+    ) AS candidates
+    WINDOW newest AS (ORDER BY id DESC)
+) AS measured
+WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
+ORDER BY id DESC;
+
+-- name: keep_plan()$
+-- For list_older_executions, until the transaction ends: its kept plan must read the index in its order and stop, even
+-- if it is made while the partitions are empty.
+SELECT concat_ws(' ', set_config('plan_cache_mode', 'force_generic_plan', true),
+                      set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+                      set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true));
+
 -- name: send_heartbeat(id)!
 -- A counter instead of a time stamp, so that the clocks of different machines are never compared.
 INSERT INTO processes (id, beat) VALUES (:id, 1)

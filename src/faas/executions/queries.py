@@ -170,6 +170,23 @@ async def list_executions(
     return [ListedExecutionRow(*row) async for row in rows]
 
 
+async def list_older_executions(
+    connection: Connection, function_id: UUID, *, limit: int, max_bytes: int, before: UUID
+) -> list[ListedExecutionRow]:
+    """Return up to `limit` executions before `before`, newest first, like list_executions; quick in all partitions.
+
+    The caller's transaction has called keep_plan.
+    """
+    rows = _sql.list_older_executions(connection, function_id=function_id, limit=limit, budget=max_bytes, before=before)
+    return [ListedExecutionRow(*row) async for row in rows]
+
+
+async def keep_plan(connection: Connection) -> str:
+    """Let the rest of the transaction use plans that are made once for each connection; return the settings."""
+    settings: str = await _sql.keep_plan(connection)
+    return settings
+
+
 async def send_heartbeat(connection: Connection, process_id: UUID) -> None:
     """Increment the counter of a process."""
     await _sql.send_heartbeat(connection, id=process_id)

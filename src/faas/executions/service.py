@@ -239,15 +239,19 @@ async def _list_page(
     if rows and rows[0].found > len(rows):
         return [*rows], True
     more_items, more_bytes = limit - len(rows), _MAX_PAGE_BYTES - sum(len(row.output or b"") for row in rows)
-    older = await queries.list_executions(
-        connection,
-        function_id,
-        limit=max(1, more_items),  # of a full page, whether more follow is still to be said
-        max_bytes=max(1, more_bytes),
-        oldest=_LEAST_ID,
-        cursor=recent if cursor is None else min(cursor, recent),
-        status=status,
-    )
+    before = recent if cursor is None else min(cursor, recent)
+    # Of a page that is full, whether more follow is still to be said.
+    limit, max_bytes = max(1, more_items), max(1, more_bytes)
+    if status is None:
+        async with connection.transaction():
+            await queries.keep_plan(connection)
+            older = await queries.list_older_executions(
+                connection, function_id, limit=limit, max_bytes=max_bytes, before=before
+            )
+    else:
+        older = await queries.list_executions(
+            connection, function_id, limit=limit, max_bytes=max_bytes, oldest=_LEAST_ID, cursor=before, status=status
+        )
     if more_items < 1 or more_bytes < 1:
         return [*rows], bool(older)
     return [*rows, *older], bool(older) and older[0].found > len(older)

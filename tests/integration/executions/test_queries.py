@@ -1,25 +1,30 @@
 """The typed statements: each struct has the columns of its statement, in their order."""
 
 import re
+from uuid import uuid4
 
 import msgspec
 import pytest
+from uuid_utils.compat import uuid7
 
 from faas.database.pool import Pool
 from faas.database.queries import sql_folder
 from faas.executions import queries
 from faas.executions.model import ExecutionRecord
+from tests.helpers.retention import create_old_partitions
 
 ROWS: dict[str, type[msgspec.Struct]] = {
     "start_execution": queries.SingleStartRow,
     "start_executions": queries.BatchedStartRow,
     "get_execution": ExecutionRecord,
     "list_executions": queries.ListedExecutionRow,
+    "list_older_executions": queries.ListedExecutionRow,
     "list_heartbeats": queries.HeartbeatRow,
 }
 SINGLE_COLUMNS = {
     "end_executions": "id",
     "find_function_id": "id",
+    "keep_plan": "concat_ws",
     "get_module": "wasm_binary",
     "reap_executions": "id",
 }
@@ -50,3 +55,17 @@ async def test_queries_row_has_the_columns_of_its_statement(pool: Pool, name: st
         prepared = await connection.prepare(statements()[name])
         columns = tuple(attribute.name for attribute in prepared.get_attributes())
     assert columns == (ROWS[name].__struct_fields__ if name in ROWS else (SINGLE_COLUMNS[name],))
+
+
+async def test_list_older_executions_reads_the_index_in_its_order_although_partitions_are_empty(pool: Pool) -> None:
+    """Its plan is kept while the partitions grow."""
+    await create_old_partitions(pool, 3)
+    async with pool.acquire() as connection, connection.transaction():
+        await queries.keep_plan(connection)
+        sql = statements()["list_older_executions"]
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + sql, uuid4(), uuid7(), 50, 1 << 20))
+    inner = plan[plan.index("Limit") :]
+    assert "Merge Append" in inner
+    assert "Sort  (" not in inner
+    assert "Seq Scan" not in inner
+    assert inner.count("Index Scan using executions_") >= 5
