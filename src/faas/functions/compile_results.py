@@ -133,7 +133,7 @@ async def _apply(
     )
     if promote is None:
         return False
-    if live.goes_live(function, number, promote=promote):
+    if await live.goes_live(connection, function, number, promote=promote):
         await live.make_live(connection, function, number)
     else:
         await queries.touch_function(connection, function_id=function.id)

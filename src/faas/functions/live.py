@@ -7,13 +7,19 @@ from faas.functions.queries import LockedFunctionRow
 _MAX_PREVIOUS_REVISIONS = 1000
 
 
-def goes_live(function: LockedFunctionRow, revision: int, *, promote: bool) -> bool:
+async def goes_live(connection: Connection, function: LockedFunctionRow, revision: int, *, promote: bool) -> bool:
     """Return whether `revision`, READY now, becomes the live one.
 
     The first READY revision always does. After that the newest with `promote` wins, in whatever order they are READY.
     """
-    live = function.live_revision
-    return live is None or (promote and revision > live)
+    if function.live_revision is None or (promote and revision > function.live_revision):
+        return True
+    if not promote:
+        return False
+    # A decision for the live revision would have cancelled this promotion. So it is live as the first READY one, and an
+    # older revision replaces it if it was not to be promoted itself.
+    live = await queries.get_revision(connection, function_id=function.id, number=function.live_revision)
+    return live is not None and not live.promote
 
 
 async def make_live(connection: Connection, function: LockedFunctionRow, revision: int) -> None:

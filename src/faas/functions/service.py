@@ -128,7 +128,7 @@ class FunctionService:
                 promote=draft.promote,
                 model=model,
             )
-            if live.goes_live(function, number, promote=draft.promote):
+            if await live.goes_live(connection, function, number, promote=draft.promote):
                 await live.make_live(connection, function, number)
         removed = await queries.delete_excess_revisions(
             connection, function_id=function.id, keep=self._rules.keep_revisions
