@@ -145,10 +145,13 @@ ON CONFLICT (digest) DO UPDATE SET unreferenced_since = NULL;
 UPDATE functions SET updated_at = clock_timestamp() WHERE id = :function_id;
 
 -- name: delete_excess_revisions(function_id, keep)
--- Removes what exceeds :keep revisions: failed ones first, then the oldest. The live and the newest one, those that wait
--- for their result and those that an execution in flight runs are kept.
+-- Removes what exceeds :keep revisions: failed ones first, then those to which no rollback leads, then the oldest. The
+-- live and the newest one, those that wait for their result and those that an execution in flight runs are kept.
 WITH removable AS (
-    SELECT revision.number, row_number() OVER (ORDER BY revision.status <> 'FAILED', revision.number) AS position
+    SELECT revision.number,
+           row_number() OVER (
+               ORDER BY revision.status <> 'FAILED', revision.number = ANY (function.previous_revisions), revision.number
+           ) AS position
     FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
     WHERE revision.function_id = :function_id
       AND revision.number IS DISTINCT FROM function.live_revision AND revision.number <> function.newest_revision
