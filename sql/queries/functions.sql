@@ -168,8 +168,10 @@ RETURNING revisions.number;
 
 -- name: mark_unreferenced_modules()!
 -- A module without revisions is removed later (delete_unreferenced_modules): an execution that has started may load it.
-UPDATE modules SET unreferenced_since = clock_timestamp()
-WHERE unreferenced_since IS NULL AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest);
+-- A mark is taken back from a module that a revision has: one that was set while the revision was being committed would
+-- otherwise leave the module without its grace period.
+UPDATE modules SET unreferenced_since = CASE WHEN unreferenced_since IS NULL THEN clock_timestamp() END
+WHERE (unreferenced_since IS NULL) = NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest);
 
 -- name: delete_unreferenced_modules(grace_seconds)$
 -- The foreign key of revisions refuses to remove a module that a revision has referred to in the meantime.
