@@ -45,11 +45,11 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation';
 END;
 $$;
-CREATE TRIGGER content_is_fixed BEFORE UPDATE OF function_id, number, language, source, settings, created_at ON revisions
+CREATE TRIGGER content_is_fixed
+    BEFORE UPDATE OF function_id, number, language, source, settings, created_by, created_at ON revisions
     FOR EACH ROW EXECUTE FUNCTION refuse_change_of_revision();
-CREATE TRIGGER outcome_is_final BEFORE UPDATE OF status ON revisions
-    FOR EACH ROW WHEN (old.status IN ('READY', 'FAILED') AND old.status IS DISTINCT FROM new.status)
-    EXECUTE FUNCTION refuse_change_of_revision();
+CREATE TRIGGER outcome_is_final BEFORE UPDATE OF status, module_digest, contract, compile_error ON revisions
+    FOR EACH ROW WHEN (old.status IN ('READY', 'FAILED')) EXECUTE FUNCTION refuse_change_of_revision();
 
 -- What there was becomes the only revision of each function, with the number that it had.
 INSERT INTO modules (digest, wasm)
