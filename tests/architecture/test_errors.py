@@ -18,7 +18,7 @@ OUTSIDE_THE_TREE = {
     "ScanFailed": "the kernel did not scan memory; the instance is thrown away instead of kept",
     "EngineUnavailable": "an engine cannot be used now; the module cache turns it into a refused module",
     "CallFailed": "carries wasmtime's own exception out of the C API",
-    "_ModuleReplaced": "tells the execution service that the module was replaced while it was loaded",
+    "_ModuleRemoved": "tells the execution service that the module to load is not stored any more",
     "NotJSON": "a ValueError, which callers turn into InvalidRequest, a guest's failure or a usage error",
     "WorkerDied": "a worker process ended; its caller retries the job or logs it",
     "LimitReached": "a worker process exceeded a limit, which its caller turns into a compile error",

@@ -115,7 +115,7 @@ async def test_database_restart_under_load() -> None:
             assert load.slowest < PATIENCE
         async with client_of(server, postgres.url) as platform:
             await assert_invariants(platform.pool, functions=[*functions, *load.functions], executions=load.executions)
-            statuses = await platform.pool.fetch("SELECT DISTINCT status FROM functions")
+            statuses = await platform.pool.fetch("SELECT DISTINCT status FROM revisions")
             assert [row["status"] for row in statuses] == ["READY"]
             completed = await platform.pool.fetchval(
                 "SELECT count(*) FROM executions WHERE status = 'COMPLETED' AND id = ANY($1::uuid[])", load.executions

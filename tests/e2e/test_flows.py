@@ -23,9 +23,9 @@ async def test_flow_1_register_function_compile_succeeds(served: Platform) -> No
 
     await eventually(status, lambda found: found == "READY")
     assert "COMPILING" in seen  # set when a compiler has received the job, not when the job is sent
-    row = await served.pool.fetchrow("SELECT wasm_binary, compile_error FROM functions")
+    row = await served.pool.fetchrow("SELECT wasm, compile_error FROM revisions JOIN modules ON digest = module_digest")
     assert row
-    assert row["wasm_binary"].startswith(b"\0asm")
+    assert row["wasm"].startswith(b"\0asm")
     assert row["compile_error"] is None
     for queue in ("compilation_jobs", "compilation_results"):
         assert await served.pool.fetchval(f"SELECT count(*) FROM pgmq.q_{queue}") == 0
@@ -41,7 +41,8 @@ async def test_flow_2_register_function_compile_fails(served: Platform) -> None:
     assert function["status"] == "FAILED"
     assert "Type 'i32' is not assignable to type '~lib/string/String'" in function["compileError"]
     assert "function.ts(2,10)" in function["compileError"]
-    assert await served.pool.fetchval("SELECT wasm_binary FROM functions") is None
+    assert await served.pool.fetchval("SELECT module_digest FROM revisions") is None
+    assert await served.pool.fetchval("SELECT count(*) FROM modules") == 0
 
 
 async def test_flow_3_execute_function(served: Platform) -> None:
@@ -102,12 +103,12 @@ async def test_flow_6_queue_redelivery(served: Platform) -> None:
         transaction = connection.transaction()
         await transaction.start()
         # The lock lets reads pass and blocks the update of the handler, after its read of the message.
-        await connection.execute("LOCK TABLE functions IN SHARE ROW EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE revisions IN SHARE ROW EXCLUSIVE MODE")
 
         async def blocked() -> Any:
             return await served.pool.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
-                "AND query LIKE '%UPDATE functions%' LIMIT 1"
+                "AND query LIKE '%UPDATE revisions%' LIMIT 1"
             )
 
         pid = await eventually(blocked)

@@ -3,8 +3,9 @@
 | killed between | test, stop |
 |---|---|
 | Flow 1: request and the function's row | registering, `before the row` |
-| the row and its job | registering, `row, no job` |
-| the job and the commit | registering, `row and job, no commit` |
+| the row and its revision | registering, `row, no revision` |
+| the revision and its job | registering, `revision, no job` |
+| the job and the commit | registering, `revision and job, no commit` |
 | the commit and the 201 | registering, `committed, not acknowledged` |
 | the 201 and the compiler's read | compiling, `acknowledged, not read` |
 | the read and `started` | compiling, `read, not begun` |
@@ -14,8 +15,10 @@
 | the archiving and the result | compiling, `job archived, no result` |
 | the result and the commit | compiling, `result sent, no commit` |
 | the commit and the read of the result (Flow 6) | compiling, `result committed, not read` |
-| Flow 6: the read and the UPDATE | compiling, `result read, not applied` |
-| the UPDATE and the archiving | compiling, `applied, not archived` |
+| Flow 6: the read and the module | compiling, `result read, no module` |
+| the module and READY | compiling, `module stored, not READY` |
+| READY and live | compiling, `READY, not live` |
+| live and the archiving | compiling, `live, not archived` |
 | the archiving and the commit | compiling, `archived, no commit` |
 | the commit and the next step | compiling, `applied and archived` |
 | Flow 3: request and RUNNING | executing, `before RUNNING` |
@@ -48,20 +51,23 @@ JOBS_DONE, RESULTS_DONE = "pgmq.a_compilation_jobs", "pgmq.a_compilation_results
 
 REGISTERING = [
     Stop("before the row", "functions", "INSERT"),
-    Stop("row, no job", JOBS, "INSERT"),
-    Stop("row and job, no commit", JOBS, "INSERT", at_commit=True),
+    Stop("row, no revision", "revisions", "INSERT"),
+    Stop("revision, no job", JOBS, "INSERT"),
+    Stop("revision and job, no commit", JOBS, "INSERT", at_commit=True),
     Stop("committed, not acknowledged", JOBS, "INSERT", committed=True),
 ]
 COMPILING = [
     Stop("acknowledged, not read", JOBS, "UPDATE", "NEW.read_ct > OLD.read_ct"),
     Stop("read, not begun", RESULTS, "INSERT", "NEW.message ->> 'kind' = 'started'"),
-    Stop("begun, not COMPILING", "functions", "UPDATE", "NEW.status = 'COMPILING'"),
+    Stop("begun, not COMPILING", "revisions", "UPDATE", "NEW.status = 'COMPILING'"),
     Stop("compiled, job not archived", JOBS_DONE, "INSERT"),
     Stop("job archived, no result", RESULTS, "INSERT", SUCCESS),
     Stop("result sent, no commit", RESULTS, "INSERT", SUCCESS, at_commit=True),
     Stop("result committed, not read", RESULTS, "INSERT", SUCCESS, committed=True),
-    Stop("result read, not applied", "functions", "UPDATE", "NEW.status = 'READY'"),
-    Stop("applied, not archived", RESULTS_DONE, "INSERT", SUCCESS),
+    Stop("result read, no module", "modules", "INSERT"),
+    Stop("module stored, not READY", "revisions", "UPDATE", "NEW.status = 'READY'"),
+    Stop("READY, not live", "functions", "UPDATE", "NEW.live_revision IS NOT NULL"),
+    Stop("live, not archived", RESULTS_DONE, "INSERT", SUCCESS),
     Stop("archived, no commit", RESULTS_DONE, "INSERT", SUCCESS, at_commit=True),
     Stop("applied and archived", RESULTS_DONE, "INSERT", SUCCESS, committed=True),
 ]
@@ -73,6 +79,10 @@ EXECUTING = [
     Stop("recorded, no commit", "executions", "UPDATE", at_commit=True),
     Stop("recorded, not answered", "executions", "UPDATE", committed=True),
 ]
+_FUNCTIONS = """
+SELECT name, live_revision, newest_revision, status, compile_error
+FROM functions JOIN revisions ON function_id = id
+"""
 INTERRUPTED = ("FAILED", "interrupted")
 ENDS = {
     "RUNNING, no module": INTERRUPTED,
@@ -92,15 +102,15 @@ async def settle(database_url: str, acknowledged: list[str], expected: int, *opt
     """Start another server, and assert that it completes all work and can execute the function."""
     async with serving(*settings(database_url), *options) as living, client_of(living, database_url) as platform:
         await assert_invariants(platform.pool, functions=acknowledged)
-        rows = await platform.pool.fetch("SELECT name, status, revision, compile_error FROM functions")
-        assert [tuple(row) for row in rows] == [("echo", "READY", 1, None)] * expected
+        rows = await platform.pool.fetch(_FUNCTIONS)
+        assert [tuple(row) for row in rows] == [("echo", 1, 1, "READY", None)] * expected
         if expected:
             assert (await platform.execute("echo", {"a": 1}))["output"] == {"a": 1}
 
 
 @pytest.mark.parametrize("stop", REGISTERING, ids=lambda stop: stop.name)
 async def test_kill_while_a_function_is_created(database_url: str, stop: Stop) -> None:
-    """Either the row and its job exist, or neither, and the client has no answer."""
+    """Either the function, its revision and its job exist, or none of them, and the client has no answer."""
     killed = await start_server(*settings(database_url))
     async with client_of(killed, database_url) as platform, platform.pool.acquire() as connection:
         await record_ends(platform.pool)
@@ -126,8 +136,8 @@ async def test_kill_while_a_function_is_compiled(database_url: str, stop: Stop) 
         function = await platform.register("echo", core_wat())
         await hold.reached()
         await hold.kill(killed)
-        status = await platform.pool.fetchval("SELECT status FROM functions")
-        assert (status == "READY") == (stop.name == "applied and archived")
+        live = await platform.pool.fetchval("SELECT live_revision FROM functions")
+        assert (live == 1) == (stop.name == "applied and archived")
     await settle(database_url, [function["id"]], expected=1)
 
 
@@ -140,7 +150,7 @@ async def test_kill_while_the_compiler_runs(database_url: str) -> None:
         function = await platform.register("echo", ECHO_TS, "assemblyscript")
 
         async def status() -> str:
-            return str(await platform.pool.fetchval("SELECT status FROM functions"))
+            return str(await platform.pool.fetchval("SELECT status FROM revisions"))
 
         await eventually(status, lambda found: found == "COMPILING")
         killed.process.send_signal(signal.SIGKILL)

@@ -99,6 +99,23 @@ class Platform:
 
         return await eventually(ask, lambda f: f["status"] in {"READY", "FAILED"}, timeout=timeout)
 
+    async def put(self, name: str, source: str, language: str = "wat", **fields: Any) -> dict[str, Any]:
+        """Replace a function and return the response."""
+        body = {"name": name, "language": language, "source": source, **fields}
+        response = await self.http.put(f"/functions/{name}", json=body)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def latest_settled(self, reference: str, timeout: float = 30) -> dict[str, Any]:
+        """Wait until the newest revision of the function is READY or FAILED and return the function."""
+
+        async def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = (await self.http.get(f"/functions/{reference}")).json()
+            return answer
+
+        return await eventually(ask, lambda f: f["latest"]["status"] in {"READY", "FAILED"}, timeout=timeout)
+
     async def deploy(self, name: str, source: str, language: str = "wat") -> dict[str, Any]:
         """Create a function, wait until it is READY and return it."""
         await self.register(name, source, language)

@@ -316,13 +316,13 @@ async def test_archive_reader_verify_detects_replaced_rows(platform: Platform, d
     await backed_up(database_url, file)
     with zipfile.ZipFile(file) as old:
         entries = {name: old.read(name) for name in old.namelist()}
-    entries["functions.copy"] = entries["functions.copy"].replace(b"READY", b"READX")
+    entries["revisions.copy"] = entries["revisions.copy"].replace(b"READY", b"READX")
     with zipfile.ZipFile(file, "w") as new:
         for name, content in entries.items():
             new.writestr(name, content)
     with (
         ArchiveReader(file) as archive,
-        pytest.raises(ConfigurationError, match=r"functions\.copy does not match its manifest"),
+        pytest.raises(ConfigurationError, match=r"revisions\.copy does not match its manifest"),
     ):
         archive.verify()
 

@@ -17,6 +17,7 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "start_execution": queries.SingleStartRow,
     "start_executions": queries.BatchedStartRow,
     "get_execution": ExecutionRecord,
+    "find_limits": queries.LimitsRow,
     "list_executions": queries.ListedExecutionRow,
     "list_older_executions": queries.ListedExecutionRow,
     "list_heartbeats": queries.HeartbeatRow,
@@ -25,7 +26,7 @@ SINGLE_COLUMNS = {
     "end_executions": "id",
     "find_function_id": "id",
     "keep_plan": "concat_ws",
-    "get_module": "wasm_binary",
+    "get_module": "wasm",
     "reap_executions": "id",
 }
 WITHOUT_ROWS = {"send_heartbeat", "deregister_process"}

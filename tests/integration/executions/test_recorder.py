@@ -71,14 +71,30 @@ async def test_recorder_does_not_start_what_is_not_ready(recorder: ExecutionReco
     assert not await statuses(pool)
 
 
-async def test_recorder_locked_function_delays_only_its_own_executions(recorder: ExecutionRecorder, pool: Pool) -> None:
-    await insert_function(pool, "locked")
+async def test_recorder_locked_function_delays_no_execution(recorder: ExecutionRecorder, pool: Pool) -> None:
+    """A deploy, a result, a promotion and a rollback lock the row; those that are not committed change nothing yet."""
+    function_id = await insert_function(pool, "locked")
     await insert_function(pool, "free")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM functions WHERE name = 'locked' FOR UPDATE")
-        waiting = [asyncio.ensure_future(recorder.record_started(start("locked"))) for _ in range(3)]
+        await connection.execute("UPDATE functions SET newest_revision = 2, live_revision = NULL WHERE name = 'locked'")
         for _ in range(20):
-            assert isinstance(await asyncio.wait_for(recorder.record_started(start("free")), 10), Started)
+            for name in ("free", "locked"):
+                result = await asyncio.wait_for(recorder.record_started(start(name)), 10)
+                assert isinstance(result, Started)
+                assert (result.function_id == function_id, result.revision) == (name == "locked", 1)
+        await connection.execute("UPDATE functions SET live_revision = 1 WHERE name = 'locked'")
+        await connection.execute(
+            "INSERT INTO revisions (function_id, number, language, source) VALUES ($1, 2, 'wat', 'x')", function_id
+        )
+
+
+async def test_recorder_locked_table_delays_a_start_and_loses_none(recorder: ExecutionRecorder, pool: Pool) -> None:
+    await insert_function(pool, "f")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE executions IN SHARE MODE")
+        waiting = [asyncio.ensure_future(recorder.record_started(start("f"))) for _ in range(3)]
+        await asyncio.sleep(0.2)  # longer than the lock timeout of a batch
         assert not any(task.done() for task in waiting)
     assert all(isinstance(result, Started) for result in await asyncio.gather(*waiting))
 

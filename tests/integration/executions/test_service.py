@@ -1,4 +1,4 @@
-"""The execution service: a locked function does not use up the connections that other requests need."""
+"""The execution service: a locked table does not use up the connections that other requests need."""
 
 import asyncio
 from uuid import UUID
@@ -13,14 +13,14 @@ from tests.helpers.executions import insert_function
 from tests.helpers.support import eventually
 
 
-async def test_execution_service_locked_function_leaves_connections_to_others(
+async def test_execution_service_locked_table_leaves_connections_to_others(
     database_url: str, pool: Pool, runtime: Runtime
 ) -> None:
     await insert_function(pool, "locked")
     async with open_recorder(database_url, pool, UUID(int=1)) as recorder, pool.acquire() as locking:
         executions = ExecutionService(pool, runtime, recorder, RetryBuffer(recorder), 64)
         async with locking.transaction():
-            await locking.execute("SELECT FROM functions FOR UPDATE")
+            await locking.execute("LOCK TABLE executions IN SHARE MODE")
             waiting = [executions.submit(FunctionRef.by_name("locked"), b"{}") for _ in range(20)]
 
             async def blocked() -> bool:

@@ -114,7 +114,7 @@ async def test_compile_results_are_applied_to_their_own_revision(bare_platform: 
     assert (older["status"], older["revision"], older["latest"]["status"]) == ("READY", 1, "PENDING")
     newer = base64.b64encode(wat(core_wat("(i64.const 0)"))).decode()
     await send(bare_platform.pool, {**old, "revision": 2, "wasmBinary": newer})
-    assert (await bare_platform.settled("waits"))["revision"] == 2
+    assert (await bare_platform.latest_settled("waits"))["revision"] == 2
     digest = hashlib.sha256(base64.b64decode(newer)).digest()
     modules = "SELECT array_agg(module_digest ORDER BY number) FROM revisions"
     assert (await bare_platform.pool.fetchval(modules))[1] == digest

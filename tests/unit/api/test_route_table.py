@@ -14,6 +14,8 @@ from faas.api.route_table import RouteTable, routes_of
 PATHS = [
     "/", "//", "/functions", "/functions/", "//functions", "/functions/echo", "/functions//echo/", "/functions/a b",
     "/functions/a\nb", "/functions/é", "/functions/echo/execute", "/functions/echo/executions", "/functions/a/b/c",
+    "/functions/echo/revisions", "/functions/echo/revisions/1", "/functions/echo/revisions/1/2", "/functions/echo@2",
+    "/functions/echo/promote", "/functions/echo/rollback",
     "/executions", "/executions/1", "/health", "/health/x", "/metrics", "/schema", "/schema/openapi.json",
     "/schema/page.js", "/schema/a/b", "/nothing", "/function", "/functions.",
 ]  # fmt: skip
@@ -23,7 +25,9 @@ PATHS = [
 async def test_route_table_has_the_paths_and_methods_of_the_router(handlers: Sequence[HTTPRouteHandler]) -> None:
     """litestar answers 404 to unknown paths and 405, with its own Allow, to a method that no route has."""
     table = RouteTable(routes_of(handlers))
-    services = dict.fromkeys(["functions", "executions", "check_health", "update_metrics"])  # no handler is called
+    services = dict.fromkeys(
+        ["functions", "revisions", "executions", "check_health", "update_metrics"]
+    )  # no handler is called
     application = _create_litestar(handlers, services, 0)
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:

@@ -12,7 +12,8 @@ from faas.retention.run import run_once
 from tests.helpers.support import Platform, core_wat, wat
 
 FIELDS = {
-    "id", "name", "description", "language", "source", "status", "compileError", "revision", "createdAt", "updatedAt",
+    "id", "name", "description", "language", "source", "settings", "status", "compileError", "revision", "latest",
+    "contract", "createdAt", "updatedAt",
 }  # fmt: skip
 
 
@@ -24,7 +25,12 @@ async def test_create_function_answers_201_with_location_and_a_pending_function(
     assert response.headers["location"] == f"/functions/{function['id']}"
     assert set(function) == FIELDS
     assert (function["status"], function["revision"], function["compileError"]) == ("PENDING", 1, None)
+    assert (function["settings"], function["contract"]) == ({}, None)
+    assert function["latest"] == {
+        "revision": 1, "status": "PENDING", "compileError": None, "createdAt": function["latest"]["createdAt"]
+    }  # fmt: skip
     assert function["createdAt"].endswith("Z")
+    assert function["latest"]["createdAt"].endswith("Z")
     assert UUID(function["id"]).version == 7
     assert (await platform.http.get(response.headers["location"])).json()["name"] == "echo"
 
@@ -148,9 +154,12 @@ async def test_update_function_with_another_source_starts_a_new_revision(platfor
     body = {"name": "echo", "language": "wat", "source": core_wat("(i64.const 0)")}
     response = await platform.http.put("/functions/echo", json=body)
     assert response.status_code == 200
-    assert (response.json()["status"], response.json()["revision"]) == ("PENDING", 2)
-    after = await platform.settled("echo")
-    assert (after["status"], after["id"]) == ("READY", before["id"])
+    answer = response.json()
+    assert (answer["status"], answer["revision"], answer["source"]) == ("READY", 1, core_wat())
+    assert (answer["latest"]["status"], answer["latest"]["revision"]) == ("PENDING", 2)
+    after = await platform.latest_settled("echo")
+    assert (after["status"], after["revision"], after["latest"]["status"]) == ("READY", 2, "READY")
+    assert (after["id"], after["source"]) == (before["id"], body["source"])
 
 
 async def test_update_function_with_the_same_source_keeps_the_status(platform: Platform) -> None:
