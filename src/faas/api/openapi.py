@@ -26,6 +26,7 @@ from faas.api.openapi_parts import (
     UNKNOWN_REVISION,
     UUID,
     Schema,
+    describe_limits,
     json_answer,
     json_body,
     page_parameters,
@@ -66,7 +67,8 @@ def _functions() -> Schema:
             "post": {
                 "operationId": "createFunction",
                 "summary": "Create a function",
-                "description": "The function is PENDING; it is compiled in the background and ends READY or FAILED.",
+                "description": "Its first revision is PENDING; it is compiled in the background, ends READY or FAILED, "
+                "and is live once it is READY.",
                 "tags": ["functions"],
                 "requestBody": json_body(FunctionCreateRequest, True, {"echo": _ECHO}),
                 "responses": {
@@ -111,7 +113,7 @@ def _functions() -> Schema:
                 "tags": ["functions"],
                 "responses": {
                     "200": json_answer(ref_to(FunctionResponse), "The function."),
-                    **problems(**INVALID, **UNKNOWN, **UNAVAILABLE),
+                    **problems(**INVALID, **UNKNOWN_REVISION, **UNAVAILABLE),
                 },
             },
             "put": {
@@ -119,7 +121,7 @@ def _functions() -> Schema:
                 "parameters": [FUNCTION],
                 "summary": "Update a function",
                 "description": "Another source, language or other settings make a new revision. The live revision "
-                "serves until the new one is READY; `latest` tells how the new one fares.",
+                "serves until the new one is READY; `latest.status` says what has become of the new one.",
                 "tags": ["functions"],
                 "requestBody": json_body(FunctionUpdateRequest, True, {"echo": _ECHO}),
                 "responses": {
@@ -214,8 +216,9 @@ def _executions() -> Schema:
             "post": {
                 "operationId": "executeFunction",
                 "summary": "Execute a function",
-                "description": "A function that traps, exceeds its time or memory limit, or returns invalid JSON is "
-                "a 200 with status FAILED: the request succeeded, and the execution is recorded.",
+                "description": "Runs the live revision, or the revision N of `name@N`. A function that traps, exceeds "
+                "its time or memory limit, or returns invalid JSON is a 200 with status FAILED: the request succeeded, "
+                "and the execution is recorded.",
                 "tags": ["executions"],
                 "requestBody": json_body(ExecutionRequest, False, {"numbers": {"input": {"a": 1, "b": 2}}}),
                 "responses": {
@@ -224,8 +227,8 @@ def _executions() -> Schema:
                         "links": {"get": {"operationId": "getExecution", "parameters": {"id": "$response.body#/id"}}},
                     },
                     **problems(
-                        s400="The input is not valid, or the function is not READY (the detail says its status).",
-                        **UNKNOWN,
+                        s400="The input is not valid, or there is no READY revision (the detail says the status).",
+                        **UNKNOWN_REVISION,
                         s413="The input is larger than its limit.",
                         **ENCODED,
                         s429="The limit of executions in flight in this process is reached, or the function's own.",
@@ -353,6 +356,7 @@ def openapi_description() -> Schema:
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for kind in (FunctionCreateRequest, FunctionUpdateRequest):
         _constrain_function_request(schemas[kind.__name__])
+    describe_limits(schemas["FunctionLimits"])
     schemas["ExecutionRequest"]["properties"]["input"] = {
         "type": ["object", "null"],
         "description": "Stored and passed on exactly as sent. Null or a missing input means {}.",

@@ -95,3 +95,15 @@ def json_body(kind: type, required: bool, examples: dict[str, Any]) -> Schema:
     """Return a JSON request body of the struct `kind`, with examples by name."""
     shown = {name: {"value": value} for name, value in examples.items()}
     return {"required": required, "content": {"application/json": {"schema": ref_to(kind), "examples": shown}}}
+
+
+def describe_limits(schema: Schema) -> None:
+    """Say in the schema of a function's limits what each of them counts, and in which unit."""
+    schema["description"] = "What narrows the limits of the server for one function; null leaves those of the server."
+    for name, text in (
+        ("time", "Seconds of one execution; at most the time limit of the server."),
+        ("memory", "Bytes of linear memory of one execution; at most the memory limit of the server."),
+        ("concurrency", "Executions of the function at once, in each process."),
+        ("perSecond", "Starts of executions of the function per second, in each process."),
+    ):
+        schema["properties"][name]["description"] = text
