@@ -50,8 +50,11 @@ class NotJSON(ValueError):
         self.offset = offset
 
 
-def check(document: bytes, depth_limit: int = DEPTH_LIMIT) -> None:
-    """Raise NotJSON unless `document` is one JSON text in UTF-8, nested at most `depth_limit` levels."""
+def check(document: bytes, depth_limit: int = DEPTH_LIMIT, *, lone_surrogates: bool = False) -> None:
+    """Raise NotJSON unless `document` is one JSON text in UTF-8, nested at most `depth_limit` levels.
+
+    `lone_surrogates`: escapes of unpaired surrogates are accepted.
+    """
     try:
         document.decode()
     except UnicodeDecodeError as error:
@@ -60,9 +63,17 @@ def check(document: bytes, depth_limit: int = DEPTH_LIMIT) -> None:
     try:
         _raw.decode(document)
     except msgspec.DecodeError as error:
-        raise explain(document, error) from None
+        if not (lone_surrogates and _SURROGATE.search(document)):
+            raise explain(document, error) from None
+        check(_without_surrogates(document), depth_limit)
     except RecursionError:
         raise _too_deep(depth_limit, 0) from None
+
+
+def _without_surrogates(document: bytes) -> bytes:
+    """Return `document` with other characters in place of all escaped surrogates; offsets stay."""
+    parts = document.split(b"\\\\")  # an escaped backslash is not the beginning of another escape
+    return b"\\\\".join(_SURROGATE.sub(rb"\\u0000", part) for part in parts)
 
 
 def explain(document: bytes, error: msgspec.DecodeError) -> NotJSON:
