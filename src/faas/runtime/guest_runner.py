@@ -1,6 +1,7 @@
 """Runs guests: one function call in a fresh or restored instance, and the Outcome of whatever the guest does."""
 
 import math
+import threading
 import time
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ import structlog
 from faas import json_documents
 from faas.runtime import c_api
 from faas.runtime.epoch_ticker import TICK_SECONDS
-from faas.runtime.host_context import HostContext
+from faas.runtime.host_context import HostContext, MustRunInThread
 from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
 from faas.runtime.kept_instances import KeptInstances
 from faas.runtime.limits import Limits
@@ -24,10 +25,14 @@ _INVALID_JSON_SHOWN = 80  # bytes of the output in the error message
 
 
 class _Failure(msgspec.Struct, frozen=True):
-    """The guest did not return: `reason` is for the function's author. `interrupted` is True at a deadline."""
+    """The guest did not return: `reason` is for the function's author. `interrupted` is True at a deadline.
+
+    `sleeps` is True when the guest wanted to sleep on the event loop.
+    """
 
     reason: str
     interrupted: bool = False
+    sleeps: bool = False
 
 
 _CallResult: TypeAlias = bytes | _Failure
@@ -39,31 +44,35 @@ class GuestRunner:
     def __init__(self, instances: KeptInstances) -> None:
         self._instances = instances
         self._shutting_down = False
+        self._interrupted = threading.Event()  # wakes guests that sleep
 
     def interrupt_from_now_on(self) -> None:
         """Give every guest that starts later no time at all."""
         self._shutting_down = True
+        self._interrupted.set()
 
     def run_threaded(self, module: Executable, input_json: bytes, limits: Limits) -> Outcome:
         """Run a guest with the whole time limit. For guest threads."""
         began = time.thread_time()
-        with HostContext(limits.logs) as context:
+        with HostContext(limits, self._interrupted) as context:
             result = self._call(module, input_json, limits, ticks(limits.time))
-            outcome = self._outcome(result, context)
+            outcome = self._outcome(module, result, context)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
     def run_inline(self, module: Executable, input_json: bytes, limits: Limits) -> InlineResult:
         """Run a guest with INLINE_TICKS as its deadline. For the event loop."""
         began = time.thread_time()
-        with HostContext(limits.logs) as context:
+        with HostContext(limits) as context:
             result = self._call(module, input_json, limits, INLINE_TICKS)
             if isinstance(result, _Failure):
+                if result.sleeps:
+                    return module.inline_policy.record_sleep()
                 if result.interrupted and not self._shutting_down:
                     return module.inline_policy.record_interrupted(time.thread_time() - began)
             elif len(result) > MAX_INLINE_BYTES:
                 return module.inline_policy.record_large_output()
-            outcome = self._outcome(result, context)
+            outcome = self._outcome(module, result, context)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
@@ -84,8 +93,15 @@ class GuestRunner:
             return module.convention.invoke(instance, input_json, limits.output)
         except GuestFault as fault:
             return _Failure(str(fault))
+        except MustRunInThread:
+            return _Failure("the function cannot sleep here", sleeps=True)
         except c_api.CallFailed as error:
-            reason = describe_failure(error.cause, limits, instance.memory_size)
+            reason = describe_failure(
+                error.cause,
+                limits,
+                instance.memory_size,
+                with_functions=module.convention.functions_are_authors,
+            )
             return _Failure(reason, is_interrupt(error.cause))
         except Exception as unexpected:
             log.exception("guest.unexpected_error")
@@ -93,11 +109,11 @@ class GuestRunner:
         finally:
             self._instances.release(module, instance)
 
-    def _outcome(self, result: _CallResult, context: HostContext) -> Outcome:
+    def _outcome(self, module: Executable, result: _CallResult, context: HostContext) -> Outcome:
         if context.host_error:
             log.error("host_function.failed", error=repr(context.host_error))
         if isinstance(result, bytes):
-            error = context.aborted or _json_error(result)
+            error = context.aborted or _json_error(result, lone_surrogates=module.convention.lone_surrogates)
             if error is None:
                 return Outcome(output=result, logs=context.logs)
         elif result.interrupted and self._shutting_down:
@@ -112,10 +128,10 @@ def ticks(seconds: float) -> int:
     return max(1, math.ceil(seconds / TICK_SECONDS))
 
 
-def _json_error(output: bytes) -> str | None:
+def _json_error(output: bytes, *, lone_surrogates: bool) -> str | None:
     """Return why `output` is not a JSON document, or None if it is one."""
     try:
-        json_documents.check(output)
+        json_documents.check(output, lone_surrogates=lone_surrogates)
     except json_documents.NotJSON as error:
         shown = output[:_INVALID_JSON_SHOWN].decode("utf-8", "replace")
         more = "…" if len(output) > _INVALID_JSON_SHOWN else ""

@@ -9,24 +9,34 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from faas.runtime.limits import Limits
+
 _thread = threading.local()
 
 # Host functions hold the GIL, which the event loop and the other guests need too. So a guest that calls them very often
 # is throttled: after the first number of calls each call sleeps for a short time, after the second for a longer one.
 _UNTHROTTLED_CALLS, _THROTTLE_SECONDS = 2_000, 0.0005
+_PAST_LIMIT_SECONDS = 0.02  # a sleep ends this long after the time limit: the epoch ends the guest then
 _MANY_CALLS, _LONG_THROTTLE_SECONDS = 10_000, 0.005
+
+
+class MustRunInThread(Exception):
+    """Raised by a calling convention when a guest on the event loop wants to sleep: it starts again in a thread."""
 
 
 class HostContext:
     """One execution as host functions see it: its logs, why it aborted, and the error of a host function.
 
-    As a context manager, it is the current context of its thread.
+    As a context manager, it is the current context of its thread. A guest may sleep until `interrupted` is set; without
+    one it may not sleep.
     """
 
-    def __init__(self, log_limit: int) -> None:
+    def __init__(self, limits: Limits, interrupted: threading.Event | None = None) -> None:
+        self.limits = limits
+        self._interrupted = interrupted
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
-        self.log_space = log_limit  # characters left
+        self.log_space = limits.logs  # characters left
         self._lines: list[str] = []
         self._truncated = False
         self._host_calls = 0
@@ -69,6 +79,17 @@ class HostContext:
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the execution began."""
         return (time.perf_counter() - self._started) * 1000
+
+    def remaining_ms(self) -> float:
+        """Return the milliseconds that are left of the time limit."""
+        return self.limits.time * 1000 - self.elapsed_ms()
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep for `seconds`, but not past the time limit. Returns False where the guest may not sleep."""
+        if self._interrupted is None:
+            return False
+        self._interrupted.wait(max(0.0, min(seconds, self.remaining_ms() / 1000 + _PAST_LIMIT_SECONDS)))
+        return True
 
 
 def current() -> HostContext:

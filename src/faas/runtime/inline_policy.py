@@ -30,7 +30,7 @@ class TryInlineAgain(msgspec.Struct, frozen=True):
 
 
 class RunInThread(msgspec.Struct, frozen=True):
-    """The inline attempt was abandoned: the guest is too slow, or its output too large, for the event loop."""
+    """The inline attempt was abandoned: the guest is too slow for the event loop, sleeps, or has a large output."""
 
 
 InlineResult: TypeAlias = Outcome | TryInlineAgain | RunInThread
@@ -71,6 +71,11 @@ class InlinePolicy:
 
     def record_large_output(self) -> RunInThread:
         """Record that an inline attempt made a large output, the check of which no deadline interrupts."""
+        self._record_slow()
+        return _RUN_IN_THREAD
+
+    def record_sleep(self) -> RunInThread:
+        """Record that an inline attempt wanted to sleep, which would hold up the event loop."""
         self._record_slow()
         return _RUN_IN_THREAD
 

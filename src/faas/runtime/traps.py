@@ -19,20 +19,26 @@ _MAX_FRAMES_SHOWN = 5
 _MAX_NAME_SHOWN = 200  # characters; a hostile module may have names of megabytes
 
 
-def describe_failure(error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memory_size: int) -> str:
-    """Return the message for `error`. `memory_size` is the size of the guest's memory in bytes when it ended."""
+def describe_failure(
+    error: wasmtime.Trap | wasmtime.WasmtimeError, limits: Limits, memory_size: int, *, with_functions: bool = True
+) -> str:
+    """Return the message for `error`. `memory_size` is the size of the guest's memory in bytes when it ended.
+
+    `with_functions`: the message names the functions of the module in which the guest trapped.
+    """
     if not isinstance(error, wasmtime.Trap):
         return _describe_instantiation(str(error), limits)
     code = error.trap_code
+    path = _call_path(error) if with_functions else ""
     if code == wasmtime.TrapCode.INTERRUPT:
         return f"time limit of {format_duration(limits.time)} exceeded"
     if code == wasmtime.TrapCode.STACK_OVERFLOW:
-        return f"stack limit of {format_size(limits.stack)} exceeded{_call_path(error)}"
+        return f"stack limit of {format_size(limits.stack)} exceeded{path}"
     if code == wasmtime.TrapCode.UNREACHABLE and _ran_out_of_memory(error, limits, memory_size):
-        return f"memory limit of {format_size(limits.memory)} exceeded{_call_path(error)}"
+        return f"memory limit of {format_size(limits.memory)} exceeded{path}"
     if code == wasmtime.TrapCode.UNREACHABLE and _innermost(error).startswith("~lib/json-as/assembly/deserialize/"):
-        return f"trap: JSON.parse: the document does not match the target type{_call_path(error)}"
-    return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{_call_path(error)}"
+        return f"trap: JSON.parse: the document does not match the target type{path}"
+    return f"trap: {_CODES.get(code) or error.message.splitlines()[0]}{path}"
 
 
 def is_interrupt(error: wasmtime.Trap | wasmtime.WasmtimeError) -> bool:

@@ -27,9 +27,9 @@ def checking_threads(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     threads = set()
     check = json_documents.check
 
-    def recording_check(output: bytes) -> None:
+    def recording_check(output: bytes, *, lone_surrogates: bool) -> None:
         threads.add(threading.current_thread().name.partition("_")[0])
-        check(output)
+        check(output, lone_surrogates=lone_surrogates)
 
     monkeypatch.setattr(json_documents, "check", recording_check)
     return threads

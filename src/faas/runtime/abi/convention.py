@@ -23,7 +23,9 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     exports: every export it needs, with its type: functions, and the memory, called `memory`. marker: the export that
     shows that a module is meant to follow this convention. imports: the host functions of `env`. invoke: calls the
     function of an instance with an input and a limit of bytes for its output, and returns the output; raises
-    GuestFault, and c_api.CallFailed when the guest traps.
+    GuestFault, and c_api.CallFailed when the guest traps. functions_are_authors: the module's functions are the
+    author's, so a trap names them. lone_surrogates: outputs may have escapes of unpaired surrogates, as JavaScript's
+    JSON.stringify writes them.
     """
 
     name: str
@@ -31,6 +33,8 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     exports: Mapping[str, str]
     imports: Mapping[str, HostFunction]
     invoke: Callable[[Instance, bytes, int], bytes]
+    functions_are_authors: bool = True
+    lone_surrogates: bool = False
 
     def missing(self, exports: Mapping[str, str]) -> list[str]:
         """Return a message for each export that this convention needs and `exports` (name → type) lacks."""
