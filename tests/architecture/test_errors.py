@@ -17,6 +17,7 @@ OUTSIDE_THE_TREE = {
     "ImageError": "a ValueError, which the runtime turns into a refused module",
     "ScanFailed": "the kernel did not scan memory; the instance is thrown away instead of kept",
     "EngineUnavailable": "an engine cannot be used now; the module cache turns it into a refused module",
+    "EngineMissing": "an engine is not built; the compilers turn it into a compile error, the runtime passes it on",
     "MustRunInThread": "a guest on the event loop wants to sleep; the guest runner starts it again in a thread",
     "CallFailed": "carries wasmtime's own exception out of the C API",
     "_ModuleRemoved": "tells the execution service that the module to load is not stored any more",

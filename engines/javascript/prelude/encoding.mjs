@@ -1,0 +1,6 @@
+// TextEncoder and TextDecoder. Imported before whatwg-url, which needs them when it is evaluated.
+
+import { TextDecoder, TextEncoder } from "@exodus/bytes/encoding.js";
+import { defineGlobals } from "./define.mjs";
+
+defineGlobals({ TextDecoder, TextEncoder });

@@ -1,0 +1,155 @@
+"""The catalogue of engine modules.
+
+An installation from a wheel has the modules in BUILT. A checkout has their recipes (engines/ beside src/), and builds a
+module that is missing in a process of its own: `make engines` does it ahead, a server in the background when a language
+is first needed. A file's name contains the digest of its recipe, so a changed recipe is built again.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+import structlog
+
+from faas.engines.engine import Engine, EngineName
+
+log = structlog.get_logger()
+
+BUILT = Path(__file__).parent / "built"
+_CHECKOUT = Path(__file__).parents[3]
+_RECIPES = _CHECKOUT / "engines"
+_TOOLCHAIN_LOCK = _CHECKOUT / "src" / "faas" / "compile" / "toolchain" / "package-lock.json"  # binaryen
+_RECIPE_SUFFIXES = {".c", ".json", ".lock", ".mjs", ".py", ".txt", ".wat"}
+_ERROR_SHOWN_CHARACTERS = 500
+
+
+class EngineMissing(Exception):
+    """Raised when an engine module is not there and cannot be built. The message says what to do."""
+
+
+class EngineCatalogue:
+    """Finds the engine modules of this installation, and builds those that are missing. Use from one event loop."""
+
+    def __init__(self) -> None:
+        self._engines: dict[EngineName, Engine] = {}
+        self._builds: dict[EngineName, asyncio.Task[Engine]] = {}
+
+    async def load(self, digest: bytes) -> bytes | None:
+        """Return the engine module with this SHA-256 digest, or None when it is none of this installation.
+
+        Engines that are missing are built. Raises EngineMissing.
+        """
+        names: tuple[EngineName, ...] = get_args(EngineName)
+        built = [engine for name in names if (engine := self.find(name))]
+        for engine in built:
+            if engine.digest == digest:
+                return engine.binary
+        for name in names:
+            if name not in {engine.name for engine in built}:
+                added = await self.get(name)
+                if added.digest == digest:
+                    return added.binary
+        return None
+
+    def find(self, name: EngineName) -> Engine | None:
+        """Return the engine, or None where it is not built yet."""
+        engine = self._engines.get(name)
+        if engine is None:
+            file = built_file(name)
+            if not file.exists():
+                return None
+            engine = self._engines[name] = Engine.read(name, file)
+        return engine
+
+    async def get(self, name: EngineName) -> Engine:
+        """Return the engine, and build it where it is missing: once for concurrent callers. Raises EngineMissing."""
+        engine = self.find(name)
+        if engine is not None:
+            return engine
+        task = self._builds.get(name)
+        if task is None or task.done():
+            task = self._builds[name] = asyncio.create_task(self._build(name), name=f"engine-build:{name}")
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Stop the builds in progress."""
+        for task in self._builds.values():
+            task.cancel()
+        await asyncio.gather(*self._builds.values(), return_exceptions=True)
+
+    async def _build(self, name: EngineName) -> Engine:
+        file = built_file(name)
+        if not (_RECIPES / name).is_dir():
+            raise EngineMissing(f"the engine module {file} is missing: install faas again")
+        started = time.perf_counter()
+        log.info("engine.build_started", engine=name)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "faas.engines.build", name),
+            cwd=_CHECKOUT,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            _, errors = await process.communicate()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            reason = errors.decode("utf-8", "replace").strip()[-_ERROR_SHOWN_CHARACTERS:]
+            log.error("engine.build_failed", engine=name, error=reason)
+            raise EngineMissing(f"the {name} engine could not be built; `make engines` shows why: {reason}")
+        log.info("engine.built", engine=name, seconds=round(time.perf_counter() - started, 1))
+        engine = self._engines[name] = Engine.read(name, file)
+        return engine
+
+
+def built_file(name: EngineName) -> Path:
+    """Return where the engine module is, or will be when it is built."""
+    recipe = _RECIPES / name
+    if recipe.is_dir():
+        return BUILT / f"{name}-{_recipe_digest(recipe)}.wasm"
+    found = sorted(BUILT.glob(f"{name}-*.wasm"))
+    return found[0] if found else BUILT / f"{name}.wasm"
+
+
+def build(name: EngineName) -> Path:
+    """Build the engine module from its recipe unless it is there, and return its file. For checkouts only.
+
+    Another process that builds the same engine is waited for. Older builds are deleted.
+    """
+    file = built_file(name)
+    BUILT.mkdir(exist_ok=True)
+    with (BUILT / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            return file
+        sys.path.insert(0, str(_CHECKOUT))
+        module = __import__(f"engines.{name}.build", fromlist=["build"])
+        partial = file.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(module.build())
+        partial.replace(file)
+        for other in BUILT.glob(f"{name}-*.wasm"):
+            if other != file:
+                other.unlink()
+    return file
+
+
+def _recipe_digest(recipe: Path) -> str:
+    """Return a digest of the files that decide what is built."""
+    own = [path for path in recipe.rglob("*") if path.suffix in _RECIPE_SUFFIXES and "node_modules" not in path.parts]
+    files = sorted([*own, *_RECIPES.glob("*.py"), _TOOLCHAIN_LOCK])
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(_CHECKOUT)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
