@@ -18,6 +18,7 @@ OUTSIDE_THE_TREE = {
     "ScanFailed": "the kernel did not scan memory; the instance is thrown away instead of kept",
     "EngineUnavailable": "an engine cannot be used now; the module cache turns it into a refused module",
     "EngineMissing": "an engine is not built; the compilers turn it into a compile error, the runtime passes it on",
+    "EvaluationFailed": "raised in the worker process that takes snapshots, which answers its message",
     "MustRunInThread": "a guest on the event loop wants to sleep; the guest runner starts it again in a thread",
     "CallFailed": "carries wasmtime's own exception out of the C API",
     "_ModuleRemoved": "tells the execution service that the module to load is not stored any more",

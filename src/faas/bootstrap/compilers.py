@@ -10,8 +10,12 @@ import msgspec
 
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
+from faas.compile.languages.javascript import JavaScriptCompiler
+from faas.compile.languages.typescript import TypeScriptCompiler
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
+from faas.compile.snapshot import Snapshots
+from faas.engines import EngineCatalogue
 from faas.languages import Language
 from faas.runtime import Limits, Precompiler, Runtime
 from faas.settings import Settings
@@ -28,11 +32,21 @@ class LocalRuntime(msgspec.Struct, frozen=True):
 async def open_local_runtime(settings: Settings) -> AsyncIterator[LocalRuntime]:
     """Open the runtime and all compilers. Their worker processes start with the first request."""
     async with AsyncExitStack() as stack:
-        runtime = await open_runtime(stack, settings, cache=None)
-        yield LocalRuntime(open_compilers(stack, settings, runtime, get_args(Language)), runtime)
+        engines = open_engines(stack)
+        runtime = await open_runtime(stack, settings, engines, cache=None)
+        yield LocalRuntime(open_compilers(stack, settings, runtime, engines, get_args(Language)), runtime)
 
 
-async def open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Path | None) -> Runtime:
+def open_engines(stack: AsyncExitStack) -> EngineCatalogue:
+    """Open the catalogue of engine modules until `stack` closes."""
+    engines = EngineCatalogue()
+    stack.push_async_callback(engines.close)
+    return engines
+
+
+async def open_runtime(
+    stack: AsyncExitStack, settings: Settings, engines: EngineCatalogue, *, cache: Path | None
+) -> Runtime:
     """Open the runtime, with `cache` as the folder of precompiled modules, until `stack` closes."""
     limits = Limits(
         time=settings.time_limit,
@@ -50,18 +64,37 @@ async def open_runtime(stack: AsyncExitStack, settings: Settings, *, cache: Path
         cache=cache,
     )
     return await stack.enter_async_context(
-        Runtime(limits, precompiler, threads=settings.max_in_flight, cached_modules=settings.module_cache)
+        Runtime(
+            limits,
+            precompiler,
+            threads=settings.max_in_flight,
+            cached_modules=settings.module_cache,
+            load_engine=engines.load,
+        )
     )
 
 
 def open_compilers(
-    stack: AsyncExitStack, settings: Settings, runtime: Runtime, languages: Iterable[Language]
+    stack: AsyncExitStack,
+    settings: Settings,
+    runtime: Runtime,
+    engines: EngineCatalogue,
+    languages: Iterable[Language],
 ) -> dict[str, Compiler]:
     """Open the compilers of `languages` until `stack` closes.
 
     Raises ConfigurationError when a part of a compiler is not installed.
     """
+    snapshots = Snapshots(
+        "javascript",
+        engines,
+        workers=settings.compile_workers,
+        stack=settings.stack_limit,
+        memory=settings.memory_limit,
+    )
     factories: dict[Language, Callable[[], Compiler]] = {
+        "javascript": partial(JavaScriptCompiler, snapshots),
+        "typescript": partial(_typescript_compiler, settings, snapshots),
         "assemblyscript": partial(_assemblyscript_compiler, settings),
         "wat": partial(WatCompiler, runtime),
         "wasm": partial(WasmCompiler, runtime),
@@ -70,6 +103,13 @@ def open_compilers(
     for compiler in compilers.values():
         stack.push_async_callback(compiler.close)
     return compilers
+
+
+def _typescript_compiler(settings: Settings, snapshots: Snapshots) -> TypeScriptCompiler:
+    find_node()  # Raises at start instead of in the first compilation.
+    return TypeScriptCompiler(
+        snapshots, workers=settings.compile_workers, timeout=settings.compile_timeout, memory=settings.compile_memory
+    )
 
 
 def _assemblyscript_compiler(settings: Settings) -> AssemblyScriptCompiler:

@@ -24,7 +24,7 @@ from uuid_utils.compat import uuid7
 from faas.api.application import create_application, create_compiler_application
 from faas.api.invocation import InvocationHandler
 from faas.bootstrap.background_tasks import run_consumer, run_in_background
-from faas.bootstrap.compilers import open_compilers, open_runtime
+from faas.bootstrap.compilers import open_compilers, open_engines, open_runtime
 from faas.bootstrap.database import open_database
 from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
@@ -82,7 +82,8 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
     async with AsyncExitStack() as stack:
         url, _ = await stack.enter_async_context(open_database(settings))
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
-        runtime = await open_runtime(stack, settings, cache=settings.data_dir / "artifacts")
+        engines = open_engines(stack)
+        runtime = await open_runtime(stack, settings, engines, cache=settings.data_dir / "artifacts")
         stack.callback(shutdown.finish)
         await run_in_background(stack, runtime.precompiler_pool.keep_warm(), "precompiler-keep-warm")
         process_id = uuid7()
@@ -100,7 +101,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             await run_in_background(stack, ModuleCleanup(pool).run(), "module-cleanup")
         compilers: dict[str, Compiler] = {}
         if messages.COMPILATION_JOBS in _QUEUES_BY_ROLE[settings.role]:
-            compilers = open_compilers(stack, settings, runtime, settings.languages)
+            compilers = open_compilers(stack, settings, runtime, engines, settings.languages)
             for language, compiler in compilers.items():
                 await run_in_background(stack, compiler.keep_warm(), f"compiler-keep-warm:{language}")
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)

@@ -10,7 +10,7 @@ import click
 from faas.cli.client import Client, ServerError, function_path, server_options
 from faas.cli.limits import LimitChanges, change_limits, limit_option
 from faas.cli.output import live_revision, print_json, print_text
-from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_source, read_text_argument
+from faas.cli.sources import LANGUAGES, function_name_of, language_of, read_source, read_text_argument
 from faas.cli.terminal import for_display
 
 _WAITING = {"PENDING", "COMPILING"}
@@ -42,9 +42,7 @@ class _Deployed(NamedTuple):
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="Name of the function.  [default: the file name without its extension]")
-@click.option(
-    "--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())), help="[default: by the file extension]"
-)
+@click.option("--language", type=click.Choice(LANGUAGES), help="[default: by the file extension]")
 @click.option("--description", help="Description of the function.")
 @limit_option
 @click.option(
@@ -76,7 +74,8 @@ def deploy(
     Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
     """
     language = language or language_of(file)
-    name = read_text_argument(name or file.stem, "--name" if name else f"the name {file.stem}")
+    default_name = function_name_of(file)
+    name = read_text_argument(name or default_name, "--name" if name else f"the name {default_name}")
     draft = {"name": name, "language": language, "source": read_source(file, language)}
     if description:
         draft["description"] = read_text_argument(description, "--description")

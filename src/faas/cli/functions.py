@@ -20,7 +20,7 @@ from faas.cli.output import (
     print_table,
     print_text,
 )
-from faas.cli.sources import LANGUAGE_OF_EXTENSION, read_input
+from faas.cli.sources import LANGUAGES, read_input
 from faas.cli.terminal import for_cell
 from faas.errors import ConfigurationError
 
@@ -60,7 +60,7 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
 
 @click.command("list")
 @click.option("--status", type=click.Choice(["PENDING", "COMPILING", "READY", "FAILED"]))
-@click.option("--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())))
+@click.option("--language", type=click.Choice(LANGUAGES))
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @server_options
 def list_functions(status: str | None, language: str | None, limit: int, client: Client, as_json: bool) -> None:

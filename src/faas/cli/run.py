@@ -12,7 +12,7 @@ import msgspec
 from faas import logs, settings
 from faas.bootstrap import open_local_runtime
 from faas.cli.output import print_document, print_text
-from faas.cli.sources import LANGUAGE_OF_EXTENSION, language_of, read_input, read_source
+from faas.cli.sources import LANGUAGES, language_of, read_input, read_source
 from faas.compile.outcome import CompileFailure
 from faas.errors import ConfigurationError
 from faas.runtime import Outcome
@@ -25,9 +25,7 @@ from faas.units import format_size
 @click.option(
     "--input", "source", metavar="JSON|@FILE|-", default="{}", help="The input: a JSON object, a file, or stdin."
 )
-@click.option(
-    "--language", type=click.Choice(list(LANGUAGE_OF_EXTENSION.values())), help="[default: by the file extension]"
-)
+@click.option("--language", type=click.Choice(LANGUAGES), help="[default: by the file extension]")
 @click.option("--repeat", type=click.IntRange(1), help="Execute it N times and report the durations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def run(file: Path, source: str, language: str | None, repeat: int | None, as_json: bool) -> int:

@@ -6,11 +6,25 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 from faas import json_documents
 from faas.errors import ConfigurationError
+from faas.languages import Language
 
-LANGUAGE_OF_EXTENSION = {".ts": "assemblyscript", ".wat": "wat", ".wasm": "wasm"}
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+# The longest ending of a file's name decides.
+LANGUAGE_OF_EXTENSION: dict[str, Language] = {
+    ".as.ts": "assemblyscript",
+    ".as": "assemblyscript",
+    ".js": "javascript",
+    ".mjs": "javascript",
+    ".cjs": "javascript",
+    ".ts": "typescript",
+    ".mts": "typescript",
+    ".wat": "wat",
+    ".wasm": "wasm",
+}
 
 # The object around an input in a request is one of the levels that the server counts.
 _INPUT_DEPTH_LIMIT = json_documents.DEPTH_LIMIT - 1
@@ -29,12 +43,22 @@ _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 _KINDS = {"[": "an array", '"': "a string", "t": "a boolean", "f": "a boolean"}  # a number otherwise
 
 
-def language_of(file: Path) -> str:
+def language_of(file: Path) -> Language:
     """Return the language of `file` by its extension. Raises ConfigurationError for an unknown extension."""
-    language = LANGUAGE_OF_EXTENSION.get(file.suffix)
-    if language is None:
+    extension = extension_of(file)
+    if extension is None:
         raise ConfigurationError(f"{file}: cannot infer the language from {file.suffix!r}; pass --language")
-    return language
+    return LANGUAGE_OF_EXTENSION[extension]
+
+
+def function_name_of(file: Path) -> str:
+    """Return the name that a function has by default: that of its file without the whole extension."""
+    return file.name.removesuffix(extension_of(file) or file.suffix)
+
+
+def extension_of(file: Path) -> str | None:
+    """Return the known extension that the name of `file` ends with, or None."""
+    return next((extension for extension in LANGUAGE_OF_EXTENSION if file.name.endswith(extension)), None)
 
 
 def read_source(file: Path, language: str) -> str:

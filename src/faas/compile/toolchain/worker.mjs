@@ -11,6 +11,7 @@ import asc from "assemblyscript/asc";
 import { explain } from "./author_errors.mjs";
 import { Check, SOURCE_PATH } from "./check.mjs";
 import { hint } from "./entry.mjs";
+import { frames, send } from "./frames.mjs";
 import { Transformer } from "./json_as.mjs";
 
 const OUTPUT = "function.wasm";
@@ -116,25 +117,6 @@ function clean(text) {
     .replace(/\n{3,}/g, "\n\n")
     .replaceAll(modules, "~lib")
     .trim();
-}
-
-function send(...parts) {
-  const content = Buffer.concat(parts.map((part) => Buffer.from(part)));
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(content.length);
-  return new Promise((written) => process.stdout.write(Buffer.concat([length, content]), written));
-}
-
-async function* frames(stream) {
-  let buffered = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    buffered = Buffer.concat([buffered, chunk]);
-    while (buffered.length >= 4 && buffered.length >= 4 + buffered.readUInt32BE(0)) {
-      const end = 4 + buffered.readUInt32BE(0);
-      yield buffered.subarray(4, end);
-      buffered = buffered.subarray(end);
-    }
-  }
 }
 
 // Warm-up, first part, before the worker reports itself ready: the first compilation takes ten times as long as a later

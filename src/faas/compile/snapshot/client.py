@@ -1,0 +1,129 @@
+"""The client of the worker processes that take snapshots (worker.py): a source in, an image module out."""
+
+import asyncio
+import struct
+import sys
+import sysconfig
+from pathlib import Path
+
+import msgspec
+import wasmtime
+
+from faas.compile.snapshot import worker
+from faas.engines import Engine, EngineCatalogue, EngineName
+from faas.runtime import images
+from faas.runtime.images import Contract, Image
+from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
+
+_PAGE_BYTES = 4096
+_TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
+_ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
+_ANSWER_LIMIT_BYTES = 256 << 20
+_COMPILER_BYTES = 512 << 20  # of memory that the engine's native code takes while it is made
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """An image module."""
+
+    binary: bytes
+
+
+class _Head(msgspec.Struct, frozen=True):
+    contract: Contract
+    globals: dict[str, int]
+    pages: int
+
+
+class Snapshots:
+    """Takes the images of functions of one engine, in up to `workers` processes.
+
+    `stack` and `memory` are the limits of an execution in bytes. The first use waits until the engine is there.
+    """
+
+    def __init__(self, name: EngineName, catalogue: EngineCatalogue, *, workers: int, stack: int, memory: int) -> None:
+        self._name = name
+        self._catalogue = catalogue
+        self._workers = workers
+        self._stack = stack
+        self._memory = memory
+        self._engine: Engine | None = None
+        self._file: Path | None = None
+        self._base: bytes | None = None
+        self._kept_warm = False
+        self.pool = WorkerPool(self._spawn, workers)
+
+    async def take(self, source: str, file: str) -> Snapshot | str:
+        """Return the image of the function in `source`, or the author's error. `file` is its name in messages.
+
+        Raises EngineMissing, and WorkerDied when the process ended for an unknown reason.
+        """
+        engine = await self._open()
+        request = worker.SOURCE + file.encode() + b"\n" + source.encode()
+        try:
+            answer = await self.pool.request(request, _TIME_LIMIT_SECONDS * 2 + _ANSWER_MARGIN_SECONDS)
+        except LimitReached as limit:
+            return str(limit)
+        if answer[:1] == worker.AUTHOR_ERROR:
+            return answer[1:].decode("utf-8", "replace")
+        if self._base is None:
+            self._base = await self.pool.request(worker.BASE, _ANSWER_MARGIN_SECONDS)
+        return await asyncio.to_thread(_image, engine, self._base, answer)
+
+    def state(self) -> str:
+        """Return the state of the worker pool; see Compiler."""
+        return self.pool.state if self._engine else "WARMING"
+
+    async def keep_warm(self) -> None:
+        """Build the engine where it is missing, and keep all worker processes started, until cancelled.
+
+        Returns at once when another caller does that already.
+        """
+        if self._kept_warm:
+            return
+        self._kept_warm = True
+        await self._open()
+        await self.pool.keep_warm(self._workers)
+
+    async def close(self) -> None:
+        """Kill all processes."""
+        await self.pool.close()
+
+    async def _open(self) -> Engine:
+        if self._engine is None:
+            self._engine = await self._catalogue.get(self._name)
+        return self._engine
+
+    def _spawn(self) -> WorkerProcess:
+        assert self._engine
+        packages = Path(wasmtime.__file__).parent.parent
+        libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+        program = (
+            f"import runpy, sys; sys.path.append({str(packages)!r}); runpy.run_path(sys.argv[1], run_name='__main__')"
+        )
+        arguments = [self._engine.file, self._stack, self._memory, _TIME_LIMIT_SECONDS]
+        sandbox = Sandbox(
+            name=f"{self._name} snapshots",
+            command=[sys.executable, "-I", "-S", "-c", program, worker.__file__, *map(str, arguments)],
+            readable=[packages, Path(worker.__file__), self._engine.file, Path(sys.base_prefix, "lib"), *libraries],
+            memory=self._memory + _COMPILER_BYTES,
+            memory_files=True,  # wasmtime maps the initial memory of the engine from one
+        )
+        return WorkerProcess(sandbox, answer_limit=_ANSWER_LIMIT_BYTES)
+
+
+def _image(engine: Engine, base: bytes, answer: bytes) -> Snapshot:
+    (size,) = struct.unpack_from(">I", answer, 1)
+    head = msgspec.json.decode(answer[5 : 5 + size], type=_Head)
+    memory = bytearray(head.pages * images.WASM_PAGE_BYTES)
+    memory[: len(base)] = base
+    for start in range(5 + size, len(answer), 4 + _PAGE_BYTES):
+        (number,) = struct.unpack_from(">I", answer, start)
+        memory[number * _PAGE_BYTES : (number + 1) * _PAGE_BYTES] = answer[start + 4 : start + 4 + _PAGE_BYTES]
+    image = Image(
+        engine=engine.digest,
+        pages=head.pages,
+        segments=images.difference(base, memoryview(memory)),
+        globals=head.globals,
+        contract=head.contract,
+    )
+    return Snapshot(images.build(image))

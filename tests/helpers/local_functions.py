@@ -1,0 +1,41 @@
+"""Functions that are compiled and called in this process, without a database and a port."""
+
+import hashlib
+
+import msgspec
+
+from faas.bootstrap.compilers import LocalRuntime
+from faas.compile.outcome import CompileFailure
+from faas.runtime import Outcome
+
+
+class LocalFunctions(msgspec.Struct):
+    """Compiles sources and calls them."""
+
+    local: LocalRuntime
+
+    async def compile(self, source: str, language: str = "javascript") -> bytes | str:
+        """Return the image module of `source`, or the compile error."""
+        compiled = await self.local.compilers[language].compile(source)
+        return compiled.diagnostics if isinstance(compiled, CompileFailure) else compiled.binary
+
+    async def call(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> Outcome:
+        """Return the outcome of one call of `source`, which must compile."""
+        binary = await self.compile(source, language)
+        assert isinstance(binary, bytes), binary
+        return await self.run(binary, input_json)
+
+    async def run(self, binary: bytes, input_json: bytes = b"{}") -> Outcome:
+        """Return the outcome of one call of an image module."""
+
+        async def load() -> bytes:
+            return binary
+
+        return await self.local.runtime.run(hashlib.sha256(binary).digest(), load, input_json)
+
+    async def value(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> object:
+        """Return the output of one call of `source`, which must succeed."""
+        outcome = await self.call(source, input_json, language)
+        assert outcome.error is None, outcome.error
+        assert outcome.output is not None
+        return msgspec.json.decode(outcome.output)
