@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import table
 from bench.failure import BenchmarkFailed
-from bench.figures import POINTS
+from bench.figures import LONG_POINTS, POINTS
 from bench.plan import Plan
 from bench.stats import Figure
 
@@ -29,8 +29,8 @@ _TABLE_WIDTH_COLUMNS = 150  # the width at which no line wraps
     "--only",
     metavar="NAME",
     multiple=True,
-    type=click.Choice(list(POINTS)),
-    help="Measure only this point; repeatable.",
+    type=click.Choice([*POINTS, *LONG_POINTS]),
+    help=f"Measure only this point; repeatable. Not measured without it: {', '.join(LONG_POINTS)}.",
 )
 @click.option(
     "--rounds",
@@ -80,7 +80,7 @@ def main(
                 progress=lambda text: errors.print(f"  {text}"),
             )
             try:
-                figures[name] = list(POINTS[name](plan))
+                figures[name] = list((POINTS | LONG_POINTS)[name](plan))
             except (BenchmarkFailed, httpx.HTTPError, OSError, subprocess.TimeoutExpired) as failure:
                 failures[name] = str(failure)
                 errors.print(f"  not measured: {failure}", style="red", markup=False)

@@ -30,6 +30,7 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     median: float
     p99: float
+    greatest: float
     lag_p99: float
 
 
@@ -92,6 +93,7 @@ class _Run:
             seconds=time.perf_counter() - began,
             median=median(self._latencies) * 1000,
             p99=percentile(self._latencies, 0.99) * 1000,
+            greatest=max(self._latencies) * 1000,
             lag_p99=percentile(self._lags, 0.99) * 1000,
         )
 

@@ -1,12 +1,12 @@
 """The figures, one module for each point of the benchmark; `POINTS` lists them in the order of measurement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from bench.figures import call, compiling, executions, growth, latency, memory, restart
+from bench.figures import call, compiling, executions, growth, latency, memory, restart, retention
 from bench.plan import Plan
 from bench.stats import Figure
 
-POINTS: Mapping[str, Callable[[Plan], Sequence[Figure]]] = {
+POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "executions": executions.measure,
     "call": call.measure,
     "latency": latency.measure,
@@ -15,3 +15,5 @@ POINTS: Mapping[str, Callable[[Plan], Sequence[Figure]]] = {
     "growth": growth.measure,
     "memory": memory.measure,
 }
+# Measured only when they are named: they take too long.
+LONG_POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {"retention": retention.measure}
