@@ -59,6 +59,30 @@ class Client:
         identity: str = self.get(f"/functions/{name}")["id"]
         return identity
 
+    def revise(self, name: str, file: str, number: int) -> None:
+        """Deploy a file of functions/ as another revision, unique by `number`, and wait until it is live."""
+        path = FUNCTIONS / file
+        source = path.read_text()
+        if path.suffix == ".wat":
+            source = source.replace("(module", f"(module (global i32 (i32.const {number}))", 1)
+        else:
+            source += f"export const revision = {number};\n"
+        body = {"name": name, "language": LANGUAGES[path.suffix], "source": source}
+        deployed = self._checked(self._http.put(f"/functions/{name}", json=body)).json()["latest"]["revision"]
+        deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
+        while (found := self.get(f"/functions/{name}"))["revision"] != deployed:
+            if found["latest"]["status"] == "FAILED" or time.monotonic() > deadline:
+                raise BenchmarkFailed(f"revision {deployed} of {name} is {found['latest']}")
+            time.sleep(_POLL_INTERVAL_SECONDS)
+
+    def promote(self, name: str, revision: int) -> None:
+        """Make a revision the live one, if it is not."""
+        self._checked(self._http.post(f"/functions/{name}/promote", json={"revision": revision}))
+
+    def roll_back(self, name: str) -> None:
+        """Make the revision live that was live before."""
+        self._checked(self._http.post(f"/functions/{name}/rollback"))
+
     def execute(self, name: str, document: str = BODY) -> Any:
         """Execute a function and return the response."""
         return self._checked(

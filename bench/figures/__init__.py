@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.figures import call, compiling, executions, growth, latency, memory, restart, retention
+from bench.figures import call, compiling, deploys, executions, growth, latency, memory, restart, retention
 from bench.plan import Plan
 from bench.stats import Figure
 
@@ -11,6 +11,7 @@ POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "call": call.measure,
     "latency": latency.measure,
     "compile": compiling.measure,
+    "deploys": deploys.measure,
     "restart": restart.measure,
     "growth": growth.measure,
     "memory": memory.measure,
