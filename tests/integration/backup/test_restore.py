@@ -23,7 +23,7 @@ from faas.database.migrations import files, migrate
 from faas.database.pool import Pool
 from faas.errors import ConfigurationError
 from tests.helpers.retention import create_old_partitions, insert_executions
-from tests.helpers.support import Platform, core_wat, eventually, replaced_database
+from tests.helpers.support import Platform, core_wat, eventually, replaced_database, returning_wat
 
 # Tables that a backup omits, with the reason.
 LEFT_OUT = {
@@ -134,6 +134,39 @@ async def test_restore_returns_executions_of_every_partition(
     assert (manifest.rows("executions"), manifest.rows("deleted_functions")) == (12, 1)
     await restored(empty_database, file)
     assert await contents(empty_database) == await contents(database_url)
+
+
+async def test_restore_returns_revisions_with_their_modules_and_history(
+    platform: Platform, database_url: str, empty_database: str, file: Path
+) -> None:
+    """READY, FAILED, waiting and unpromoted revisions, shared modules, settings, and what a rollback leads to."""
+    await platform.deploy("f", returning_wat("1"))
+    await platform.put("f", returning_wat("2"), settings={"limits": {"concurrency": 7}})
+    await platform.latest_settled("f")
+    await platform.put("f", "(module")
+    await platform.latest_settled("f")
+    await platform.put("f", returning_wat("4"), promote=False)
+    await platform.latest_settled("f")
+    await platform.put("f", returning_wat("1"))  # has the module of revision 1
+    await platform.latest_settled("f")
+    await platform.http.post("/functions/f/rollback")
+    async with platform.pool.acquire() as waiting, waiting.transaction():
+        await waiting.execute("UPDATE functions SET newest_revision = 6")
+        await waiting.execute(
+            "INSERT INTO revisions (function_id, number, language, source) SELECT id, 6, 'wat', 'x' FROM functions"
+        )
+    manifest = await backed_up(database_url, file)
+    assert (manifest.rows("functions"), manifest.rows("revisions"), manifest.rows("modules")) == (1, 6, 3)
+    await restored(empty_database, file)
+    assert await contents(empty_database) == await contents(database_url)
+
+    connection = await asyncpg.connect(empty_database)
+    row = await connection.fetchrow("SELECT live_revision, newest_revision, previous_revisions FROM functions")
+    assert row
+    assert tuple(row) == (2, 6, [1])
+    with pytest.raises(asyncpg.ForeignKeyViolationError):  # the constraints are restored, too
+        await connection.execute("DELETE FROM revisions WHERE number = 2")
+    await connection.close()
 
 
 async def test_restore_of_an_empty_database(database_url: str, empty_database: str, file: Path) -> None:
