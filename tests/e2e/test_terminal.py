@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -32,12 +33,15 @@ FUNCTION = {
 REVISION = {"revision": 1, "live": True, **{key: FUNCTION[key] for key in ("language", "settings", "source", "status")}}
 REVISION |= {"compileError": HOSTILE, "createdAt": FUNCTION["createdAt"]}
 EXECUTION = {"id": "2", "status": "COMPLETED", "output": OUTPUT, "errorMessage": None, "logs": HOSTILE}
+RECORD = {"id": "01a2178e-ce6a-7541-912a-f80218d8cbdb", "status": "COMPLETED", "revision": 1, "durationMs": 1.0}
+RECORD |= {"errorMessage": None, "startedAt": FUNCTION["createdAt"]}
 ANSWERS: dict[str, tuple[int, object]] = {
     "/functions?limit=50": (200, [FUNCTION]),
     "/functions/f": (200, FUNCTION),
     "/functions/f/revisions?limit=20": (200, [REVISION]),
     "/functions/f/revisions/1": (200, REVISION),
     "/functions/f/revisions/2": (200, REVISION | {"source": f"{SOURCE}{HOSTILE}", "settings": {}}),
+    "/functions/f/executions?limit=20": (200, [RECORD]),
     "/functions/f/promote": (200, FUNCTION),
     "/functions/f/rollback": (409, {"detail": HOSTILE}),
     "/functions/f/execute": (200, EXECUTION),
@@ -179,6 +183,23 @@ def test_terminal_injection_is_escaped_on_a_terminal(url: str) -> None:
     assert json.loads(shown)["output"] == OUTPUT
     assert "\x9b".encode() not in shown
     assert b"\x1b]" not in run_on_terminal(url, "deploy", "/nowhere/\x1b]0;title\x07.wat")
+
+
+def test_terminal_table_keeps_the_columns_on_a_narrow_terminal(url: str) -> None:
+    def lines(*arguments: str, width: int) -> list[str]:
+        shown = run_on_terminal(url, *arguments, LANG="C.UTF-8", COLUMNS=str(width)).decode()
+        return [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in shown.splitlines()]
+
+    for width in (30, 80, 250):
+        header, _, row = lines("revisions", "f", width=width)
+        assert header.split() == ["REV", "STATUS", "LIVE", "CREATED", "LANGUAGE", "SETTINGS", "ERROR"]
+        assert row.split()[:3] == ["1", "READY", "live"]
+        assert row.count("title") == (1 if width < 250 else 2)  # in SETTINGS, and in ERROR where it has the space
+        assert row.endswith("…") == (width < 250)
+    complete = ["ID", "STATUS", "REV", "STARTED", "DURATION", "ERROR"]
+    for width, shown in ((80, complete[:-1]), (100, complete)):
+        header, _, row = lines("executions", "f", width=width)
+        assert (header.split(), len(header) <= width, row.split()[-2:]) == (shown, True, ["1.0", "ms"])
 
 
 def test_terminal_texts_are_exact_in_a_pipe(url: str) -> None:

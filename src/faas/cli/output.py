@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,7 @@ _COLOUR_OF_STATUS = {
     "live": "green",
 }
 _COLOUR_OF_DIFF_LINE = {"+": "green", "-": "red", "@": "cyan"}
+_COLUMN_GAP = 3  # spaces between two columns of a table
 _MINUTE_SECONDS, _HOUR_SECONDS, _DAY_SECONDS = 60, 3600, 86400
 
 
@@ -65,17 +67,25 @@ def print_diff(diff: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with coloured statuses. On a narrow terminal only the last column is shortened."""
+    """Print a table with coloured statuses.
+
+    On a narrow terminal the last column is shortened, or left out if it is empty; the others are never cut.
+    """
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # no line is wrapped in a pipe
     rows = [[for_cell(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    if console.is_terminal:
+        left = console.width - sum(widths[:-1]) - _COLUMN_GAP * (len(widths) - 1)
+        if left < cell_len(columns[-1]) and not any(row[-1] for row in rows):
+            columns, rows, widths = columns[:-1], [row[:-1] for row in rows], widths[:-1]
+        else:
+            widths[-1] = max(cell_len(columns[-1]), min(widths[-1], left))
+    # In a pipe no line is wrapped. On a terminal that is too narrow, rich would leave any column out.
+    console.width = sum(widths) + _COLUMN_GAP * (len(widths) - 1)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for position, column in enumerate(columns):
-        widest = max([len(column), *(len(row[position]) for row in rows)])
-        last = position == len(columns) - 1
+    for column, width in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if column == "DURATION" else "left"
-        table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", min_width=None if last else widest)
+        table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
         table.add_row(*map(_coloured, row))
     console.print(table)
