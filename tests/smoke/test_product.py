@@ -14,6 +14,13 @@ from tests.smoke.process import START_TIMES, Faas, finish
 FIRST_START_SECONDS, LATER_START_SECONDS = 8.0, 3.0
 BUSY_MACHINE_FACTOR = 5
 
+# Afterwards revision 1 is live again, also after a restart.
+DEPLOYS = (
+    (("deploy", "/opt/examples/hello.ts"), "hello created, revision 1: READY, live"),
+    (("deploy", "/opt/examples/echo.wat", "--name", "hello"), "hello updated, revision 2: READY, live"),
+    (("rollback", "hello"), "hello rolled back, revision 1 is live"),
+)
+
 # Where the file may leave something: its cache and its data, by default.
 PLACES = {"root": {"/var/cache/faas", "/var/lib/faas"}, "nobody": {"/home/user/.cache", "/home/user/.local"}}
 
@@ -31,10 +38,9 @@ def test_dist_serves_compiles_and_executes(new_machine: Callable[..., Enclosure]
             assert any("unpacking" in line for line in server.said) == (name == "first")
 
             if name == "first":
-                out, _ = finish(
-                    machine.start(user, "deploy", "/opt/examples/hello.ts", environment={"FAAS_URL": server.url})
-                )
-                assert "hello created, revision 1: READY" in out
+                for command, printed in DEPLOYS:
+                    out, _ = finish(machine.start(user, *command, environment={"FAAS_URL": server.url}))
+                    assert printed in out
             out, _ = finish(
                 machine.start(
                     user, "invoke", "hello", "--input", '{"name": "you"}', environment={"FAAS_URL": server.url}
