@@ -20,7 +20,7 @@ from tests.helpers.torture.ledger import Ledger
 from tests.helpers.torture.load import run_client
 from tests.helpers.torture.progress import described, watch
 from tests.helpers.torture.promises import assert_promises
-from tests.helpers.torture.servers import Place, killed_servers
+from tests.helpers.torture.servers import killed_servers
 
 pytestmark = pytest.mark.slow
 
@@ -38,18 +38,14 @@ async def test_torture_by_random_kills_loses_nothing(database_url: str, request:
         *("--database-url", database_url, *EVERY_LANGUAGE, "--keep-revisions", str(KEEP_REVISIONS)),
         *("--visibility-timeout", "5s", "--poll-interval", "1s", "--log-level", "warning"),
     )
-    # Only the first server compiles: it takes seconds until its compilers are warm, so it is killed less often.
-    places = [
-        Place(settings, kill_weight=1),
-        Place((*settings, "--role", "api"), kill_weight=2),
-        Place((*settings, "--role", "api"), kill_weight=2),
-    ]
+    # Only the first server compiles: each start of the AssemblyScript compiler costs seconds of processor time.
+    options = [settings, *[(*settings, "--role", "api")] * 3]
     async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
         await record_ends(pool)
         await record_history(pool)
         backlog = Backlog(pool, BACKLOG_LIMIT)
-        deadline = time.monotonic() + seconds
-        async with killed_servers(places, choose, ledger.report) as servers, asyncio.TaskGroup() as group:
+        async with killed_servers(options, choose, ledger.report) as servers, asyncio.TaskGroup() as group:
+            deadline = time.monotonic() + seconds
             for number in range(CLIENTS):
                 group.create_task(run_client(Caller(number, choose, ledger), servers, backlog, deadline))
             group.create_task(watch(servers, ledger, backlog, deadline, STALL_SECONDS))

@@ -9,31 +9,29 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
 
-import msgspec
-
 from tests.helpers.server import Server, start_server
 
+# Events that no kill of another server explains.
+_FAULTS = ("background_task.crashed", "guest.unexpected_error", "module.load_failed", "outcome.refused")
 _KILL_PAUSES_SECONDS = (1.0, 3.0)
-_STARTING_KILL_SHARE = 0.1  # of the kills: on a busy machine a server that is starting would otherwise never be up
-
-
-class Place(msgspec.Struct, frozen=True):
-    """The options of one server, and how often it is killed in proportion to the others."""
-
-    options: tuple[str, ...]
-    kill_weight: float
+_SPARED_SECONDS = 30.0  # long enough to notice that the heartbeats of killed servers are stale
+# A busy machine starts servers slower than they are killed, so there are shares of the kills that hit the last server
+# that runs, and one that is starting. Otherwise nothing would run for long.
+_LAST_KILL_SHARE = 0.05
+_STARTING_KILL_SHARE = 0.1
 
 
 class KilledServer:
     """One server: it is started again whenever it was killed, on the same data directory.
 
-    A server that ends in any other way is reported.
+    A server that ends in any other way, or logs a fault, is reported.
     """
 
-    def __init__(self, place: Place, data_dir: str, report: Callable[[str], None]) -> None:
-        self.place = place
+    def __init__(self, options: Sequence[str], data_dir: str, report: Callable[[str], None]) -> None:
         self.running: Server | None = None
         self.start_seconds: list[float] = []
+        self.started = asyncio.Event()
+        self._options = options
         self._environment = {"FAAS_DATA_DIR": data_dir}
         self._report = report
         self._starting: asyncio.Task[Server] | None = None
@@ -60,7 +58,7 @@ class KilledServer:
     async def _run_once(self) -> None:
         began = time.monotonic()
         self._killed = False
-        self._starting = asyncio.create_task(start_server(*self.place.options, environment=self._environment))
+        self._starting = asyncio.create_task(start_server(*self._options, environment=self._environment))
         try:
             server = await self._starting
         except asyncio.CancelledError:
@@ -71,12 +69,16 @@ class KilledServer:
             self._starting = None
         self.start_seconds.append(time.monotonic() - began)
         self.running = server
+        self.started.set()
         try:
             await server.process.wait()
         finally:
             self.running = None
         if not self._killed:
             self._report(f"a server ended by itself: {server.process.returncode}:\n" + "\n".join(server.lines[-20:]))
+        for line in server.lines:
+            if any(event in line for event in _FAULTS):
+                self._report(line)
 
 
 class KilledServers:
@@ -104,42 +106,50 @@ class KilledServers:
         return sum(max(0, len(server.start_seconds) - 1) for server in self._servers)
 
     async def kill_until(self, deadline: float) -> None:
-        """Kill a random server every few seconds until `deadline`, a time of time.monotonic()."""
+        """Kill a random server every few seconds until `deadline`, a time of time.monotonic().
+
+        One server in turn is spared for a while, so that it reaps what the others have left behind, and completes
+        compilations that take seconds.
+        """
+        began = time.monotonic()
         while True:
             pause = self._choose.uniform(*_KILL_PAUSES_SECONDS)
             if time.monotonic() + pause > deadline:
                 await asyncio.sleep(max(0.0, deadline - time.monotonic()))
                 return
             await asyncio.sleep(pause)
-            if server := self._chosen():
+            spared = int((time.monotonic() - began) / _SPARED_SECONDS) % len(self._servers)
+            if server := self._chosen([*self._servers[:spared], *self._servers[spared + 1 :]]):
                 self.kills += await server.kill()
 
-    def _chosen(self) -> KilledServer | None:
-        """Choose the server to kill; None if all are starting and are to go on."""
-        running = [server for server in self._servers if server.running]
-        starting = [server for server in self._servers if not server.running]
+    def _chosen(self, servers: Sequence[KilledServer]) -> KilledServer | None:
+        """Choose the server to kill; None while too few are running."""
+        running = [server for server in servers if server.running]
+        starting = [server for server in servers if not server.running]
         if starting and self._choose.random() < _STARTING_KILL_SHARE:
             return self._choose.choice(starting)
-        if not running:
+        if not running or (len(self.running) == 1 and self._choose.random() > _LAST_KILL_SHARE):
             return None
-        return self._choose.choices(running, [server.place.kill_weight for server in running])[0]
+        return self._choose.choice(running)
 
 
 @asynccontextmanager
 async def killed_servers(
-    places: Sequence[Place], choose: random.Random, report: Callable[[str], None]
+    options: Sequence[Sequence[str]], choose: random.Random, report: Callable[[str], None]
 ) -> AsyncIterator[KilledServers]:
-    """Run a server in each place, and kill all at the end."""
+    """Run a server with each of `options`; all have started. They are killed at the end."""
     async with AsyncExitStack() as stack:
         servers = []
-        for place in places:
+        for one in options:
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="faas-torture-", ignore_cleanup_errors=True)
             )
-            servers.append(KilledServer(place, folder, report))
+            servers.append(KilledServer(one, folder, report))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(server.run()) for server in servers]
         try:
+            for server in servers:
+                await server.started.wait()
             yield KilledServers(servers, choose)
         finally:
             for task in tasks:
