@@ -28,6 +28,7 @@ NPM_LOCKS := $(NPM_PACKAGES:%=%/package-lock.json)
 MARKDOWN := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md .github docs packaging/README.md
 WORKERS ?= 2
 SECONDS ?= 60
+KILLS ?= 0
 ARGS ?=
 UPGRADE ?=
 
@@ -89,8 +90,8 @@ test-all: dev ## run all tests but those of `make smoke`
 coverage: dev ## run all tests but the slow ones, and report the coverage of src (htmlcov/ with ARGS="--cov-report=html")
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
-torture: dev ## kill servers at random under load, about 1,700 an hour (SECONDS=600; ARGS="--torture-seed 7")
-	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) $(ARGS)
+torture: dev ## kill servers at random under load, about 1,700 an hour (SECONDS=600; KILLS=1000; ARGS="--torture-seed 7")
+	@$(BIN)/python -m pytest -s tests/e2e/test_torture.py --torture-seconds $(SECONDS) --torture-kills $(KILLS) $(ARGS)
 
 check: dev ## format, lint, types, import contracts, words and commit messages
 	@$(BIN)/ruff format --check .

@@ -46,7 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the Postgres of the tests: the embedded one (default), a running one, or a container",
     )
     group.addoption("--database-url", help="with --database=url: a Postgres whose role may create databases")
-    group.addoption("--torture-seconds", default="12", help="duration of the torture test")
+    group.addoption("--torture-seconds", default="12", help="least duration of the torture test")
+    group.addoption("--torture-kills", default="0", help="least number of kills of the torture test")
     group.addoption("--torture-seed", help="seed of the torture test, as an earlier run printed it")
     group.addoption("--database-image", default=CONTAINER_IMAGE, help="with --database=testcontainers: its image")
     group.addoption(

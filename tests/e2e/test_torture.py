@@ -1,7 +1,7 @@
 """Kills servers at random moments under load: what was acknowledged is not lost, and all started work is completed.
 
-`make torture SECONDS=600` sets the duration; the seed is printed and can be passed again. What the clients do is in
-tests/helpers/torture/actions.py, what must hold at the end in promises.py beside it.
+`make torture SECONDS=600 KILLS=200` sets the least duration and number of kills; the seed is printed and can be passed
+again. What the clients do is in tests/helpers/torture/actions.py, what must hold at the end in promises.py beside it.
 """
 
 import asyncio
@@ -31,12 +31,14 @@ STALL_SECONDS = 60  # without any progress
 
 async def test_torture_by_random_kills_loses_nothing(database_url: str, request: pytest.FixtureRequest) -> None:
     seconds = float(request.config.getoption("torture_seconds"))
+    kills = int(request.config.getoption("torture_kills"))
     seed = int(request.config.getoption("torture_seed") or random.SystemRandom().randrange(1 << 32))
-    print(f"\ntorture: seed {seed}, {seconds:g} s", flush=True)
+    print(f"\ntorture: seed {seed}, at least {seconds:g} s and {kills} kills", flush=True)
     choose, ledger = random.Random(seed), Ledger()
     settings = (
         *("--database-url", database_url, *EVERY_LANGUAGE, "--keep-revisions", str(KEEP_REVISIONS)),
         *("--visibility-timeout", "5s", "--poll-interval", "1s", "--log-level", "warning"),
+        *("--compile-workers", "1"),  # each start also starts these
     )
     # Only the first server compiles: each start of the AssemblyScript compiler costs seconds of processor time.
     options = [settings, *[(*settings, "--role", "api")] * 3]
@@ -45,11 +47,11 @@ async def test_torture_by_random_kills_loses_nothing(database_url: str, request:
         await record_history(pool)
         backlog = Backlog(pool, BACKLOG_LIMIT)
         async with killed_servers(options, choose, ledger.report) as servers, asyncio.TaskGroup() as group:
-            deadline = time.monotonic() + seconds
+            over = asyncio.Event()
             for number in range(CLIENTS):
-                group.create_task(run_client(Caller(number, choose, ledger), servers, backlog, deadline))
-            group.create_task(watch(servers, ledger, backlog, deadline, STALL_SECONDS))
-            group.create_task(servers.kill_until(deadline))
+                group.create_task(run_client(Caller(number, choose, ledger), servers, backlog, over))
+            group.create_task(watch(servers, ledger, backlog, STALL_SECONDS, over))
+            group.create_task(servers.kill_until(time.monotonic() + seconds, kills, over))
         print(f"torture: {described(servers, ledger)}; left: {backlog}", flush=True)
         print(f"torture: refused {dict(ledger.refused)}, lost {dict(ledger.lost)}", flush=True)
         assert ledger.unexpected == [], f"seed {seed}"

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 
 import httpx
 
@@ -14,11 +13,11 @@ _PAUSE_SECONDS = 0.02
 _TIMEOUT_SECONDS = 30
 
 
-async def run_client(caller: Caller, servers: KilledServers, backlog: Backlog, deadline: float) -> None:
-    """Send requests to random servers until `deadline`, a time of time.monotonic(), one at a time."""
+async def run_client(caller: Caller, servers: KilledServers, backlog: Backlog, over: asyncio.Event) -> None:
+    """Send requests to random servers, one at a time, until `over` is set."""
     connections: dict[str, httpx.AsyncClient] = {}
     try:
-        while time.monotonic() < deadline:
+        while not over.is_set():
             await asyncio.sleep(_PAUSE_SECONDS)
             urls = [server.url for server in servers.running]
             for gone in connections.keys() - set(urls):

@@ -12,15 +12,15 @@ _LINE_SECONDS = 5
 
 
 async def watch(
-    servers: KilledServers, ledger: Ledger, backlog: Backlog, deadline: float, stall_seconds: float
+    servers: KilledServers, ledger: Ledger, backlog: Backlog, stall_seconds: float, over: asyncio.Event
 ) -> None:
-    """Refresh the backlog and print a line every few seconds, until `deadline`.
+    """Refresh the backlog and print a line every few seconds, until `over` is set.
 
     Raises AssertionError when something unexpected was answered, or nothing at all for `stall_seconds`.
     """
     detector = StallDetector(stall_seconds)
     began = printed_at = time.monotonic()
-    while time.monotonic() < deadline:
+    while not over.is_set():
         await asyncio.sleep(_REFRESH_SECONDS)
         await backlog.refresh()
         if time.monotonic() - printed_at >= _LINE_SECONDS:

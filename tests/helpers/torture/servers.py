@@ -105,22 +105,19 @@ class KilledServers:
         """How often a server has started again, to the point where it accepts requests."""
         return sum(max(0, len(server.start_seconds) - 1) for server in self._servers)
 
-    async def kill_until(self, deadline: float) -> None:
-        """Kill a random server every few seconds until `deadline`, a time of time.monotonic().
+    async def kill_until(self, deadline: float, kills: int, over: asyncio.Event) -> None:
+        """Kill a random server every few seconds, until `deadline` (of time.monotonic()) and for at least `kills` times.
 
-        One server in turn is spared for a while, so that it reaps what the others have left behind, and completes
-        compilations that take seconds.
+        Then set `over`. One server in turn is spared for a while, so that it reaps what the others have left behind, and
+        completes compilations that take seconds.
         """
         began = time.monotonic()
-        while True:
-            pause = self._choose.uniform(*_KILL_PAUSES_SECONDS)
-            if time.monotonic() + pause > deadline:
-                await asyncio.sleep(max(0.0, deadline - time.monotonic()))
-                return
-            await asyncio.sleep(pause)
+        while time.monotonic() < deadline or self.kills < kills:
+            await asyncio.sleep(self._choose.uniform(*_KILL_PAUSES_SECONDS))
             spared = int((time.monotonic() - began) / _SPARED_SECONDS) % len(self._servers)
             if server := self._chosen([*self._servers[:spared], *self._servers[spared + 1 :]]):
                 self.kills += await server.kill()
+        over.set()
 
     def _chosen(self, servers: Sequence[KilledServer]) -> KilledServer | None:
         """Choose the server to kill; None while too few are running."""
