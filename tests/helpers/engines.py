@@ -17,7 +17,7 @@ STATE, GREETING = 5000, 100_000  # addresses
 #   s  returns the count in the global `sp`, i the one in `steps`
 #   m  returns the JSON document at GREETING, which an image sets
 #   w  overwrites 40 pages of the memory, those of GREETING with zeros
-#   p  writes to every page of the memory, o to every second one
+#   p  writes to every page of the memory, o to every fourth one
 #   r  reads from every page of the memory
 #   g  adds a page to the memory
 #   t  overwrites memory, then traps
@@ -58,7 +58,7 @@ ENGINE_WAT = r"""(module
     (if (i32.eq (local.get $command) (i32.const 111))  ;; o
       (then (loop $pages
         (i32.store8 offset=77 (local.get $address) (i32.const 3))
-        (br_if $pages (i32.lt_u (local.tee $address (i32.add (local.get $address) (i32.const 8192)))
+        (br_if $pages (i32.lt_u (local.tee $address (i32.add (local.get $address) (i32.const 16384)))
           (i32.shl (memory.size) (i32.const 16)))))))
     (if (i32.eq (local.get $command) (i32.const 114))  ;; r
       (then (loop $pages

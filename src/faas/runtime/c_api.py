@@ -70,6 +70,7 @@ MAX_TABLES = 16  # of one instance
 MAX_TABLE_ELEMENTS = 100_000
 MAX_INSTANCE_BYTES = 16 << 20  # of wasmtime's own record of an instance: enough for 100,000 functions and exports
 POOL_SLOT_KEEP_BYTES = 64 << 10  # cleared by writing zeros, which is cheaper than returning the pages to the kernel
+MAX_WARM_SLOTS = 100  # unused ones that keep their memory
 DECOMMIT_BATCH_SLOTS = 4  # returning the pages of each slot on its own interrupts the other processors each time
 # A thread that returns the pages of a batch has no guest but holds the batch's slots, and no other thread can wait for
 # them: instantiation would fail where many guests end in the same tick. Enough for 16 threads at that point at once.
@@ -85,11 +86,17 @@ class CallFailed(Exception):
 
 
 def with_pooling_allocator(
-    config: wasmtime.Config, *, instances: int, memory: int, keep_bytes: int = POOL_SLOT_KEEP_BYTES
+    config: wasmtime.Config,
+    *,
+    instances: int,
+    memory: int,
+    keep_bytes: int = POOL_SLOT_KEEP_BYTES,
+    warm_slots: int = MAX_WARM_SLOTS,
 ) -> wasmtime.Config:
     """Add a pool for `instances` at once, each with up to `memory` bytes of linear memory, to `config` and return it.
 
-    The first `keep_bytes` of a memory are cleared instead of returned to the kernel. Where address space is limited
+    The first `keep_bytes` of a memory are cleared instead of returned to the kernel, in up to `warm_slots` that are not
+    in use. Where address space is limited
     (`ulimit -v`), `config` is returned without a pool, because no engine could be made with it. Executions are slower
     then.
     """
@@ -108,6 +115,7 @@ def with_pooling_allocator(
             "max_memory_size": memory,
             "max_core_instance_size": MAX_INSTANCE_BYTES,
             "linear_memory_keep_resident": keep_bytes,
+            "max_unused_warm_slots": warm_slots,
             "table_keep_resident": POOL_SLOT_KEEP_BYTES,
             "decommit_batch_size": DECOMMIT_BATCH_SLOTS,
         }.items():

@@ -57,10 +57,11 @@ class EngineModule:
         names = linked.exports.global_names
         self.global_kinds = {name: kind for name, (kind, _) in zip(names, self.initial.globals(), strict=True)}
 
-    def is_zero(self, start: int, end: int) -> bool:
-        """Return True if the engine's memory has only zeros in this range. Beyond its end it has."""
-        known = max(0, min(end, self.memory_size) - start)
-        return not known or not ffi.buffer(self.memory + start, known)[:].strip(b"\0")
+    def copy_to(self, target: Any, start: int, end: int) -> None:
+        """Copy this range of the memory to `target`, which is zero: the part beyond the memory is left as it is."""
+        known = min(end, self.memory_size) - start
+        if known > 0:
+            ffi.memmove(target, self.memory + start, known)
 
     def close(self) -> None:
         """Free the module. No instance of it may be left but its own."""
@@ -94,6 +95,18 @@ class FunctionImage:
             instance.grow(missing)
         self.memory.write(instance.memory_address)
         instance.set_globals(self.global_values)
+
+    def copy_to(self, target: Any, start: int, end: int) -> None:
+        """Copy this range of the image's memory to `target`, which is zero."""
+        self.engine.copy_to(target, start, end)
+        for first, size, source in self.memory.within(start, end):
+            ffi.memmove(target + (first - start), source, size)
+
+    def is_zero(self, start: int, end: int) -> bool:
+        """Return True if the image's memory has only zeros in this range."""
+        content: Any = ffi.new("char[]", end - start)
+        self.copy_to(content, start, end)
+        return not ffi.buffer(content)[:].strip(b"\0")
 
     def close(self) -> None:
         """Free the memory of the image. No guest of it may be running."""

@@ -7,7 +7,7 @@ from typing import Any
 from faas.runtime.c_api import ffi
 from faas.runtime.images import Segment
 
-_RUN_GAP_BYTES = 2048  # copying as many bytes costs about as much as another call of memmove
+_RUN_GAP_BYTES = 4096  # copying as many bytes costs about as much as another call of memmove
 
 
 class ImageMemory:
@@ -36,21 +36,15 @@ class ImageMemory:
         self.runs = [(start, size, self._content + position) for start, size, position in places]
         self._ends = [start + size for start, size, _ in places]
 
-    def overlaps(self, start: int, end: int) -> bool:
-        """Return True if a run has a byte in this range."""
-        return any(first < end and start < first + size for first, size, _ in self.runs)
-
-    def between_runs(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Return the parts of this range that are in no run."""
-        position = start
-        for first, size, _ in self.runs[bisect_left(self._ends, start) :]:
+    def within(self, start: int, end: int) -> Iterator[tuple[int, int, Any]]:
+        """Return the parts of the runs that lie in this range, as (offset, size, source)."""
+        for first, size, source in self.runs[bisect_left(self._ends, start) :]:
             if first >= end:
                 break
-            if first > position:
-                yield position, first
-            position = max(position, first + size)
-        if position < end:
-            yield position, end
+            skipped = max(0, start - first)
+            length = min(end, first + size) - first - skipped
+            if length > 0:
+                yield first + skipped, length, source + skipped
 
     def write(self, memory: Any) -> None:
         """Write the runs into the memory at `memory`, which is long enough."""

@@ -13,7 +13,10 @@ from faas.runtime.epoch_ticker import EpochTicker
 from faas.runtime.limits import Limits
 from faas.runtime.precompile.worker import engine_config
 
-ENGINE_SLOT_KEEP_BYTES = 4 << 20  # of each slot for engine modules: what a call of an interpreter writes
+# Of each slot for engine modules. Whole interpreters are within it: a fresh instance of JavaScript takes 91 µs a call
+# with it, and 310 µs with 64 KiB.
+ENGINE_SLOT_KEEP_BYTES = 4 << 20
+MAX_WARM_ENGINE_SLOTS = 16
 
 
 class InstancePool:
@@ -30,6 +33,7 @@ class InstancePool:
                 instances=instances,
                 memory=limits.memory,
                 keep_bytes=ENGINE_SLOT_KEEP_BYTES if copy_on_write else c_api.POOL_SLOT_KEEP_BYTES,
+                warm_slots=MAX_WARM_ENGINE_SLOTS if copy_on_write else c_api.MAX_WARM_SLOTS,
             )
         )
         self.engine_address: Any = c_api.address_of(self.engine.ptr())

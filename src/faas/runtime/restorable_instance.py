@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 # instances together are MAX_KEPT_INSTANCES times that.
 MAX_PRIVATE_PAGES = 1024
 
-ffi.cdef("void *memset(void *memory, int value, size_t size);")
-_libc: Any = ffi.dlopen(None)
-
 
 class RestorableInstance(Instance):
     """An instance of `image`.
@@ -26,7 +23,7 @@ class RestorableInstance(Instance):
     they are built.
     """
 
-    __slots__ = ("_buffer", "_copies", "_image", "_seen", "_size", "_zeroed", "private_pages")
+    __slots__ = ("_buffer", "_copies", "_image", "_seen", "_size", "_source", "private_pages")
 
     def __init__(self, image: "FunctionImage", memory_limit: int) -> None:
         super().__init__(image.pool.engine_address, memory_limit)
@@ -35,7 +32,7 @@ class RestorableInstance(Instance):
         self._buffer: ScanBuffer | None = None
         self._seen: bytes | None = None  # the regions that the copies below are for: they are mostly the same ones
         self._copies: list[tuple[Any, Any, int]] = []  # to, from, size
-        self._zeroed: list[tuple[Any, int]] = []
+        self._source: Any = None  # kept alive: the copies point into it
         self.private_pages = 0
 
     def restore(self, scanner: PageScanner) -> bool:
@@ -57,26 +54,32 @@ class RestorableInstance(Instance):
         memmove = ffi.memmove
         for to, source, size in self._copies:
             memmove(to, source, size)
-        for to, size in self._zeroed:
-            _libc.memset(to, 0, size)
-        self._image.memory.write(memory)
         self.set_globals(self._image.global_values)
         return True
 
     def _plan(self, scanned: bytes, memory: Any) -> None:
-        """List what must be copied for these regions: the engine's bytes wherever the image has none of its own."""
-        base = int(ffi.cast("uintptr_t", memory))
-        engine = self._image.engine
-        self._seen, self._copies, self._zeroed, self.private_pages = scanned, [], [], 0
+        """List what must be copied for these regions, from a buffer with what the image has there."""
+        self._seen = scanned
+        regions = self._private_regions(scanned, int(ffi.cast("uintptr_t", memory)))
+        size = sum(end - start for start, end in regions)
+        self.private_pages, self._copies = size // PAGE_BYTES, []
+        if self.private_pages > MAX_PRIVATE_PAGES:
+            return
+        source: Any = ffi.new("char[]", size)
+        self._source = source
+        for start, end in regions:
+            self._image.copy_to(source, start, end)
+            self._copies.append((memory + start, source, end - start))
+            source += end - start
+
+    def _private_regions(self, scanned: bytes, base: int) -> list[tuple[int, int]]:
+        """Return the regions to be copied, without those that only show zeros."""
+        regions: list[tuple[int, int]] = []
         for region_start, region_end, zero in regions_of(scanned):
             start, end = region_start - base, region_end - base
-            if zero and not self._image.memory.overlaps(start, end) and engine.is_zero(start, end):
-                continue  # read only, and it still is what the engine has there
-            self.private_pages += (end - start) // PAGE_BYTES
-            for piece_start, piece_end in self._image.memory.between_runs(start, end):
-                known = min(piece_end, engine.memory_size)
-                if piece_start < known:
-                    self._copies.append((memory + piece_start, engine.memory + piece_start, known - piece_start))
-                if piece_end > max(piece_start, known):
-                    beyond = max(piece_start, known)
-                    self._zeroed.append((memory + beyond, piece_end - beyond))
+            if zero and self._image.is_zero(start, end):
+                continue  # read only, and it still is what the image has there
+            if regions and start == regions[-1][1]:
+                start = regions.pop()[0]
+            regions.append((start, end))
+        return regions

@@ -7,9 +7,9 @@ from faas.runtime.images import Segment
 
 def test_image_memory_joins_segments_that_are_close() -> None:
     engine = bytes(range(256)) * 64
-    segments = (Segment(10, b"first"), Segment(500, b"second"), Segment(10_000, b"third"))
+    segments = (Segment(10, b"first"), Segment(500, b"second"), Segment(12_000, b"third"))
     memory = ImageMemory(segments, ffi.from_buffer(engine), len(engine))
-    assert [(start, size) for start, size, _ in memory.runs] == [(10, 496), (10_000, 5)]
+    assert [(start, size) for start, size, _ in memory.runs] == [(10, 496), (12_000, 5)]
     assert memory.size == 501
     expected = bytearray(engine)
     for segment in segments:
@@ -33,3 +33,16 @@ def test_image_memory_is_zero_between_segments_beyond_the_memory_of_the_engine()
 def test_image_memory_may_be_empty() -> None:
     memory = ImageMemory((), ffi.from_buffer(b"\0" * 100), 100)
     assert (memory.runs, memory.size) == ([], 0)
+
+
+def test_image_memory_within_a_range_is_cut_at_its_ends() -> None:
+    engine = bytes(20_000)
+    memory = ImageMemory((Segment(10, b"abcdef"), Segment(9000, b"ghi")), ffi.from_buffer(engine), len(engine))
+
+    def within(start: int, end: int) -> list[tuple[int, bytes]]:
+        return [(first, bytes(ffi.buffer(source, size))) for first, size, source in memory.within(start, end)]
+
+    assert within(0, 20_000) == [(10, b"abcdef"), (9000, b"ghi")]
+    assert within(12, 14) == [(12, b"cd")]
+    assert within(14, 9001) == [(14, b"ef"), (9000, b"g")]
+    assert within(0, 10) == within(16, 9000) == within(9003, 20_000) == []
