@@ -1,7 +1,10 @@
 """Engine modules, and the functions that are images of one: they share its native code and differ in memory alone."""
 
+import hashlib
+from collections import deque
 from typing import Any
 
+import structlog
 import wasmtime
 
 from faas.runtime.c_api import KINDS_32_BITS, VALUE_KINDS, ffi
@@ -13,8 +16,11 @@ from faas.runtime.limits import Limits
 from faas.runtime.linked_module import InvalidModule, LinkedModule
 from faas.units import format_size
 
+PROMOTION_CALLS = 4  # see KeptInstances
 MAX_GLOBALS = 8  # of an engine; each is set for each call
 _START_TICKS = 1000  # of an engine's own start function
+
+log = structlog.get_logger()
 
 
 class EngineUnavailable(Exception):
@@ -39,23 +45,43 @@ class EngineModule:
     """An engine module, linked, and its memory as it is after instantiation.
 
     `initial` is an instance that is never called. Its memory is what images are differences of; as the pages of it are
-    mapped from the module, it takes no memory of its own. Raises c_api.CallFailed where it cannot be instantiated.
+    mapped from the module, it takes no memory of its own. `resettable` says that the memory of an instance is initial
+    again when its pages are discarded: not where it is copied instead of mapped, or where the engine's own start
+    function wrote to it. Raises c_api.CallFailed where the engine cannot be instantiated.
     """
 
     def __init__(self, linked: LinkedModule, limits: Limits) -> None:
         self.linked = linked
         self.pool = linked.pool
-        self.initial = Instance(self.pool.engine_address, limits.memory)
-        try:
-            self.initial.set_deadline(_START_TICKS)
-            self.initial.instantiate(linked.instance_pre, linked.exports)
-        except BaseException:
+        self._limits = limits
+        self.initial = self._instantiate()
+        self.resettable = self._keeps_memory_when_discarded()
+        if not self.resettable:
+            log.warning("engine.not_resettable", convention=linked.convention.name)
             self.initial.close()
-            raise
+            self.initial = self._instantiate()
         self.memory: Any = self.initial.memory_address
         self.memory_size = self.initial.memory_size
         names = linked.exports.global_names
         self.global_kinds = {name: kind for name, (kind, _) in zip(names, self.initial.globals(), strict=True)}
+
+    def _instantiate(self) -> Instance:
+        instance = Instance(self.pool.engine_address, self._limits.memory)
+        try:
+            instance.set_deadline(_START_TICKS)
+            instance.instantiate(self.linked.instance_pre, self.linked.exports)
+        except BaseException:
+            instance.close()
+            raise
+        return instance
+
+    def _keeps_memory_when_discarded(self) -> bool:
+        def digest() -> bytes:
+            return hashlib.sha256(ffi.buffer(self.initial.memory_address, self.initial.memory_size)).digest()
+
+        before = digest()
+        self.initial.discard_pages()
+        return digest() == before
 
     def copy_to(self, target: Any, start: int, end: int) -> None:
         """Copy this range of the memory to `target`, which is zero: the part beyond the memory is left as it is."""
@@ -72,7 +98,17 @@ class EngineModule:
 class FunctionImage:
     """A function of an engine, which can be executed like a module. `contract` is how its author wrote it."""
 
-    __slots__ = ("contract", "convention", "engine", "global_values", "inline_policy", "memory", "pages", "pool")
+    __slots__ = (
+        "contract",
+        "convention",
+        "engine",
+        "global_values",
+        "inline_policy",
+        "memory",
+        "pages",
+        "pool",
+        "recent_calls",
+    )
 
     def __init__(self, engine: EngineModule, image: Image) -> None:
         self.engine = engine
@@ -82,6 +118,7 @@ class FunctionImage:
         self.inline_policy = InlinePolicy()
         self.memory = ImageMemory(image.segments, engine.memory, engine.memory_size)
         self.pages = image.pages
+        self.recent_calls: deque[int] = deque(maxlen=PROMOTION_CALLS)  # of KeptInstances
         self.global_values: Any = ffi.new("wasmtime_val_t[]", max(1, len(image.globals)))
         for number, (name, kind) in enumerate(engine.global_kinds.items()):
             self.global_values[number].kind = kind
@@ -93,6 +130,10 @@ class FunctionImage:
         missing = self.pages - self.engine.memory_size // WASM_PAGE_BYTES
         if missing:
             instance.grow(missing)
+        if instance.restorable:
+            # The pool clears a slot by writing to it, which leaves every page private. Discarded, they show the
+            # engine's memory again.
+            instance.discard_pages()
         self.memory.write(instance.memory_address)
         instance.set_globals(self.global_values)
 

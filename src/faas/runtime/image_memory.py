@@ -7,7 +7,9 @@ from typing import Any
 from faas.runtime.c_api import ffi
 from faas.runtime.images import Segment
 
-_RUN_GAP_BYTES = 4096  # copying as many bytes costs about as much as another call of memmove
+# Between segments that are written as one run. A larger gap is a little faster in a fresh instance, and takes more
+# memory: a function in JavaScript has 33 KiB with 512 bytes, and 100 KiB with 4096.
+_RUN_GAP_BYTES = 512
 
 
 class ImageMemory:

@@ -6,6 +6,10 @@ from typing import Any
 from faas.runtime import c_api
 from faas.runtime.c_api import ffi, lib
 
+ffi.cdef("int madvise(void *memory, size_t size, int advice);")
+_libc: Any = ffi.dlopen(None)
+_MADV_DONTNEED = 4
+
 _CALL_VALUES = 4  # length of call_t.values
 _CALL_POINTER = ffi.typeof("call_t *")
 _CHAR_POINTER = ffi.typeof("char *")
@@ -47,6 +51,7 @@ class Instance:
     from one thread.
     """
 
+    restorable = False  # see RestorableInstance
     __slots__ = (
         "_base", "_call", "_context", "_functions", "_globals", "_memory", "_memory_limit", "_store", "_trap",
         "_values", "failed",
@@ -120,6 +125,14 @@ class Instance:
     def memory_address(self) -> Any:
         """The address of the linear memory in this process, as a `char *`. It is valid until the memory grows."""
         return ffi.cast(_CHAR_POINTER, lib.wasmtime_memory_data(self._context, self._memory))
+
+    def discard_pages(self) -> None:
+        """Give every page of the memory back to the kernel. Raises OSError.
+
+        The memory then has what it was mapped from: the module's data where wasmtime maps that, and zeros elsewhere.
+        """
+        if _libc.madvise(self.memory_address, self.memory_size, _MADV_DONTNEED):
+            raise OSError(ffi.errno, "madvise")
 
     def grow(self, pages: int) -> None:
         """Add `pages` of 64 KiB to the linear memory. Raises CallFailed where a limit prevents it."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 import structlog
 
 from faas.runtime import c_api
-from faas.runtime.engine_module import FunctionImage
+from faas.runtime.engine_module import PROMOTION_CALLS, FunctionImage
 from faas.runtime.instance import Instance
 from faas.runtime.linked_module import Module
 from faas.runtime.pagemap import PageScanner, ScanFailed, open_scanner
@@ -14,40 +14,54 @@ from faas.runtime.restorable_instance import RestorableInstance
 
 log = structlog.get_logger()
 
-# Of all functions together. Each has up to 4 MiB of its own (MAX_PRIVATE_PAGES), mostly 0.4 MB. More than the functions
-# that are called often need, while a uniform load over thousands of functions uses fresh instances anyway.
+# Of all functions together. Each has up to MAX_PRIVATE_PAGES twice, as its memory and as the bytes that it is restored
+# from: at most 8 MiB, mostly 0.8 MB.
 MAX_KEPT_INSTANCES = 32
+WINDOW_CALLS = 512  # an instance that was used within as many calls is not thrown away for another function
 
 
 class KeptInstances:
     """The instances that calls use: kept ones where there are, fresh ones otherwise. Thread-safe.
 
-    An instance serves one call at a time, and one function only. It is restored right after each call: what a call left
-    in memory does not outlive it. The least recently used are thrown away. Without a `scanner` (Linux before 6.7, or
-    no /proc), every call has a fresh instance.
+    A function that is called often gets kept instances: with PROMOTION_CALLS among the last WINDOW_CALLS calls of all
+    functions that found none. To make one costs several times a fresh instance, so functions that are called now and
+    then, however many there are, have fresh ones.
+
+    A kept instance serves one call at a time, and one function only. It is restored right after each call: what a call
+    left in memory does not outlive it. Without a `scanner` (Linux before 6.7, or no /proc), every call has a fresh
+    instance.
     """
 
     def __init__(self, scanner: PageScanner | None) -> None:
         self._scanner = scanner
         self._lock = threading.Lock()
+        self._calls = 0  # of all functions that are images
         self._idle: OrderedDict[RestorableInstance, FunctionImage] = OrderedDict()  # the least recently used first
         self._of: dict[FunctionImage, list[RestorableInstance]] = {}
 
     def acquire(self, module: Module | FunctionImage, memory_limit: int) -> Instance:
         """Return an instance for one call of `module`, which must be released. It is kept, or not yet `started`."""
-        if isinstance(module, Module):
+        if isinstance(module, Module) or self._scanner is None or not module.engine.resettable:
             return Instance(module.pool.engine_address, memory_limit)
-        instance = self._take(module)
-        if instance is None:
+        with self._lock:
+            self._calls += 1
+            kept = self._take(module)
+            promoted = kept is None and self._promotes(module)
+        if kept:
+            kept.limit_memory(memory_limit)
+            return kept
+        if promoted:
             return RestorableInstance(module, memory_limit)
-        instance.limit_memory(memory_limit)
-        return instance
+        return Instance(module.pool.engine_address, memory_limit)
 
     def release(self, module: Module | FunctionImage, instance: Instance) -> None:
         """Keep the instance for another call of `module` if it can be restored, and delete it otherwise."""
         superfluous: Instance | None = instance
-        if isinstance(module, FunctionImage) and isinstance(instance, RestorableInstance) and self._restore(instance):
-            superfluous = self._keep(module, instance)
+        if isinstance(module, FunctionImage) and isinstance(instance, RestorableInstance):
+            if self._restore(instance):
+                superfluous = self._keep(module, instance)
+            else:
+                module.recent_calls.clear()  # a function that often traps must not have each call pay for another one
         if superfluous:
             superfluous.close()
 
@@ -70,15 +84,25 @@ class KeptInstances:
             self._scanner = None
 
     def _take(self, module: FunctionImage) -> RestorableInstance | None:
-        with self._lock:
-            idle = self._of.get(module)
-            if not idle:
-                return None
-            instance = idle.pop()
-            if not idle:
-                del self._of[module]
-            del self._idle[instance]
-            return instance
+        idle = self._of.get(module)
+        if not idle:
+            return None
+        instance = idle.pop()
+        if not idle:
+            del self._of[module]
+        del self._idle[instance]
+        return instance
+
+    def _promotes(self, module: FunctionImage) -> bool:
+        """Count a call of `module` without a kept instance. Returns True if it is called often enough for one."""
+        recent = module.recent_calls
+        recent.append(self._calls)
+        if len(recent) < PROMOTION_CALLS or recent[0] <= self._calls - WINDOW_CALLS:
+            return False
+        if len(self._idle) < MAX_KEPT_INSTANCES:
+            return True
+        oldest = next(iter(self._idle))
+        return oldest.last_call <= self._calls - WINDOW_CALLS
 
     def _restore(self, instance: RestorableInstance) -> bool:
         if self._scanner is None:
@@ -92,6 +116,7 @@ class KeptInstances:
     def _keep(self, module: FunctionImage, instance: RestorableInstance) -> RestorableInstance | None:
         """Add an instance. Returns the one that must go for it."""
         with self._lock:
+            instance.last_call = self._calls
             self._idle[instance] = module
             self._of.setdefault(module, []).append(instance)
             if len(self._idle) <= MAX_KEPT_INSTANCES:

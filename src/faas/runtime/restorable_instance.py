@@ -23,7 +23,8 @@ class RestorableInstance(Instance):
     they are built.
     """
 
-    __slots__ = ("_buffer", "_copies", "_image", "_seen", "_size", "_source", "private_pages")
+    restorable = True
+    __slots__ = ("_buffer", "_copies", "_image", "_seen", "_size", "_source", "last_call", "private_pages")
 
     def __init__(self, image: "FunctionImage", memory_limit: int) -> None:
         super().__init__(image.pool.engine_address, memory_limit)
@@ -34,6 +35,7 @@ class RestorableInstance(Instance):
         self._copies: list[tuple[Any, Any, int]] = []  # to, from, size
         self._source: Any = None  # kept alive: the copies point into it
         self.private_pages = 0
+        self.last_call = 0  # of KeptInstances
 
     def restore(self, scanner: PageScanner) -> bool:
         """Make the instance equal to its image. Returns False where it must be thrown away instead.

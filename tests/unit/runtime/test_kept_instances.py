@@ -1,6 +1,7 @@
 """Kept instances: every byte of memory and every global is the image's at the start of every call."""
 
 import asyncio
+import hashlib
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -11,11 +12,12 @@ import pytest
 from faas.runtime import Runtime, abi, kept_instances, pagemap, restorable_instance
 from faas.runtime.abi import core
 from faas.runtime.c_api import ffi
-from faas.runtime.images import parse
+from faas.runtime.images import build, parse
 from faas.runtime.instance import Instance
-from faas.runtime.kept_instances import KeptInstances
-from tests.helpers.engines import engine_memory, image_of, load_engine
+from faas.runtime.restorable_instance import RestorableInstance
+from tests.helpers.engines import ENGINE_WAT, engine_memory, image_of, load_engine
 from tests.helpers.guests import run_module, small_runtime
+from tests.helpers.support import wat
 
 FUNCTIONS = 6
 LARGE_PAGES = 160  # 2,560 pages of 4 KiB
@@ -78,7 +80,10 @@ def auditor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Auditor]:
 
 
 @pytest.fixture
-async def runtime(auditor: Auditor) -> AsyncIterator[Runtime]:
+async def runtime(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
+    """A runtime that keeps an instance from the first call of a function."""
+    monkeypatch.setattr(kept_instances, "PROMOTION_CALLS", 1)
+    monkeypatch.setattr(kept_instances, "WINDOW_CALLS", 1)
     async with small_runtime(threads=8, load_engine=load_engine) as opened:
         yield opened
 
@@ -227,7 +232,72 @@ async def test_kept_instance_gets_the_memory_limit_of_each_call(runtime: Runtime
     assert kept_by(runtime) == 0  # acquired with the limit of the runtime again, so that it could grow
 
 
-def test_kept_instances_module_has_no_instances_to_begin_with() -> None:
-    instances = KeptInstances(None)
-    assert instances.idle == []
-    instances.close()
+@scanner_needed
+async def test_kept_instances_are_for_functions_that_are_called_often(auditor: Auditor) -> None:
+    async with small_runtime(load_engine=load_engine) as runtime:
+        for expected in (0, 0, 0, 1, 1):
+            await call(runtime, 1, "c")
+            assert kept_by(runtime) == expected
+
+
+@scanner_needed
+async def test_kept_instances_are_not_for_functions_that_are_called_now_and_then(
+    auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_instances, "WINDOW_CALLS", 10)
+    async with small_runtime(load_engine=load_engine) as runtime:
+        for _ in range(8):
+            for number in range(FUNCTIONS):
+                await call(runtime, number, "c")
+        assert kept_by(runtime) == 0
+
+
+@scanner_needed
+async def test_kept_instance_in_use_is_not_thrown_away_for_another_function(
+    auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_instances, "MAX_KEPT_INSTANCES", 2)
+    monkeypatch.setattr(kept_instances, "WINDOW_CALLS", 30)
+    async with small_runtime(load_engine=load_engine) as runtime:
+        for _ in range(10):
+            for number in (0, 1, 2):
+                await call(runtime, number, "c")
+        kept = runtime.kept_instances.idle
+        assert len(kept) == 2
+        for _ in range(40):
+            await call(runtime, 2, "c")
+        assert set(kept) != set(runtime.kept_instances.idle)
+
+
+@scanner_needed
+async def test_kept_instances_are_not_made_for_each_call_that_traps(auditor: Auditor) -> None:
+    async with small_runtime(load_engine=load_engine) as runtime:
+        for _ in range(6):
+            await call(runtime, 1, "e")
+        (instance,) = runtime.kept_instances.idle
+        for _ in range(8):
+            await call(runtime, 1, "t")
+        assert sum(isinstance(other, RestorableInstance) for other in auditor.calls) <= 3
+        assert instance not in runtime.kept_instances.idle
+
+
+@scanner_needed
+async def test_kept_instances_need_an_engine_whose_memory_is_mapped(auditor: Auditor) -> None:
+    """An engine whose start function writes to its memory would not have that after its pages are discarded."""
+    writing = wat(
+        ENGINE_WAT.replace(
+            "(func (export", "(func $start (i32.store8 (i32.const 7) (i32.const 7))) (start $start) (func (export", 1
+        )
+    )
+    image = parse(IMAGES[1])
+    binary = build(msgspec.structs.replace(image, engine=hashlib.sha256(writing).digest()))
+
+    async def load(_digest: bytes) -> bytes | None:
+        return writing
+
+    async with small_runtime(load_engine=load) as runtime:
+        for _ in range(8):
+            assert (await run_module(runtime, binary, b'"c1"')).output == b"1"
+        assert kept_by(runtime) == 0
+    assert {text.split(" before")[0] for text in auditor.different} == {"memory of 1"}  # it has a 7 at 7
+    auditor.different.clear()
