@@ -6,6 +6,7 @@ const FRAMES_SHOWN = 10;
 const CAUSES_SHOWN = 5;
 const MESSAGE_LIMIT_CHARACTERS = 4096;
 const UNLOADED_MODULE = /^could not load module '([^']*)'$/; // QuickJS's message for a dynamic import
+const END_OF_SOURCE = /^unexpected token in expression: ''$/;
 const AUTHOR_FRAME = /^\s*at .*\bfunction\.(?:js|ts):\d+:\d+\)?$/;
 
 /** Never throws, also for objects that throw when they are looked at. */
@@ -48,7 +49,7 @@ export function installStacks() {
 
 function headline(error) {
   const name = String(error.name ?? "Error");
-  const message = String(error.message ?? "").replace(UNLOADED_MODULE, explainImport);
+  const message = String(error.message ?? "").replace(UNLOADED_MODULE, explainImport).replace(END_OF_SOURCE, "unexpected end of the source");
   return message ? `${name}: ${message}` : name;
 }
 

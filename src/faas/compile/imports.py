@@ -2,19 +2,20 @@
 
 import re
 
-_REFUSED = re.compile(r"(?:ReferenceError: )?could not load module '([^'\n]*)'(?: filename)?")
-BUNDLE = "bundle it: npx esbuild --bundle --format=esm"
+_REFUSED = re.compile(r"ReferenceError: cannot import '([^'\n]*)': a function is one file\.[^\n]*")
+_BUNDLE = "bundle it: npx esbuild --bundle --format=esm"
+_NODE_MODULE = "Node's own modules are not there"
 
 
 def explain_import(message: str, source: str, file: str) -> str:
     """Return `message` with the reason, and the place in `source`, where it says that an import cannot be loaded."""
-    refused = _REFUSED.search(message)
-    if refused is None or not message.startswith(refused[0]):
+    refused = _REFUSED.match(message)
+    if refused is None:
         return message
-    name = refused[1]
-    kind = "Node's own modules are not there" if name.startswith("node:") else BUNDLE
-    explained = f"import of '{name}': a function is one file; {kind}"
-    statement = re.search(rf"""\b(?:from|import)\s*\(?\s*(["'`]){re.escape(name)}\1""", source)
+    # The engine has removed a `./` before the name.
+    statement = re.search(rf"""\b(?:from|import)\s*\(?\s*(["'`])((?:\./)?{re.escape(refused[1])})\1""", source)
+    name = statement[2] if statement else refused[1]
+    explained = f"import of '{name}': a function is one file; {_NODE_MODULE if name.startswith('node:') else _BUNDLE}"
     if statement is None:
         return explained
     before = source[: statement.start(1)]

@@ -14,10 +14,9 @@ FILE = "function.ts"
 _JAVASCRIPT = b"J"
 _ANSWER_LIMIT_BYTES = 16 << 20  # the source is at most 1 MiB, and the answer as long
 
-_ASSEMBLYSCRIPT = re.compile(
-    r"""^\s*import\b[^'"]*['"]json-as['"]|^\s*@json\b|:\s*(?:[iu](?:8|16|32|64)|f(?:32|64)|[iu]size)\b(?!\s*:)""",
-    re.MULTILINE,
-)
+# What only AssemblyScript has. The types are looked for where types were removed, so not in texts and comments.
+_ASSEMBLYSCRIPT = re.compile(r"""^[ \t]*import\b[^'"\n]*['"]json-as['"]|^[ \t]*@json\b""", re.MULTILINE)
+_ASSEMBLYSCRIPT_TYPE = re.compile(r":\s*([iu](?:8|16|32|64|size)|f(?:32|64))\b")
 
 
 class TypeScriptCompiler:
@@ -35,18 +34,15 @@ class TypeScriptCompiler:
 
     async def compile(self, source: str) -> Compiled | CompileFailure:
         """Compile one source. Raises WorkerDied when a process ended for an unknown reason."""
-        compiled = await self._compile(source)
-        if isinstance(compiled, CompileFailure) and (found := _ASSEMBLYSCRIPT.search(source)):
-            return CompileFailure(f"{compiled.diagnostics}\n\n{_assemblyscript_hint(found[0])}")
-        return compiled
-
-    async def _compile(self, source: str) -> Compiled | CompileFailure:
         try:
             answer = await self.pool.request(source.encode(), self._timeout)
         except LimitReached as limit:
             return CompileFailure(str(limit))
         text = answer[1:].decode()
-        if answer[:1] == _JAVASCRIPT:
+        removed = answer[:1] == _JAVASCRIPT
+        if found := _find_assemblyscript(source, text if removed else ""):
+            return CompileFailure(_describe_assemblyscript(found))
+        if removed:
             return await take_image(self._snapshots, text, source, FILE)
         return CompileFailure(with_code_frame(text, source, FILE))
 
@@ -68,8 +64,20 @@ class TypeScriptCompiler:
         return WorkerProcess(sandbox, answer_limit=_ANSWER_LIMIT_BYTES)
 
 
-def _assemblyscript_hint(found: str) -> str:
+def _find_assemblyscript(source: str, javascript: str) -> str | None:
+    """Return the part of `source` that makes it AssemblyScript, or None. `javascript` is `source` without types."""
+    if found := _ASSEMBLYSCRIPT.search(source):
+        return found[0].strip()
+    for annotation in _ASSEMBLYSCRIPT_TYPE.finditer(source):
+        name = annotation[1]
+        declared = re.search(rf"\b(?:type|interface|class|enum)\s+{name}\b|\bimport\b[^;]*\b{name}\b", source)
+        if javascript[annotation.start(1) : annotation.end(1)].isspace() and not declared:
+            return f"the type {name}"
+    return None
+
+
+def _describe_assemblyscript(found: str) -> str:
     return (
-        f"This looks like AssemblyScript ({' '.join(found.split())[:60]}), and the language is TypeScript. "
-        "Name the file .as.ts, or pass --language assemblyscript"
+        f"this is AssemblyScript ({found}), but the language is TypeScript: name the file .as.ts or .as, "
+        "or pass --language assemblyscript"
     )
