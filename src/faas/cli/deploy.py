@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import click
 
+from faas.cli.bundle import load_source
 from faas.cli.client import Client, ServerError, function_path, server_options
 from faas.cli.limits import LimitChanges, change_limits, limit_option
 from faas.cli.output import live_revision, print_json, print_text
-from faas.cli.sources import LANGUAGES, function_name_of, language_of, read_source, read_text_argument
+from faas.cli.sources import LANGUAGES, function_name_of, language_of, read_text_argument
 from faas.cli.terminal import for_display
+from faas.errors import ConfigurationError
+from faas.languages import Language
 
 _WAITING = {"PENDING", "COMPILING"}
 _POLL_INTERVAL_SECONDS = 0.1
@@ -57,7 +60,7 @@ class _Deployed(NamedTuple):
 def deploy(
     file: Path,
     name: str | None,
-    language: str | None,
+    language: Language | None,
     description: str | None,
     limits: LimitChanges,
     promote: bool,
@@ -71,15 +74,18 @@ def deploy(
     The revision that is live serves until the new one is READY. Description and limits stay as they are in the newest
     revision, unless an option changes them. Nothing is compiled again when nothing has changed.
 
-    Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
+    JavaScript and TypeScript that import other files are bundled first, where node_modules/.bin or the PATH has an
+    esbuild. Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
     """
-    language = language or language_of(file)
     default_name = function_name_of(file)
     name = read_text_argument(name or default_name, "--name" if name else f"the name {default_name}")
-    draft = {"name": name, "language": language, "source": read_source(file, language)}
+    source = load_source(file, language or language_of(file))
+    if source.bundled_with:
+        print_text(f"bundled by {source.bundled_with}: {len(source.text.encode())} bytes", dim=True, err=True)
+    draft = {"name": name, "language": source.language, "source": source.text}
     if description:
         draft["description"] = read_text_argument(description, "--description")
-    deployed = _send(client, draft, limits, promote=promote)
+    deployed = _send(client, draft, limits, promote=promote, by_extension=None if language else file)
     if wait:
         deployed = _await_compiled(client, deployed, timeout)
     if as_json:
@@ -94,8 +100,14 @@ def deploy(
 COMMANDS: dict[str, click.Command] = {"deploy": deploy}
 
 
-def _send(client: Client, draft: dict[str, str], limits: LimitChanges, *, promote: bool) -> _Deployed:
-    """Create the function or replace it, with the settings of its newest revision and the changes of `limits`."""
+def _send(
+    client: Client, draft: dict[str, str], limits: LimitChanges, *, promote: bool, by_extension: Path | None
+) -> _Deployed:
+    """Create the function or replace it, with the settings of its newest revision and the changes of `limits`.
+
+    `by_extension` is the file whose extension decided the language. Raises ConfigurationError where that would change
+    the language of a function in AssemblyScript.
+    """
     path = function_path(draft["name"])
     body: dict[str, Any]
     for accept in ((404, 409), ()):  # once more where another client has deleted or created it in between
@@ -106,6 +118,8 @@ def _send(client: Client, draft: dict[str, str], limits: LimitChanges, *, promot
             done = "created"
         else:
             function = existing.json()
+            if by_extension:
+                _refuse_change_from_assemblyscript(by_extension, function)
             body = {
                 "description": function["description"],
                 **draft,
@@ -118,6 +132,16 @@ def _send(client: Client, draft: dict[str, str], limits: LimitChanges, *, promot
             break
     function = response.json()
     return _Deployed(function, done, function["latest"])
+
+
+def _refuse_change_from_assemblyscript(file: Path, existing: dict[str, Any]) -> None:
+    """Raise ConfigurationError where the ending .ts, which once meant AssemblyScript, would change the language."""
+    if existing["language"] == "assemblyscript" and language_of(file) == "typescript":
+        raise ConfigurationError(
+            f"{file}: the function {existing['name']} is written in AssemblyScript, and this file is TypeScript by its "
+            f"extension; pass --language assemblyscript (or name it {function_name_of(file)}.as.ts), or "
+            "--language typescript to change the language"
+        )
 
 
 def _newest_settings(client: Client, function: dict[str, Any]) -> dict[str, Any]:

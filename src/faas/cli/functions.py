@@ -1,5 +1,6 @@
 """The commands for functions: invoke, list, get, delete, executions."""
 
+import json
 import sys
 from typing import Any
 
@@ -204,4 +205,7 @@ def _revision(client: Client, function: dict[str, Any], name: str) -> str:
 
 def _raw_output(body: str) -> str:
     """Return the JSON text of the member `output` of an execution."""
-    return bytes(msgspec.json.decode(body, type=_Output).output).decode()
+    try:
+        return bytes(msgspec.json.decode(body, type=_Output).output).decode()
+    except msgspec.DecodeError:  # unpaired surrogates, which msgspec does not read, but the standard library does
+        return json.dumps(json.loads(body)["output"], ensure_ascii=True, separators=(",", ":"))

@@ -11,10 +11,12 @@ import msgspec
 
 from faas import logs, settings
 from faas.bootstrap import open_local_runtime
+from faas.cli.bundle import load_source
 from faas.cli.output import print_document, print_text
-from faas.cli.sources import LANGUAGES, language_of, read_input, read_source
+from faas.cli.sources import LANGUAGES, language_of, read_input
 from faas.compile.outcome import CompileFailure
 from faas.errors import ConfigurationError
+from faas.languages import Language
 from faas.runtime import Outcome
 from faas.settings import Settings
 from faas.units import format_size
@@ -28,7 +30,7 @@ from faas.units import format_size
 @click.option("--language", type=click.Choice(LANGUAGES), help="[default: by the file extension]")
 @click.option("--repeat", type=click.IntRange(1), help="Execute it N times and report the durations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def run(file: Path, source: str, language: str | None, repeat: int | None, as_json: bool) -> int:
+def run(file: Path, source: str, language: Language | None, repeat: int | None, as_json: bool) -> int:
     """Compile FILE and execute it once, in the sandbox and with the limits of a server. Nothing is recorded.
 
     The logs of the execution go to stderr. Exits with 1 when FILE does not compile or the execution fails.
@@ -37,8 +39,8 @@ def run(file: Path, source: str, language: str | None, repeat: int | None, as_js
     logs.configure("console", "error")
     document = read_input(source)
     _check_size(document, chosen.input_limit)
-    language = language or language_of(file)
-    outcome, seconds = asyncio.run(_run(chosen, language, read_source(file, language), document, repeat))
+    loaded = load_source(file, language or language_of(file))
+    outcome, seconds = asyncio.run(_run(chosen, loaded.language, loaded.text, document, repeat))
     if as_json:
         # msgspec.Raw embeds the output unchanged, which preserves its numbers and key order.
         print_document(msgspec.json.encode(_to_json_object(outcome, seconds if repeat else [])).decode())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faas.cli.sources import read_input, read_source
+from faas.cli.sources import function_name_of, language_of, read_input, read_source
 from faas.errors import ConfigurationError
 from faas.json_documents import DEPTH_LIMIT
 
@@ -93,3 +93,29 @@ def test_source_keeps_its_lines(tmp_path: Path) -> None:
     assert read_source(file, "assemblyscript") == "a\r\nb\n"
     file.write_bytes(b"a\rb\r\rc")  # the compilers count only the lines that end with a line feed
     assert read_source(file, "assemblyscript") == "a\nb\n\nc"
+
+
+@pytest.mark.parametrize(
+    ("file", "language", "name"),
+    [
+        ("hello.js", "javascript", "hello"),
+        ("hello.mjs", "javascript", "hello"),
+        ("hello.cjs", "javascript", "hello"),
+        ("hello.ts", "typescript", "hello"),
+        ("hello.mts", "typescript", "hello"),
+        ("hello.as.ts", "assemblyscript", "hello"),
+        ("hello.as", "assemblyscript", "hello"),
+        ("my.hello.ts", "typescript", "my.hello"),
+        ("echo.wat", "wat", "echo"),
+        ("echo.wasm", "wasm", "echo"),
+    ],
+)
+def test_language_and_name_follow_from_the_whole_extension(file: str, language: str, name: str) -> None:
+    assert language_of(Path("folder.js", file)) == language
+    assert function_name_of(Path("folder.js", file)) == name
+
+
+def test_language_of_an_unknown_extension_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot infer the language from '\.rs'; pass --language"):
+        language_of(Path("hello.rs"))
+    assert function_name_of(Path("hello.rs")) == "hello"
