@@ -5,11 +5,12 @@ litestar's own `data:` answers 500 to invalid UTF-8 and to very deep JSON, and c
 
 import asyncio
 import re
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import msgspec
 
 from faas import json_documents
+from faas.api.field_errors import invalid_field
 from faas.api.schemas import (
     EmptyRequest,
     ExecutionRequest,
@@ -18,7 +19,6 @@ from faas.api.schemas import (
     PromoteRequest,
 )
 from faas.errors import InvalidRequest
-from faas.languages import Language
 
 T = TypeVar("T")
 
@@ -30,8 +30,6 @@ _execution_request_decoder = msgspec.json.Decoder(ExecutionRequest)
 
 SMALL_BODY_BYTES = 64 << 10  # checked in less time than a thread takes to start
 _EMPTY_INPUT = b"{}"
-_OBJECT = re.compile(r" - at `\$\.?([^`]*)`")  # where in the document, in msgspec's messages
-_FIELD = re.compile(r"field `([^`]+)`")  # of that object
 
 
 async def decode(body: bytes, content_type: str, decoder: msgspec.json.Decoder[T]) -> T:
@@ -82,7 +80,7 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except UnicodeDecodeError as error:
         raise InvalidRequest("body", f"invalid UTF-8 at byte {error.start}") from None
     except msgspec.ValidationError as error:
-        raise _invalid_field(str(error)) from None
+        raise invalid_field(error, body.decode(), decoder.type) from None
     except msgspec.DecodeError as error:
         raise InvalidRequest("body", str(json_documents.explain(body, error))) from None
 
@@ -95,17 +93,3 @@ def _check_content_type(content_type: str) -> None:
     if media_type.strip().lower() != "application/json" or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
         shown = repr(content_type[:100]) if content_type else "missing"
         raise InvalidRequest("Content-Type", f"{shown}; accepted is application/json (in UTF-8)")
-
-
-def _invalid_field(message: str) -> InvalidRequest:
-    """Return msgspec's message as an InvalidRequest that names the field."""
-    matches = (_OBJECT.search(message), _FIELD.search(message))
-    field = ".".join(match[1] for match in matches if match and match[1]) or "body"
-    reason = message.split(" - at ", maxsplit=1)[0]
-    if "missing required field" in reason:
-        reason = "is required"
-    elif "unknown field" in reason:
-        reason = "is not a field of this request"
-    elif field == "language" and reason.startswith("Invalid enum value "):
-        reason = f"{reason.removeprefix('Invalid enum value ')}; accepted is one of {', '.join(get_args(Language))}"
-    return InvalidRequest(field, reason)
