@@ -8,6 +8,7 @@ import wasmtime
 
 from faas.runtime import abi, c_api
 from faas.runtime.engine_module import EngineModule, EngineUnavailable, mutable_globals_of
+from faas.runtime.hidden_state import hidden_state
 from faas.runtime.instance_pool import InstancePool
 from faas.runtime.limits import Limits
 from faas.runtime.linked_module import LinkedModule, linker_of
@@ -85,6 +86,8 @@ class EngineModules:
             raise EngineUnavailable(
                 f"the function needs the engine {digest.hex()[:16]}, which this server does not have: deploy it again"
             )
+        if hidden := await asyncio.to_thread(hidden_state, binary):
+            raise EngineUnavailable(f"the engine cannot be restored: {hidden}")
         native_code = await self._precompiler.precompile(digest, binary, new=False, copy_on_write=True)
         if isinstance(native_code, str):
             raise EngineUnavailable(native_code)

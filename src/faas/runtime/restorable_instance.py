@@ -19,8 +19,7 @@ class RestorableInstance(Instance):
     """An instance of `image`.
 
     What an instance consists of besides native code is its memory, its globals and its table. `restore` copies every
-    private page of the memory and sets every mutable global; engines do not change their table, which is checked when
-    they are built.
+    private page of the memory and sets every mutable global; engines do not change their table (hidden_state.py).
     """
 
     restorable = True
