@@ -24,15 +24,15 @@ def measure(plan: Plan) -> list[Figure]:
     folder = plan.place("call")
     with servers.faas(folder / "data") as server, client_of(server) as client:
         for name, file in (
-            ("add", "add.ts"),
-            ("plain", "add_by_hand.ts"),
-            ("start_up", "add_by_hand_with_start_up.ts"),
+            ("add", "add.as.ts"),
+            ("plain", "add_by_hand.as.ts"),
+            ("start_up", "add_by_hand_with_start_up.as.ts"),
         ):
             client.deploy(name, file)
             client.add(name)
             (folder / f"{name}.wasm").write_bytes(module_of(server, name))
     plugin = folder / "plugin.wasm"
-    compile_cold(FUNCTIONS / "add_extism.ts", plugin, "--use", "abort=add_extism/trap", "-O3", json_as=True)
+    compile_cold(FUNCTIONS / "add_extism.as.ts", plugin, "--use", "abort=add_extism/trap", "-O3", json_as=True)
 
     calls = plan.count(2000)
 

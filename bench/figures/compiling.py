@@ -10,7 +10,7 @@ from bench.compiler import compile_cold
 from bench.plan import Plan
 from bench.stats import Figure, at_most, figure, in_turns
 
-_SOURCE = "echo.ts"
+_SOURCE = "echo.as.ts"
 _numbers = count()
 
 

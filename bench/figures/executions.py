@@ -20,7 +20,7 @@ def measure(plan: Plan) -> list[Figure]:
         echo = stack.enter_context(servers.echo())
         google = stack.enter_context(servers.functions_framework())
         client = stack.enter_context(client_of(ours))
-        function_id = client.deploy("add", "add.ts")
+        function_id = client.deploy("add", "add.as.ts")
         client.add()
         prepare_pgbench(ours)
         pgbench = Pgbench(ours, function_id)

@@ -163,7 +163,7 @@ def _filled(plan: Plan, name: str, executions: int) -> _Arm:
     """Create a data directory with `executions` recorded executions."""
     data_dir = plan.place(f"growth-{name}")
     with servers.faas(data_dir) as server, client_of(server) as client:
-        client.deploy("add", "add.ts")
+        client.deploy("add", "add.as.ts")
         client.deploy("small", "loop.wat")
     with servers.faas(data_dir, "--role", "api") as server:
         psql(

@@ -23,7 +23,7 @@ def measure(plan: Plan) -> list[Figure]:
     alone: list[Steady] = []
     beside: list[Steady] = []
     with servers.faas(plan.place("latency"), "--time-limit", "2s") as server, client_of(server) as client:
-        client.deploy("add", "add.ts")
+        client.deploy("add", "add.as.ts")
         client.deploy("loop", "loop.wat")
         for _ in range(plan.rounds):
             fastest = press(server.url, [EXECUTE], connections=_CONNECTIONS, seconds=plan.seconds, body=BODY)

@@ -20,7 +20,7 @@ def measure(plan: Plan) -> list[Figure]:
         client.await_toolchain()
         idle = server.resident_mib
         plan.progress(f"{_FUNCTIONS} functions")
-        client.deploy("add", "add.ts")
+        client.deploy("add", "add.as.ts")
         names = [f"add{number}" for number in range(_FUNCTIONS)]
         for number, name in enumerate(names):
             client.create_module(name, _distinct_copy(module_of(server, "add"), number))

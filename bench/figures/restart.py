@@ -16,7 +16,7 @@ def measure(plan: Plan) -> list[Figure]:
     """Start the server in each round, execute at once, and execute again when the compiler has started."""
     data_dir = plan.place("restart")
     with servers.faas(data_dir) as server, client_of(server) as client:
-        client.deploy("add", "add.ts")
+        client.deploy("add", "add.as.ts")
         client.add()
     rounds = [_restarted(data_dir) for _ in range(plan.rounds)]
     first, warm = [pair[0] for pair in rounds], [pair[1] for pair in rounds]
