@@ -1,20 +1,9 @@
-// A function exports `handle`, which takes and returns JSON text.
-import { JSON } from "json-as";
-
-@json
-class Input {
-  name: string = "world";
+// A function exports `handle`: a JSON value in, a JSON value out. The types are removed when it is deployed.
+interface Input {
+  name?: string;
 }
 
-@json
-class Output {
-  greeting: string = "";
-}
-
-export function handle(input: string): string {
-  const request = JSON.parse<Input>(input);
-  console.log("greeting " + request.name);
-  const answer = new Output();
-  answer.greeting = "Hello, " + request.name + "!";
-  return JSON.stringify(answer);
+export function handle({ name = "world" }: Input) {
+  console.log(`greeting ${name}`);
+  return { greeting: `Hello, ${name}!` };
 }

@@ -38,7 +38,7 @@ COLUMNS, ROWS = 88, 40
 READING_SECONDS = 2.5  # pause after each command's output
 TYPING_SECONDS = 0.6  # between the command and its output, besides the command's own duration
 START_TIMEOUT_SECONDS = 60.0
-BROKEN = "export function handle(input: string): string { return 5; }\n"
+BROKEN = "export function handle(input: { n: number }) { return input.n +; }\n"
 COMMANDS = (
     "faas deploy hello.ts",
     """faas invoke hello --input '{"name": "you"}'""",

@@ -19,7 +19,7 @@ _CALLS_PER_SECOND = 500
 _ROLLBACKS = 20
 _REPORTED = 1_000  # a ratio that is always met: the figure is reported, not judged
 _NAMES = {"wat": "echo", "assemblyscript": "add"}
-_FILES = {"wat": "echo.wat", "assemblyscript": "add.ts"}
+_FILES = {"wat": "echo.wat", "assemblyscript": "add.as.ts"}
 
 
 def measure(plan: Plan) -> list[Figure]:

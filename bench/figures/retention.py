@@ -61,7 +61,7 @@ def measure(plan: Plan) -> list[Figure]:
     data_dir = plan.place("retention")
     with servers.faas(data_dir, "--keep-executions", "0") as server:
         with client_of(server) as client:
-            client.deploy("add", "add.ts")
+            client.deploy("add", "add.as.ts")
             client.deploy("quiet", "loop.wat")
         psql(server, _PARTITIONS)
         _fill(server, _OTHERS, 100_000, youngest=1, days=98)
@@ -124,7 +124,7 @@ def _payloads(plan: Plan) -> list[Figure]:
     data_dir = plan.place("payloads")
     with servers.faas(data_dir) as server:
         with client_of(server) as client:
-            client.deploy("add", "add.ts")
+            client.deploy("add", "add.as.ts")
         _fill(server, _OTHERS, plan.count(_PAYLOADS), youngest=2, days=20, payload=f'"{"x" * 500}"')
         psql(server, "VACUUM ANALYZE executions; CHECKPOINT")
         fastest = press(server.url, [EXECUTE], connections=_CONNECTIONS, seconds=plan.seconds, body=BODY).per_second

@@ -1,33 +1,22 @@
 // Maps over a table of e-mail addresses: `faas pipeline local --enricher function --function enrich …`.
 // The input is {"email": …}; the output has any of linkedin_url, company, title, description, confidence.
-import { JSON } from "json-as";
-
-@json
-class Input {
-  email: string = "";
+interface Enrichment {
+  company: string;
+  title: string;
+  description: string;
+  confidence: string;
 }
 
-@json
-class Output {
-  company: string = "";
-  title: string = "";
-  description: string = "";
-  confidence: string = "";
-}
+const capitalized = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
-function capitalized(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
-}
-
-export function handle(input: string): string {
-  const email = JSON.parse<Input>(input).email;
-  const at = email.indexOf("@");
-  if (at < 1) throw new Error("not an address");
-  const company = capitalized(email.slice(at + 1).split(".")[0]);
-  const output = new Output();
-  output.company = company;
-  output.title = "Employee";
-  output.description = capitalized(email.slice(0, at).split(".")[0]) + " of " + company;
-  output.confidence = "medium";
-  return JSON.stringify(output);
+export function handle({ email }: { email: string }): Enrichment {
+  const [person, domain] = email.split("@");
+  if (!person || domain === undefined) throw new Error("not an address");
+  const company = capitalized(domain.split(".")[0]);
+  return {
+    company,
+    title: "Employee",
+    description: `${capitalized(person.split(".")[0])} of ${company}`,
+    confidence: "medium",
+  };
 }

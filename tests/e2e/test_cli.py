@@ -49,19 +49,21 @@ async def test_cli_first_function_of_the_readme(faas: Faas) -> None:
 
 
 async def test_cli_deploys_and_invokes_every_example(faas: Faas) -> None:
-    for file in sorted(EXAMPLES.glob("*.[tw]*")):
+    for file in sorted(EXAMPLES.glob("*.*")):
         out, _ = await faas("deploy", str(file))
-        assert out == f"{file.stem} created, revision 1: READY, live\n"
+        assert out == f"{file.name.partition('.')[0]} created, revision 1: READY, live\n"
     out, _ = await faas("invoke", "echo", "--input", '{"n": 1.0e400, "a": "\\u0000"}')
     assert out == '{"n": 1.0e400, "a": "\\u0000"}\n'
     out, _ = await faas("invoke", "sum", "--input", '{"numbers": [1, 2, 3.5]}')
     assert json.loads(out) == {"sum": 6.5, "count": 3}
+    out, _ = await faas("invoke", "order", "--input", '{"placed": "2026-02-27", "lines": [{"price": 2.5, "count": 4}]}')
+    assert json.loads(out) == {"total": 10, "due": "2026-03-02", "digest": "f25163c9d9c6"}
     out, _ = await faas("list", "--json")
     assert {function["status"] for function in json.loads(out)} == {"READY"}
 
 
 async def test_deploy_updates_a_function_and_prints_compile_errors(faas: Faas, tmp_path: Path) -> None:
-    file = tmp_path / "greet.ts"
+    file = tmp_path / "greet.as.ts"
     file.write_text("export function handle(input: string): string { return input; }")
     created = "greet created, revision 1: READY, live\n"
     assert await faas("deploy", str(file), "--description", "greets") == (created, "")
@@ -84,6 +86,26 @@ async def test_deploy_updates_a_function_and_prints_compile_errors(faas: Faas, t
     assert out == "other created, revision 1: PENDING\n"
     _, err = await faas("deploy", str(file), "--name", "another", code=1)
     assert err.endswith("\nanother does not compile (revision 1)\n")
+
+
+async def test_deploy_of_typescript_onto_assemblyscript_needs_the_language(faas: Faas, tmp_path: Path) -> None:
+    file = tmp_path / "greet.ts"
+    file.write_text("export function handle(input: string): string { return input; }")
+    await faas("deploy", str(file), "--language", "assemblyscript")
+    _, err = await faas("deploy", str(file), code=2)
+    assert "the function greet is written in AssemblyScript, and this file is TypeScript by its extension" in err
+    assert (await faas("deploy", str(file), "--language", "assemblyscript"))[0].startswith(
+        "greet unchanged, revision 1"
+    )
+    assert (await faas("deploy", str(file), "--language", "typescript"))[0].startswith("greet updated, revision 2")
+    assert (await faas("deploy", str(file)))[0].startswith("greet unchanged, revision 2")
+
+
+async def test_invoke_prints_unpaired_surrogates_as_escapes(faas: Faas, tmp_path: Path) -> None:
+    file = tmp_path / "lone.js"
+    file.write_text("export const handle = () => ['\\ud800', 'é'];")
+    await faas("deploy", str(file))
+    assert (await faas("invoke", "lone"))[0] == '["\\ud800","\\u00e9"]\n'
 
 
 async def test_invoke_reads_input_from_a_file_and_from_stdin(faas: Faas, tmp_path: Path) -> None:
@@ -146,12 +168,12 @@ async def test_invoke_prints_the_output_when_the_server_stops_after_it() -> None
 
 
 async def test_invoke_prints_the_error_of_a_failed_execution_and_exits_with_1(faas: Faas, tmp_path: Path) -> None:
-    file = tmp_path / "fails.ts"
-    file.write_text('export function handle(input: string): string { console.log("so far"); throw new Error("no"); }')
+    file = tmp_path / "fails.js"
+    file.write_text('export function handle() { console.log("so far"); throw new Error("no"); }')
     await faas("deploy", str(file))
     out, err = await faas("invoke", "fails", code=1)
-    assert (out, err) == ("", "so far\nabort: no in function.ts(1,72)\n")
-    assert "abort: no in function.ts(1,72)" in (await faas("executions", "fails", "--status", "FAILED"))[0]
+    assert (out, err) == ("", "so far\nError: no\n    at handle (function.js:1:61)\n")
+    assert "Error: no" in (await faas("executions", "fails", "--status", "FAILED"))[0]
 
 
 async def test_list_get_and_delete_functions(faas: Faas) -> None:
@@ -183,10 +205,14 @@ async def test_run_executes_without_a_server(tmp_path: Path) -> None:
     assert 0 < described["callSeconds"]["median"] <= described["callSeconds"]["p99"] < 5
     out, _ = await faas("run", str(EXAMPLES / "echo.wat"), "--input", '{"n": 1.0e400}', "--json")
     assert '"output":{"n": 1.0e400}' in out
-    file = tmp_path / "broken.ts"
+    file = tmp_path / "broken.as.ts"
     file.write_text("export function handle(input: string): string { return 5; }")
     _, err = await faas("run", str(file), code=1)
     assert "TS2322" in err
+    file = tmp_path / "broken.ts"
+    file.write_text("export function handle(input: string): string { return 5 +; }")
+    _, err = await faas("run", str(file), code=1)
+    assert err.startswith("SyntaxError: Expression expected\n    at function.ts:1:59\n")
     _, err = await faas("run", str(EXAMPLES / "hello.ts"), "--input", "[1]", code=2)
     assert err == "faas: --input: is an array; accepted is a JSON object, or null for {}\n"
 

@@ -10,7 +10,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 async def test_flow_1_register_function_compile_succeeds(served: Platform) -> None:
-    source = (EXAMPLES / "sum.ts").read_text()
+    source = (EXAMPLES / "sum.as.ts").read_text()
     registered = await served.register("sum", source, "assemblyscript")
     assert registered["status"] == "PENDING"
 
@@ -46,7 +46,7 @@ async def test_flow_2_register_function_compile_fails(served: Platform) -> None:
 
 
 async def test_flow_3_execute_function(served: Platform) -> None:
-    await served.deploy("sum", (EXAMPLES / "sum.ts").read_text(), "assemblyscript")
+    await served.deploy("sum", (EXAMPLES / "sum.as.ts").read_text(), "assemblyscript")
     execution = await served.execute("sum", {"numbers": [1, 2, 3.5]})
     assert (execution["status"], execution["output"]) == ("COMPLETED", {"sum": 6.5, "count": 3})
     row = await served.pool.fetchrow(

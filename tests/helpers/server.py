@@ -25,7 +25,7 @@ COVERAGE = {name: value for name, value in os.environ.items() if name.startswith
 
 # Options of `faas serve`. The warm-up of the AssemblyScript compiler takes seconds of processor time, so that servers
 # start without it unless a test passes these.
-EVERY_LANGUAGE = ("--languages", "assemblyscript,wat,wasm")
+EVERY_LANGUAGE = ("--languages", "javascript,typescript,assemblyscript,wat,wasm")
 
 
 class Server:

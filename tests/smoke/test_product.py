@@ -91,7 +91,7 @@ def test_root_cache_may_be_unreachable_for_other_users(new_machine: Callable[...
     machine = new_machine()
     elsewhere = {"FAAS_CACHE_DIR": "/root/cache", "FAAS_DATA_DIR": "/root/data"}
     with Faas(machine.start("root", "serve", "--port", "0", one_stream=True, environment=elsewhere)) as server:
-        command = ("deploy", "/opt/examples/sum.ts")
+        command = ("deploy", "/opt/examples/sum.as.ts")
         out, _ = finish(machine.start("root", *command, environment={"FAAS_URL": server.url, **elsewhere}))
         assert "READY" in out
     assert machine.left() == {"/root/cache", "/root/data", "/var/cache/faas"}  # a copy of Postgres, for user nobody

@@ -54,8 +54,8 @@ from faas.languages import Language
 
 _ECHO = {
     "name": "echo",
-    "language": "assemblyscript",
-    "source": "export function handle(input: string): string { return input; }",
+    "language": "javascript",
+    "source": "export function handle(input) { return input; }",
 }
 
 

@@ -43,7 +43,7 @@ def test_demo_picture_shows_the_commands_in_order() -> None:
         "hello created, revision 1: READY",
         '{"greeting":"Hello, you!"}',
         "COMPLETED",
-        "ERROR TS2322: Type 'i32' is not assignable to type '~lib/string/String'.",
+        "SyntaxError: Expression expected",
         "broken does not compile (revision 1)",
     ],
 )
