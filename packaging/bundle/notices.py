@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bundle.embedded_parts import embedded_parts, shared_libraries
 from bundle.licences import LicenceLibrary
-from bundle.parts import Part, npm_packages, python_packages
+from bundle.parts import Part, engine_packages, npm_packages, python_packages
 
 FILE_NAME = "THIRD-PARTY-NOTICES.md"
 _KINDS = ("Runtimes", "Libraries", "Launcher", "Python packages", "npm packages")
@@ -31,6 +31,7 @@ def collect_parts(bundle: Path, build: Path, locks: Path, origins: dict[Path, Pa
         *shared_libraries(bundle, origins, library),
         *python_packages(bundle, locks / "bundle.lock", library),
         *npm_packages(bundle, library),
+        *engine_packages(build.parent / "engines", library),
     ]
     if without := [part.name for part in parts if part.shipped and not part.texts]:
         raise SystemExit(f"no licence text for {', '.join(without)}")

@@ -21,6 +21,10 @@ _CORRECTED = {
     "uvloop": "Apache-2.0 OR MIT",
 }
 
+_QUICKJS_VERSION = "0.17.0"  # in quickjs-wasi
+# Installed to build the JavaScript engine, and not a part of it; tr46 is replaced (prelude/host_names.mjs).
+_BUILD_TOOLS = {"esbuild", "tr46"}
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One part of the product that another project made."""
@@ -75,7 +79,26 @@ def python_packages(bundle: Path, lock: Path, library: LicenceLibrary) -> Iterat
 
 def npm_packages(bundle: Path, library: LicenceLibrary) -> Iterator[Part]:
     """Yield the npm packages that the wheel carries."""
-    for file in sorted((bundle / "packages" / "faas").glob("**/node_modules/**/package.json")):
+    yield from _npm_packages(bundle / "packages" / "faas", library)
+
+
+def engine_packages(engines: Path, library: LicenceLibrary) -> Iterator[Part]:
+    """Yield what engine modules are made of, from the folder `engines` of the checkout: its code is in them."""
+    yield Part(
+        name="quickjs-ng",
+        version=_QUICKJS_VERSION,
+        licence="MIT",
+        homepage="https://github.com/quickjs-ng/quickjs",
+        kind="Runtimes",
+        texts=library.standard("MIT"),
+    )
+    for part in _npm_packages(engines, library):
+        if part.name not in _BUILD_TOOLS and not part.name.startswith("@esbuild/"):
+            yield part
+
+
+def _npm_packages(folder: Path, library: LicenceLibrary) -> Iterator[Part]:
+    for file in sorted(folder.glob("**/node_modules/**/package.json")):
         if not re.search(r"/node_modules/(@[^/]+/)?[^/]+/package\.json$", str(file)):
             continue
         package = json.loads(file.read_text())

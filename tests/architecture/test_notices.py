@@ -49,6 +49,19 @@ def test_notices_list_every_locked_npm_package() -> None:
     assert locked.items() <= listed, f"run `make notices`: {locked.items() - listed}"
 
 
+def test_notices_list_what_the_javascript_engine_is_made_of() -> None:
+    locked = _npm_packages(ROOT / "engines" / "javascript" / "package-lock.json")
+    own = {
+        name: version
+        for name, version in locked.items()
+        if name not in {"esbuild", "tr46"} and not name.startswith("@esbuild/")
+    }
+    assert {"quickjs-wasi", "whatwg-url"} <= own.keys()
+    listed = {(name, version) for name, version, _, _ in _rows()}
+    assert own.items() <= listed, f"run `make notices`: {own.items() - listed}"
+    assert "quickjs-ng" in {name for name, _, _, _ in _rows()}
+
+
 def test_notices_list_the_parts_that_are_no_packages() -> None:
     names = {name for name, _, _, _ in _rows()}
     assert {"CPython", "PostgreSQL", "pgmq (SQL)", "Node.js", "OpenSSL", "zlib", "GCC runtime", "zstd", "musl"} <= names

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from faas.engines import catalogue
+
 ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engines() -> None:
+    """Build what `make wheel` builds first."""
+    catalogue.build("javascript")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +59,12 @@ def test_wheel_metadata_is_complete(metadata: email.message.Message) -> None:
         assert metadata[field], field
     lowest = metadata["Requires-Python"].removeprefix(">=")
     assert f"Programming Language :: Python :: {lowest}" in metadata.get_all("Classifier", [])
+
+
+def test_wheel_contains_the_built_engines(wheel: zipfile.ZipFile) -> None:
+    built = catalogue.built_file("javascript")
+    assert wheel.read(f"faas/engines/built/{built.name}") == built.read_bytes()
+    assert not [name for name in wheel.namelist() if name.endswith(".lock") or "/engines/javascript/" in name]
 
 
 def test_wheel_contains_every_file_of_the_compilers_worker(wheel: zipfile.ZipFile) -> None:
