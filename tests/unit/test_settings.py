@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from faas import settings
 from faas.errors import ConfigurationError
+from faas.languages import Language
 from faas.units import format_duration, parse_duration, parse_size
 
 
@@ -37,8 +39,8 @@ def test_load_option_overrides_environment_overrides_default() -> None:
         ("FAAS_MEMORY_LIMIT", "5GiB", "<= 4294967296"),
         ("FAAS_STACK_LIMIT", "64MiB", "<= 2097152"),
         ("FAAS_ROLE", "compilers", "one of all, api, compiler"),
-        ("FAAS_LANGUAGES", "wat,rust", "a comma-separated list of assemblyscript, wat, wasm"),
-        ("FAAS_LANGUAGES", ",", "a comma-separated list of assemblyscript, wat, wasm"),
+        ("FAAS_LANGUAGES", "wat,rust", "a comma-separated list of javascript, typescript, assemblyscript, wat, wasm"),
+        ("FAAS_LANGUAGES", ",", "a comma-separated list of javascript, typescript, assemblyscript, wat, wasm"),
         ("FAAS_LOG_FORMAT", "xml", "one of auto, console, json"),
         ("FAAS_MAX_IN_FLIGHT", "0", ">= 1"),
         ("FAAS_MAX_IN_FLIGHT", "20001", "<= 20000"),
@@ -59,7 +61,7 @@ def test_load_rejects_an_empty_path() -> None:
 
 
 def test_load_languages_are_a_list_without_duplicates() -> None:
-    assert settings.load({}, {}).languages == ("assemblyscript", "wat", "wasm")
+    assert settings.load({}, {}).languages == get_args(Language)
     assert settings.load({}, {"FAAS_LANGUAGES": "wasm, wat,wasm"}).languages == ("wasm", "wat")
 
 

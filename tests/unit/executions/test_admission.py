@@ -14,7 +14,7 @@ NAME = FunctionRef.by_name("orders")
 
 
 class Clock:
-    """A clock that stands still until the test moves it."""
+    """A clock that shows the time that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
