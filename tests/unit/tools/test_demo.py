@@ -40,11 +40,12 @@ def test_demo_picture_shows_the_commands_in_order() -> None:
 @pytest.mark.parametrize(
     "output",
     [
-        "hello created, revision 1: READY",
+        "hello created, revision 1: READY, live",
         '{"greeting":"Hello, you!"}',
-        "COMPLETED",
+        "hello updated, revision 2: READY, live",
         "SyntaxError: Expression expected",
-        "broken does not compile (revision 1)",
+        "hello does not compile (revision 3); revision 2 still serves",
+        "hello rolled back, revision 1 is live",
     ],
 )
 def test_demo_picture_shows_the_output(output: str) -> None:
