@@ -159,8 +159,8 @@ def download_tarballs(locks: list[Path], folder: Path) -> dict[str, tuple[str, P
     found = {}
     for lock in locks:
         for place, entry in json.loads(lock.read_text())["packages"].items():
-            if not place:
-                continue
+            if not place or "linux" not in entry.get("os", ["linux"]) or "x64" not in entry.get("cpu", ["x64"]):
+                continue  # npm downloads what is for this machine
             name = place.removeprefix("node_modules/")
             packed = _npm("pack", f"{name}@{entry['version']}", "--pack-destination", str(folder))
             found[name] = (entry["version"], folder / packed.split()[-1])

@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "requirements"
 PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 SEEDS = {"pip", "setuptools", "faas"}  # what `python -m venv` brings, and the project itself
-NPM_LOCKS = [ROOT / "src/faas" / folder / "package-lock.json" for folder in ("compile/toolchain", "api/pages")]
+NPM_FOLDERS = ("src/faas/compile/toolchain", "src/faas/api/pages", "engines/javascript")
+NPM_LOCKS = [ROOT / folder / "package-lock.json" for folder in NPM_FOLDERS]
 
 # The pip of Python 3.11.0, of Debian 12, of Python 3.11.5, the last of 2024, and the newest.
 PIPS = {

@@ -28,7 +28,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 GROUPS = (
-    Group("installation", ("python", "packages", "wasmtime", "node", "assemblyscript", "wizer")),
+    Group("installation", ("python", "packages", "wasmtime", "node", "javascript", "assemblyscript", "wizer")),
     Group("kernel", ("platform", "sandbox", "landlock", "seccomp", "privileges", "user-namespaces")),
     Group("database", ("postgres", "encoding", "pgmq", "privileges-in-database", "migrations", "connections",
                        "database-clock")),

@@ -10,7 +10,9 @@ from faas.compile.languages.assemblyscript import TOOLCHAIN, find_node
 from faas.compile.wizer import Wizer
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.parts import BROKEN, npm_version, program_version, why
+from faas.engines import catalogue
 from faas.settings import Settings
+from faas.units import format_size
 
 OLDEST_PYTHON = (3, 11)
 _PROGRAM_TIMEOUT_SECONDS = 3.5
@@ -26,7 +28,9 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield check_packages()
     yield _check_wasmtime()
     compiles = settings.role != "api" and "assemblyscript" in settings.languages
-    yield _check_part("node", lambda: program_version(find_node(), _PROGRAM_TIMEOUT_SECONDS), needed=compiles)
+    needs_node = compiles or (settings.role != "api" and "typescript" in settings.languages)
+    yield _check_part("node", lambda: program_version(find_node(), _PROGRAM_TIMEOUT_SECONDS), needed=needs_node)
+    yield _check_javascript(settings)
     yield _check_part("assemblyscript", _describe_toolchain, needed=compiles)
     yield _check_part("wizer", _describe_wizer, needed=False)
 
@@ -72,6 +76,18 @@ def _check_wasmtime() -> Finding:
         return ok("wasmtime", metadata.version("wasmtime"))
     except (ImportError, OSError, TypeError) as error:
         return fail("wasmtime", f"cannot be used: {why(error)}", _REINSTALL)
+
+
+def _check_javascript(settings: Settings) -> Finding:
+    """Check that the engine of JavaScript and TypeScript is there. A checkout builds it by itself."""
+    file = catalogue.built_file("javascript")
+    if file.is_file():
+        return ok("javascript", f"engine {file.stem.rpartition('-')[2]}, {format_size(file.stat().st_size)}")
+    if catalogue.can_build("javascript"):
+        return warn("javascript", "the engine is not built; the server builds it in the background", "make engines")
+    if {"javascript", "typescript"} & set(settings.languages):
+        return fail("javascript", f"the engine is missing: {file}", _REINSTALL)
+    return warn("javascript", f"the engine is missing, JavaScript cannot be compiled: {file}", _REINSTALL)
 
 
 def _describe_toolchain() -> str:

@@ -85,7 +85,7 @@ class EngineCatalogue:
 
     async def _build(self, name: EngineName) -> Engine:
         file = built_file(name)
-        if not (_RECIPES / name).is_dir():
+        if not can_build(name):
             raise EngineMissing(f"the engine module {file} is missing: install faas again")
         started = time.perf_counter()
         log.info("engine.build_started", engine=name)
@@ -120,6 +120,11 @@ def built_file(name: EngineName) -> Path:
         return BUILT / f"{name}-{_recipe_digest(recipe)}.wasm"
     found = sorted(BUILT.glob(f"{name}-*.wasm"))
     return found[0] if found else BUILT / f"{name}.wasm"
+
+
+def can_build(name: EngineName) -> bool:
+    """Return True in a checkout, which has the engine's recipe."""
+    return (_RECIPES / name).is_dir()
 
 
 def build(name: EngineName) -> Path:

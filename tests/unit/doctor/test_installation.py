@@ -8,12 +8,17 @@ from faas.cli import version
 from faas.compile.languages import assemblyscript
 from faas.doctor import installation, parts
 from faas.doctor.installation import check, check_packages, check_python
+from faas.engines import catalogue
+from faas.languages import Language
 from faas.settings import Settings
 
 
 def test_installation_of_this_checkout_is_ok() -> None:
+    catalogue.build("javascript")
     found = {finding.check: finding.status for finding in check(Settings())}
-    assert found == dict.fromkeys(["python", "packages", "wasmtime", "node", "assemblyscript", "wizer"], "OK")
+    assert found == dict.fromkeys(
+        ["python", "packages", "wasmtime", "node", "javascript", "assemblyscript", "wizer"], "OK"
+    )
 
 
 def test_python_older_than_needed_fails() -> None:
@@ -56,3 +61,26 @@ def test_version_prints_the_parts_that_doctor_knows() -> None:
     assert lines[0].startswith("faas ")
     assert [line.split()[0] for line in lines[1:]] == list(parts.PARTS)
     assert "does not start" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("languages", "recipe", "status", "words"),
+    [
+        (("javascript",), True, "WARN", "the server builds it in the background"),
+        (("typescript",), False, "FAIL", "the engine is missing"),
+        (("wat",), False, "WARN", "JavaScript cannot be compiled"),
+    ],
+)
+def test_installation_reports_a_missing_engine(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    languages: tuple[Language, ...],
+    recipe: bool,
+    status: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(catalogue, "built_file", lambda _name: tmp_path / "javascript.wasm")
+    monkeypatch.setattr(catalogue, "can_build", lambda _name: recipe)
+    found = {finding.check: finding for finding in installation.check(Settings(languages=languages))}
+    assert found["javascript"].status == status
+    assert words in found["javascript"].finding
