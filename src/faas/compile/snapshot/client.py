@@ -10,7 +10,7 @@ import msgspec
 import wasmtime
 
 from faas.compile.snapshot import worker
-from faas.engines import Engine, EngineCatalogue, EngineName
+from faas.engines import Engine, EngineCatalogue, EngineMissing, EngineName
 from faas.runtime import images
 from faas.runtime.images import Contract, Image
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
@@ -18,6 +18,7 @@ from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 _PAGE_BYTES = 4096
 _TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
 _ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
+_BUILD_RETRY_SECONDS = 60.0  # after a failed build of the engine
 _ANSWER_LIMIT_BYTES = 256 << 20
 _COMPILER_BYTES = 512 << 20  # of memory that the engine's native code takes while it is made
 
@@ -50,6 +51,7 @@ class Snapshots:
         self._file: Path | None = None
         self._base: bytes | None = None
         self._kept_warm = False
+        self._missing = ""  # why there is no engine
         self.pool = WorkerPool(self._spawn, workers)
 
     async def take(self, source: str, file: str) -> Snapshot | str:
@@ -71,7 +73,9 @@ class Snapshots:
 
     def state(self) -> str:
         """Return the state of the worker pool; see Compiler."""
-        return self.pool.state if self._engine else "WARMING"
+        if self._engine:
+            return self.pool.state
+        return f"DOWN: {self._missing}" if self._missing else "WARMING"
 
     async def keep_warm(self) -> None:
         """Build the engine where it is missing, and keep all worker processes started, until cancelled.
@@ -81,7 +85,11 @@ class Snapshots:
         if self._kept_warm:
             return
         self._kept_warm = True
-        await self._open()
+        while self._engine is None:
+            try:
+                await self._open()
+            except EngineMissing:
+                await asyncio.sleep(_BUILD_RETRY_SECONDS)
         await self.pool.keep_warm(self._workers)
 
     async def close(self) -> None:
@@ -90,7 +98,11 @@ class Snapshots:
 
     async def _open(self) -> Engine:
         if self._engine is None:
-            self._engine = await self._catalogue.get(self._name)
+            try:
+                self._engine = await self._catalogue.get(self._name)
+            except EngineMissing as missing:
+                self._missing = str(missing)
+                raise
         return self._engine
 
     def _spawn(self) -> WorkerProcess:
