@@ -48,7 +48,7 @@ help: ## list the targets
 
 setup: $(RUN_STAMP) ## install what running needs into .venv (run does it first)
 
-$(RUN_STAMP): $(RUN_LOCKS) $(LOCKS)/build.lock pyproject.toml $(NPM_LOCKS)
+$(RUN_STAMP): $(RUN_LOCKS) $(LOCKS)/build.lock $(LOCKS)/engines.lock pyproject.toml $(NPM_LOCKS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "faas needs Python 3.11 or newer as '$(PYTHON)'; found: $$($(PYTHON) --version 2>&1 || echo none). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	@echo "==> 1/4 virtual environment with uv in $(CURDIR)/$(VENV)"
@@ -57,8 +57,9 @@ $(RUN_STAMP): $(RUN_LOCKS) $(LOCKS)/build.lock pyproject.toml $(NPM_LOCKS)
 	@echo "==> 2/4 locked Python packages (about 100 MB to download)"
 	@$(UV_SYNC) $(BIN)/python $(RUN_LOCKS)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints $(LOCKS)/build.lock --editable .
-	@echo "==> 3/4 AssemblyScript compiler, API pages and what the JavaScript engine is built from (npm, with the packaged Node)"
+	@echo "==> 3/4 AssemblyScript compiler, API pages (npm, with the packaged Node), and what the engines are built from"
 	@for package in $(NPM_PACKAGES); do $(NPM) ci --prefix $$package --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error || exit 1; done
+	@$(BIN)/python -m engines.python.environment
 	@echo "==> 4/4 done: $(BIN)/faas"
 	@touch $@
 
@@ -158,9 +159,10 @@ lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes th
 	@$(UV_COMPILE) --group dev -c $(LOCKS)/installer.lock -c $(LOCKS)/build.lock -c $(LOCKS)/run.lock -o $(LOCKS)/dev.lock
 	@$(UV_COMPILE) --group bench -o $(LOCKS)/bench.lock
 	@$(UV_COMPILE) --group docs -o $(LOCKS)/docs.lock
+	@$(UV_COMPILE) --group engines -o $(LOCKS)/engines.lock
 	@$(UV_COMPILE) --all-extras -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock pyproject.toml -o $(LOCKS)/bundle.lock
 	@$(UV_COMPILE) --group dist -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock -o $(LOCKS)/dist.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
-	rm -rf src/faas/engines/built $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(NPM_PACKAGES:%=%/node_modules) tools/site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
+	rm -rf src/faas/engines/built $(VENV) $(BENCH_VENV) $(DOCS_VENV) .venv-engines $(NPM_PACKAGES:%=%/node_modules) tools/site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,7 +24,11 @@ log = structlog.get_logger()
 BUILT = Path(__file__).parent / "built"
 _CHECKOUT = Path(__file__).parents[3]
 _RECIPES = _CHECKOUT / "engines"
-_TOOLCHAIN_LOCK = _CHECKOUT / "src" / "faas" / "compile" / "toolchain" / "package-lock.json"  # binaryen
+# What the recipes use beside their own files: binaryen, and the packages of the Python engine.
+_LOCKS = (
+    _CHECKOUT / "src" / "faas" / "compile" / "toolchain" / "package-lock.json",
+    _CHECKOUT / "requirements" / "engines.lock",
+)
 _RECIPE_SUFFIXES = {".c", ".json", ".lock", ".mjs", ".py", ".txt", ".wat"}
 _ERROR_SHOWN_CHARACTERS = 500
 
@@ -152,7 +156,7 @@ def build(name: EngineName) -> Path:
 def _recipe_digest(recipe: Path) -> str:
     """Return a digest of the files that decide what is built."""
     own = [path for path in recipe.rglob("*") if path.suffix in _RECIPE_SUFFIXES and "node_modules" not in path.parts]
-    files = sorted([*own, *_RECIPES.glob("*.py"), _TOOLCHAIN_LOCK])
+    files = sorted([*own, *_RECIPES.glob("*.py"), *_LOCKS])
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes()

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-EngineName = Literal["javascript"]
+EngineName = Literal["javascript", "python"]
 
 
 class Engine(msgspec.Struct, frozen=True):
