@@ -36,6 +36,7 @@ class HostContext:
         self._interrupted = interrupted
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
+        self.sleep_refused = False
         self.log_space = limits.logs  # characters left
         self._lines: list[str] = []
         self._truncated = False
@@ -87,6 +88,7 @@ class HostContext:
     def sleep(self, seconds: float) -> bool:
         """Sleep for `seconds`, but not past the time limit. Returns False where the guest may not sleep."""
         if self._interrupted is None:
+            self.sleep_refused = True
             return False
         self._interrupted.wait(max(0.0, min(seconds, self.remaining_ms() / 1000 + _PAST_LIMIT_SECONDS)))
         return True

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import wasmtime
 
-from faas.runtime.abi import assemblyscript, core, javascript
+from faas.runtime.abi import assemblyscript, core, javascript, python
 from faas.runtime.abi.convention import CallingConvention
 
 INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called before the function when a module exports it
 _DOCUMENTED: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION)
 CONVENTIONS: Sequence[CallingConvention] = (assemblyscript.CONVENTION_WITH_JSON_AS, *_DOCUMENTED)
 # Of engine modules, which only the platform builds. Modules of authors cannot follow one that is listed here alone.
-ENGINE_CONVENTIONS: Sequence[CallingConvention] = (javascript.CONVENTION, core.CONVENTION)
+ENGINE_CONVENTIONS: Sequence[CallingConvention] = (javascript.CONVENTION, python.CONVENTION, core.CONVENTION)
 _MAX_FAULTS_SHOWN, _MAX_FAULT_SHOWN = 5, 1000  # faults, characters of each: a hostile module has 100,000 long ones
 
 
