@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Language = Literal["javascript", "typescript", "assemblyscript", "wat", "wasm"]
+Language = Literal["javascript", "typescript", "python", "assemblyscript", "wat", "wasm"]

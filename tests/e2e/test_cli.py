@@ -49,7 +49,7 @@ async def test_cli_first_function_of_the_readme(faas: Faas) -> None:
 
 
 async def test_cli_deploys_and_invokes_every_example(faas: Faas) -> None:
-    for file in sorted(EXAMPLES.glob("*.*")):
+    for file in sorted(file for file in EXAMPLES.glob("*.*") if file.suffix != ".py"):  # those: test_python.py
         out, _ = await faas("deploy", str(file))
         assert out == f"{file.name.partition('.')[0]} created, revision 1: READY, live\n"
     out, _ = await faas("invoke", "echo", "--input", '{"n": 1.0e400, "a": "\\u0000"}')

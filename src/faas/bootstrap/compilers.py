@@ -11,11 +11,12 @@ import msgspec
 from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler, find_node
 from faas.compile.languages.javascript import JavaScriptCompiler
+from faas.compile.languages.python import PythonCompiler
 from faas.compile.languages.typescript import TypeScriptCompiler
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.compile.snapshot import Snapshots
-from faas.engines import EngineCatalogue
+from faas.engines import EngineCatalogue, EngineName
 from faas.languages import Language
 from faas.runtime import Limits, Precompiler, Runtime
 from faas.settings import Settings
@@ -85,16 +86,22 @@ def open_compilers(
 
     Raises ConfigurationError when a part of a compiler is not installed.
     """
-    snapshots = Snapshots(
-        "javascript",
-        engines,
-        workers=settings.compile_workers,
-        stack=settings.stack_limit,
-        memory=settings.memory_limit,
-    )
+    snapshots_of: dict[EngineName, Snapshots] = {
+        name: Snapshots(
+            name,
+            engines,
+            # CPython takes a process 5 s to compile, and a source 50 ms: a second process costs more than it gains.
+            workers=1 if name == "python" else settings.compile_workers,
+            stack=settings.stack_limit,
+            memory=settings.memory_limit,
+        )
+        for name in get_args(EngineName)
+    }
+    javascript = snapshots_of["javascript"]
     factories: dict[Language, Callable[[], Compiler]] = {
-        "javascript": partial(JavaScriptCompiler, snapshots),
-        "typescript": partial(_typescript_compiler, settings, snapshots),
+        "javascript": partial(JavaScriptCompiler, javascript),
+        "typescript": partial(_typescript_compiler, settings, javascript),
+        "python": partial(PythonCompiler, snapshots_of["python"]),
         "assemblyscript": partial(_assemblyscript_compiler, settings),
         "wat": partial(WatCompiler, runtime),
         "wasm": partial(WasmCompiler, runtime),

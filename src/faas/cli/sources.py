@@ -22,6 +22,7 @@ LANGUAGE_OF_EXTENSION: dict[str, Language] = {
     ".cjs": "javascript",
     ".ts": "typescript",
     ".mts": "typescript",
+    ".py": "python",
     ".wat": "wat",
     ".wasm": "wasm",
 }

@@ -4,7 +4,7 @@ import re
 
 from faas.compile.imports import explain_import
 
-_PLACE = re.compile(r"\bfunction\.[jt]s:(\d+):(\d+)")
+_PLACE = re.compile(r"\bfunction\.(?:[jt]s|py):(\d+):(\d+)")
 _LINES_BEFORE, _LINES_AFTER = 2, 1
 # A hostile source is one long line.
 _LINE_SHOWN_CHARACTERS = 160

@@ -112,7 +112,7 @@ class Snapshots:
         program = (
             f"import runpy, sys; sys.path.append({str(packages)!r}); runpy.run_path(sys.argv[1], run_name='__main__')"
         )
-        arguments = [self._engine.file, self._stack, self._memory, _TIME_LIMIT_SECONDS]
+        arguments = [self._name, self._engine.file, self._stack, self._memory, _TIME_LIMIT_SECONDS]
         sandbox = Sandbox(
             name=f"{self._name} snapshots",
             command=[sys.executable, "-I", "-S", "-c", program, worker.__file__, *map(str, arguments)],

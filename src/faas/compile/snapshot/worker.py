@@ -4,8 +4,8 @@ The author's top-level code runs here. It is confined twice: WebAssembly has no 
 below, and the process is a worker of faas.sandbox. Neither the time nor randomness of the host is available, because
 they would be the same in every call of the function.
 
-As a program, this file imports only wasmtime and nothing of faas. Arguments: the engine module, the guests' stack and
-memory in bytes, and the time limit in seconds.
+As a program, this file imports only wasmtime and nothing of faas. Arguments: the name of the engine and its module, the
+guests' stack and memory in bytes, and the time limit in seconds.
 """
 
 import json
@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,9 +28,9 @@ SNAPSHOT, AUTHOR_ERROR = b"S", b"E"
 
 _PAGE_BYTES = 4096
 _WASM_PAGE_BYTES = 64 << 10
-_STATE = ("__stack_pointer", "state")  # the mutable globals
 _U32 = 0xFFFF_FFFF
 _FAILED = b"!"  # the beginning of an answer of the engine that is an error
+_PYTHON_RANDOM_BYTES, _PYTHON_BYTES = 32, 0x8000_0000
 _SCRIPT, _MODULE = 0, 1
 _MODULE_SYNTAX = re.compile(rb"^[ \t]*(?:export\b|import\b\s*[\w{*\"'])", re.MULTILINE)
 # Two lines before the author's first, which the engine counts from -1.
@@ -49,81 +50,137 @@ class Engine:
         config.max_wasm_stack = stack
         self._engine = wasmtime.Engine(config)
         self._module = wasmtime.Module(self._engine, binary)
+        self._state = [
+            export.name
+            for export in self._module.exports
+            if isinstance(export.type, wasmtime.GlobalType) and export.type.mutable
+        ]
         self._linker = wasmtime.Linker(self._engine)
         for name, function_type, function in _host_functions():
             self._linker.define_func("env", name, function_type, function)
         self._memory = memory
         self._seconds = seconds
-        self.base = _Instance(self._engine, self._linker, self._module, memory).memory()
+        self.base = self.instance().memory()
 
-    def evaluate(self, source: bytes, file: bytes) -> tuple[str, "_Instance"]:
-        """Return what the engine says of the source, and the instance. Raises EvaluationFailed.
+    def instance(self) -> "Instance":
+        """Return a new instance."""
+        return Instance(self._engine, self._linker, self._module, self._memory, self._state)
 
-        A source is a module, or CommonJS. Where its syntax does not decide, both are tried.
-        """
-        kinds = (_MODULE, _SCRIPT) if _MODULE_SYNTAX.search(source) else (_SCRIPT, _MODULE)
-        failures: list[EvaluationFailed] = []
-        for kind in kinds:
-            instance = _Instance(self._engine, self._linker, self._module, self._memory)
-            timer = threading.Timer(self._seconds, self._engine.increment_epoch)
-            timer.start()
-            try:
-                return instance.load(_without_hashbang(source), file, kind), instance
-            except EvaluationFailed as failure:
-                failures.append(failure)
-                if not str(failure).startswith("SyntaxError"):
-                    break
-            except wasmtime.Trap as trap:
-                raise EvaluationFailed(self._describe(trap)) from None
-            finally:
-                timer.cancel()
-        raise failures[-1] if len(failures) == 1 or not str(failures[-1]).startswith("SyntaxError") else failures[0]
+    @contextmanager
+    def limited(self, stack_overflow: str = "the code at top level exceeded the stack limit") -> Iterator[None]:
+        """Within this context, the code of an instance has the time limit; what ends it is an EvaluationFailed."""
+        timer = threading.Timer(self._seconds, self._engine.increment_epoch)
+        timer.start()
+        try:
+            yield
+        except wasmtime.Trap as trap:
+            overflowed = trap.trap_code == wasmtime.TrapCode.STACK_OVERFLOW
+            raise EvaluationFailed(stack_overflow if overflowed else self._describe(trap)) from None
+        finally:
+            timer.cancel()
 
     def _describe(self, trap: wasmtime.Trap) -> str:
         if trap.trap_code == wasmtime.TrapCode.INTERRUPT:
             return f"the code at top level exceeded the time limit of {self._seconds:g} s"
-        if trap.trap_code == wasmtime.TrapCode.STACK_OVERFLOW:
-            return "the code at top level exceeded the stack limit"
         return f"the code at top level ended with a trap: {trap.message.splitlines()[0]}"
 
 
-class _Instance:
-    def __init__(self, engine: wasmtime.Engine, linker: wasmtime.Linker, module: wasmtime.Module, memory: int) -> None:
+class Instance:
+    """An instance of an engine. `state` are its mutable globals."""
+
+    def __init__(
+        self, engine: wasmtime.Engine, linker: wasmtime.Linker, module: wasmtime.Module, memory: int, state: list[str]
+    ) -> None:
+        self._state = state
         self._store = wasmtime.Store(engine)
         self._store.set_limits(memory_size=memory)
         self._store.set_epoch_deadline(1)
         self._exports: Any = linker.instantiate(self._store, module).exports(self._store)
 
-    def load(self, source: bytes, file: bytes, kind: int) -> str:
-        if kind == _SCRIPT:
-            source = _SCRIPT_WRAPPER[0] + source + _SCRIPT_WRAPPER[1]
-        packed = self._call("load", self._put(source), len(source), self._put(file), kind)
-        start, size = packed >> 32 & _U32, packed & _U32
-        if not start:
-            raise EvaluationFailed("the code at top level exceeded the memory limit")
-        answer = bytes(self._exports["memory"].read(self._store, start, start + size))
-        if answer.startswith(_FAILED):
-            raise EvaluationFailed(answer[1:].decode("utf-8", "replace"))
-        self._call("seal")
-        return answer.decode()
-
     def memory(self) -> bytes:
+        """Return the whole memory."""
         memory = self._exports["memory"]
         return bytes(memory.read(self._store, 0, memory.data_len(self._store)))
 
     def globals(self) -> dict[str, int]:
-        return {name: self._exports[name].value(self._store) & _U32 for name in _STATE}
+        """Return the values of the mutable globals."""
+        return {name: self._exports[name].value(self._store) & _U32 for name in self._state}
 
-    def _call(self, name: str, *arguments: int) -> int:
+    def read(self, start: int, size: int) -> bytes:
+        """Return `size` bytes of the memory."""
+        return bytes(self._exports["memory"].read(self._store, start, start + size))
+
+    def call(self, name: str, *arguments: int) -> int:
+        """Call an exported function."""
         result: int = self._exports[name](self._store, *arguments)
         return result
 
-    def _put(self, data: bytes) -> int:
-        address = self._call("alloc", len(data)) & _U32
+    def put(self, data: bytes) -> int:
+        """Write `data` to new memory and return its address. Raises EvaluationFailed when there is not enough."""
+        address = self.call("alloc", len(data)) & _U32
         if not address:
             raise EvaluationFailed("the source does not fit into the memory limit")
         self._exports["memory"].write(self._store, data, address)
         return address
+
+
+def evaluate_javascript(engine: Engine, source: bytes, file: bytes) -> tuple[str, Instance]:
+    """Return the contract of a source, and the instance that has evaluated it. Raises EvaluationFailed.
+
+    A source is a module, or CommonJS. Where its syntax does not decide, both are tried.
+    """
+    kinds = (_MODULE, _SCRIPT) if _MODULE_SYNTAX.search(source) else (_SCRIPT, _MODULE)
+    failures: list[EvaluationFailed] = []
+    for kind in kinds:
+        instance = engine.instance()
+        try:
+            with engine.limited():
+                return _load_javascript(instance, _without_hashbang(source), file, kind), instance
+        except EvaluationFailed as failure:
+            failures.append(failure)
+            if not str(failure).startswith("SyntaxError"):
+                break
+    raise failures[-1] if len(failures) == 1 or not str(failures[-1]).startswith("SyntaxError") else failures[0]
+
+
+def _load_javascript(instance: Instance, source: bytes, file: bytes, kind: int) -> str:
+    if kind == _SCRIPT:
+        source = _SCRIPT_WRAPPER[0] + source + _SCRIPT_WRAPPER[1]
+    packed = instance.call("load", instance.put(source), len(source), instance.put(file), kind)
+    start, size = packed >> 32 & _U32, packed & _U32
+    if not start:
+        raise EvaluationFailed("the code at top level exceeded the memory limit")
+    answer = instance.read(start, size)
+    if answer.startswith(_FAILED):
+        raise EvaluationFailed(answer[1:].decode("utf-8", "replace"))
+    instance.call("seal")
+    contract: str = json.loads(answer)["contract"]
+    return contract
+
+
+def evaluate_python(engine: Engine, source: bytes, _file: bytes) -> tuple[str, Instance]:
+    """Return the contract of a source, and the instance that has evaluated it. Raises EvaluationFailed.
+
+    The source is compiled in another instance, so that what the compiler leaves behind is in no image.
+    """
+    with engine.limited(stack_overflow="SyntaxError: the source is nested too deeply to be compiled"):
+        code = _ask_python(engine.instance(), "compile", b"", source, is_bytes=True)
+    with engine.limited():
+        instance = engine.instance()
+        return _ask_python(instance, "load", code, b"", is_bytes=False).decode(), instance
+
+
+def _ask_python(instance: Instance, function: str, part: bytes, text: bytes, *, is_bytes: bool) -> bytes:
+    """Call an entry point of the Python engine (engines/python/host_module.py), which answers bytes or a text."""
+    request = bytes(_PYTHON_RANDOM_BYTES) + struct.pack("<I", len(part)) + part + text
+    packed = instance.call(function, instance.put(request), len(request))
+    answer = instance.read(packed >> 32 & _U32, packed & _U32 & ~_PYTHON_BYTES)
+    if bool(packed & _PYTHON_BYTES) != is_bytes:
+        raise EvaluationFailed(answer.decode("utf-8", "replace") or "the code at top level exceeded the memory limit")
+    return answer
+
+
+EVALUATE = {"javascript": evaluate_javascript, "python": evaluate_python}
 
 
 def _host_functions() -> Iterator[tuple[str, wasmtime.FuncType, Any]]:
@@ -134,7 +191,7 @@ def _host_functions() -> Iterator[tuple[str, wasmtime.FuncType, Any]]:
     # The prelude refuses randomness and timers at top level.
     yield "random", wasmtime.FuncType([i32, i32], []), lambda *_: None
     yield "remaining", wasmtime.FuncType([], [f64]), lambda: 0.0
-    yield "sleep", wasmtime.FuncType([f64], [i32]), lambda _: 0
+    yield "sleep", wasmtime.FuncType([f64], [i32]), lambda _: 1
 
 
 def _without_hashbang(source: bytes) -> bytes:
@@ -155,21 +212,21 @@ def changed_pages(before: bytes, after: bytes) -> bytes:
     return bytes(found)
 
 
-def _answer(engine: Engine, request: bytes) -> bytes:
+def _answer(name: str, engine: Engine, request: bytes) -> bytes:
     if request[:1] == BASE:
         return engine.base
     file, _, source = request[1:].partition(b"\n")
     try:
-        found, instance = engine.evaluate(source, file)
+        contract, instance = EVALUATE[name](engine, source, file)
     except EvaluationFailed as failure:
         return AUTHOR_ERROR + str(failure).encode("utf-8", "replace")
     memory = instance.memory()
-    head = {**json.loads(found), "globals": instance.globals(), "pages": len(memory) // _WASM_PAGE_BYTES}
+    head = {"contract": contract, "globals": instance.globals(), "pages": len(memory) // _WASM_PAGE_BYTES}
     text = json.dumps(head).encode()
     return SNAPSHOT + struct.pack(">I", len(text)) + text + changed_pages(engine.base, memory)
 
 
-def serve(engine: Engine, requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(name: str, engine: Engine, requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer each request frame: its length in 4 bytes, big-endian, and its content. The first answer is empty."""
     content = b""
     while True:
@@ -178,12 +235,13 @@ def serve(engine: Engine, requests: BinaryIO, answers: BinaryIO) -> None:
         length = requests.read(4)
         if len(length) < 4:
             return
-        content = _answer(engine, requests.read(*struct.unpack(">I", length)))
+        content = _answer(name, engine, requests.read(*struct.unpack(">I", length)))
 
 
 if __name__ == "__main__":
-    module, stack_bytes, memory_bytes, time_limit = sys.argv[-4:]
+    engine_name, module, stack_bytes, memory_bytes, time_limit = sys.argv[-5:]
     serve(
+        engine_name,
         Engine(Path(module).read_bytes(), int(stack_bytes), int(memory_bytes), float(time_limit)),
         sys.stdin.buffer,
         sys.stdout.buffer,
