@@ -113,6 +113,7 @@ async def test_deploy_keeps_the_limits_of_the_newest_revision(faas: Faas, file: 
     assert "try again in " in err
     await deploy(faas, file, answering(2), "--limit", "perSecond=", "--limit", "concurrency=", "--limit", "memory=")
     assert await limits() == {"time": 0.5}
+    assert (await faas("invoke", "f"))[0]
     await deploy(faas, file, answering(2), "--limit", "time=")
     assert await limits() is None
     _, err = await faas("deploy", str(file), "--limit", "time=1h", code=1)

@@ -18,6 +18,7 @@ from faas.function_ref import FunctionRef
 from faas.function_settings import NO_LIMITS, FunctionLimits
 
 _CONCURRENCY_RETRY_AFTER_SECONDS = 1
+_DOUBT_SECONDS = 0.1
 _ROUNDING_SECONDS = 1e-9
 _MAX_KNOWN = 20_000  # references; the least recently used ones are looked up again
 
@@ -27,6 +28,13 @@ class KnownLimits(msgspec.Struct, frozen=True):
 
     function_id: UUID
     limits: FunctionLimits
+
+
+class _Memory(msgspec.Struct):
+    """What is known of a reference, and when this process may look it up again to see whether a refusal is right."""
+
+    known: KnownLimits
+    doubted_at: float = -math.inf
 
 
 class _Usage(msgspec.Struct):
@@ -45,19 +53,35 @@ class Admission:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: OrderedDict[FunctionRef, KnownLimits] = OrderedDict()
+        self._known: OrderedDict[FunctionRef, _Memory] = OrderedDict()
         self._usage: dict[UUID, _Usage] = {}
 
     def get_known(self, function_ref: FunctionRef) -> KnownLimits | None:
         """Return what the reference ran last, as far as this process remembers."""
-        known = self._known.get(function_ref)
-        if known is not None:
-            self._known.move_to_end(function_ref)
-        return known
+        memory = self._known.get(function_ref)
+        if memory is None:
+            return None
+        self._known.move_to_end(function_ref)
+        return memory.known
+
+    def may_be_outdated(self, function_ref: FunctionRef) -> bool:
+        """Return whether to look up the limits by which an execution was refused, at most ten times a second.
+
+        A refused execution does not start, so nothing else would tell that a deploy has raised the limit.
+        """
+        memory, now = self._known.get(function_ref), self._clock()
+        if memory is None or now - memory.doubted_at < _DOUBT_SECONDS:
+            return False
+        memory.doubted_at = now
+        return True
 
     def learn(self, function_ref: FunctionRef, known: KnownLimits) -> None:
         """Remember what the reference runs."""
-        self._known[function_ref] = known
+        memory = self._known.get(function_ref)
+        if memory is not None:
+            memory.known = known
+            return
+        self._known[function_ref] = _Memory(known)
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 

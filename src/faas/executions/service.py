@@ -18,6 +18,7 @@ from faas.database.pool import Connection, Pool, acquire
 from faas.errors import (
     DatabaseNotReached,
     ExecutionNotFound,
+    FunctionLimitReached,
     FunctionNotFound,
     FunctionNotReady,
     NotFound,
@@ -112,8 +113,7 @@ class ExecutionService:
             task.exception()
 
     async def _execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
-        known = self._admission.get_known(function_ref) or await self._look_up_limits(function_ref)
-        self._admission.enter(function_ref, known)
+        known = await self._admit(function_ref)
         try:
             start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
             started = await self._record_started(start)
@@ -126,6 +126,22 @@ class ExecutionService:
             raise
         finally:
             self._admission.leave(known)
+
+    async def _admit(self, function_ref: FunctionRef) -> KnownLimits:
+        """Count the execution among those of its function. Raises FunctionLimitReached and what the lookup raises."""
+        known = self._admission.get_known(function_ref) or await self._look_up_limits(function_ref)
+        try:
+            try:
+                self._admission.enter(function_ref, known)
+            except FunctionLimitReached:
+                if not self._admission.may_be_outdated(function_ref):
+                    raise
+                known = await self._look_up_limits(function_ref)
+                self._admission.enter(function_ref, known)
+        except FunctionLimitReached:
+            metrics.EXECUTIONS_REFUSED.inc()
+            raise
+        return known
 
     async def _run(self, start: ExecutionStart, started: Started) -> Execution:
         outcome = await self._run_guest(started, start.input)

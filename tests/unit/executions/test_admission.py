@@ -118,3 +118,15 @@ def test_admission_holds_nothing_of_idle_functions() -> None:
     clock.now += 1
     admission.leave(limited)
     assert admission.functions_in_use == 0
+
+
+def test_admission_doubts_a_refusal_ten_times_a_second() -> None:
+    clock = Clock()
+    admission = Admission(clock)
+    assert not admission.may_be_outdated(NAME)
+    admission.learn(NAME, known(FunctionLimits(per_second=0.001)))
+    assert [admission.may_be_outdated(NAME) for _ in range(3)] == [True, False, False]
+    admission.learn(NAME, known(NO_LIMITS))
+    assert not admission.may_be_outdated(NAME)
+    clock.now += 1
+    assert admission.may_be_outdated(NAME)
