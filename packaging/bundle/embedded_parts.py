@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bundle.launcher import zstd_sources
 from bundle.licences import LicenceLibrary, LicenceText, read_text
-from bundle.parts import Part
+from bundle.parts import Part, locked_requirements
 
 # Shared libraries: by the file's name the project, its licence and its homepage.
 _LIBRARIES = (
@@ -33,6 +33,19 @@ _COMPILED_INTO = (
     ("cryptography", "OpenSSL", "Apache-2.0", "https://www.openssl.org"),
     ("pyyaml", "libyaml", "MIT", "https://pyyaml.org/wiki/LibYAML"),
     ("uvloop", "libuv", "MIT", "https://libuv.org"),
+)
+
+# Linked into the Python engine, out of the wheel of componentize-py (engines/python): with CPython come the sources
+# that it includes. The licence of CPython names all of them.
+_PYTHON_ENGINE = (
+    ("CPython for WebAssembly", "Python-2.0.1", "https://www.python.org"),
+    ("wasi-libc", "MIT", "https://github.com/WebAssembly/wasi-libc"),
+    ("musl in wasi-libc", "MIT", "https://musl.libc.org"),
+    ("Expat in CPython", "MIT", "https://libexpat.github.io"),
+    ("HACL* in CPython", "MIT", "https://github.com/hacl-star/hacl-star"),
+    ("mpdecimal in CPython", "BSD-2-Clause", "https://www.bytereef.org/mpdecimal/"),
+    ("SQLite in CPython", "blessing", "https://sqlite.org"),
+    ("zlib in CPython", "Zlib", "https://zlib.net"),
 )
 
 
@@ -71,6 +84,7 @@ def embedded_parts(bundle: Path, build: Path, lock: Path, library: LicenceLibrar
         texts=(library.node(node),),
     )
     yield from _launcher_parts(build, lock)
+    yield from _python_engine_parts(lock.with_name("engines.lock"), home, library)
     for package, name, licence, homepage in _COMPILED_INTO:
         folder = next(packages.glob(f"{package}-*.dist-info"))
         yield Part(
@@ -81,6 +95,29 @@ def embedded_parts(bundle: Path, build: Path, lock: Path, library: LicenceLibrar
             kind="Libraries",
             texts=library.standard(licence),
         )
+
+
+def _python_engine_parts(lock: Path, home: Path, library: LicenceLibrary) -> Iterator[Part]:
+    """Yield what is linked into the Python engine, and the time zones in it."""
+    versions = {found.name: str(found.specifier).removeprefix("==") for found in locked_requirements(lock)}
+    for name, licence, homepage in _PYTHON_ENGINE:
+        own = name.startswith("CPython")
+        yield Part(
+            name=name,
+            version=f"of componentize-py {versions['componentize-py']}",
+            licence=licence,
+            homepage=homepage,
+            kind="Python engine",
+            texts=(read_text("CPython", home / "LICENSE.txt"),) if own else library.standard(licence),
+        )
+    yield Part(
+        name="tzdata",
+        version=versions["tzdata"],
+        licence="Apache-2.0",
+        homepage="https://github.com/python/tzdata",
+        kind="Python engine",
+        texts=library.standard("Apache-2.0"),
+    )
 
 
 def shared_libraries(bundle: Path, origins: dict[Path, Path], library: LicenceLibrary) -> Iterator[Part]:

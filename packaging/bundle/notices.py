@@ -8,7 +8,7 @@ from bundle.licences import LicenceLibrary
 from bundle.parts import Part, engine_packages, npm_packages, python_packages
 
 FILE_NAME = "THIRD-PARTY-NOTICES.md"
-_KINDS = ("Runtimes", "Libraries", "Launcher", "Python packages", "npm packages")
+_KINDS = ("Runtimes", "Libraries", "Python engine", "Launcher", "Python packages", "npm packages")
 _INTRODUCTION = """# Third-party notices
 
 What `dist/faas` and the container image contain of other projects. `make notices` writes this page from what

@@ -67,6 +67,17 @@ def test_notices_list_the_parts_that_are_no_packages() -> None:
     assert {"CPython", "PostgreSQL", "pgmq (SQL)", "Node.js", "OpenSSL", "zlib", "GCC runtime", "zstd", "musl"} <= names
 
 
+def test_notices_list_what_the_python_engine_contains() -> None:
+    locked = {
+        requirement.name: str(requirement.specifier).removeprefix("==")
+        for requirement in locked_requirements(ROOT / "requirements" / "engines.lock")
+    }
+    listed = {(name, version) for name, version, _, _ in _rows()}
+    for name in ("CPython for WebAssembly", "wasi-libc", "mpdecimal in CPython", "SQLite in CPython"):
+        assert (name, f"of componentize-py {locked['componentize-py']}") in listed
+    assert ("tzdata", locked["tzdata"]) in listed
+
+
 def test_notices_have_a_known_licence_and_a_homepage_for_each_part() -> None:
     for name, version, licence, homepage in _rows():
         assert canonicalize_license_expression(licence), name  # raises where SPDX has no such licence
