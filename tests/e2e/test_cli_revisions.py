@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_cli import NO_VALUE, Faas
+from tests.helpers.command_line import NO_VALUE, Faas
 from tests.helpers.server import Server
 
 BROKEN = "(module"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_cli import EXAMPLES, Faas
+from tests.helpers.command_line import Faas
 from tests.helpers.server import serving
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 INVOICE = '{"mail": "me@example.org", "lines": [{"sku": "a", "quantity": 2, "price": "1.25"}]}'
 
 
