@@ -9,11 +9,11 @@ import wasmtime
 
 from faas.runtime.c_api import KINDS_32_BITS, VALUE_KINDS, ffi
 from faas.runtime.image_memory import ImageMemory
-from faas.runtime.images import WASM_PAGE_BYTES, Contract, Image
+from faas.runtime.images import WASM_PAGE_BYTES, Image
 from faas.runtime.inline_policy import InlinePolicy
 from faas.runtime.instance import Instance
 from faas.runtime.limits import Limits
-from faas.runtime.linked_module import InvalidModule, LinkedModule
+from faas.runtime.linked_module import Contract, InvalidModule, LinkedModule
 from faas.units import format_size
 
 PROMOTION_CALLS = 4  # see KeptInstances

@@ -44,13 +44,15 @@ class InlinePolicy:
 
     A few quick executions in a row make the module run inline. A slow one ends that, and doubles the number needed the
     next time, unless many quick ones preceded it: a machine that stops for a moment must not count against the module.
-    Safe to use from several threads: a lost update costs only a decision that is a little late.
+    `allowed` is False for modules that may block. Safe to use from several threads: a lost update costs only a decision
+    that is a little late.
     """
 
-    __slots__ = ("_needed_streak", "_quick_streak", "runs_inline")
+    __slots__ = ("_allowed", "_needed_streak", "_quick_streak", "runs_inline")
 
-    def __init__(self) -> None:
+    def __init__(self, *, allowed: bool = True) -> None:
         self.runs_inline = False
+        self._allowed = allowed
         self._quick_streak = 0
         self._needed_streak = _INITIAL_STREAK
 
@@ -58,7 +60,7 @@ class InlinePolicy:
         """Record that an execution took `seconds` of processor time."""
         if seconds < _QUICK_SECONDS:
             self._quick_streak += 1
-            self.runs_inline = self.runs_inline or self._quick_streak >= self._needed_streak
+            self.runs_inline = self.runs_inline or (self._allowed and self._quick_streak >= self._needed_streak)
         elif self._quick_streak >= _FORGIVING_STREAK and seconds < _UNFORGIVEN_SECONDS:
             self._quick_streak = 0
         else:

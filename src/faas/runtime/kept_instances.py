@@ -41,7 +41,9 @@ class KeptInstances:
 
     def acquire(self, module: Module | FunctionImage, memory_limit: int) -> Instance:
         """Return an instance for one call of `module`, which must be released. It is kept, or not yet `started`."""
-        if isinstance(module, Module) or self._scanner is None or not module.engine.resettable:
+        if isinstance(module, Module):
+            return module.new_instance(memory_limit)
+        if self._scanner is None or not module.engine.resettable:
             return Instance(module.pool.engine_address, memory_limit)
         with self._lock:
             self._calls += 1

@@ -1,6 +1,6 @@
 """Native code, linked with the host functions of its calling convention: ready to be instantiated."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import wasmtime
@@ -11,8 +11,11 @@ from faas.runtime.host_context import guarded
 from faas.runtime.inline_policy import InlinePolicy
 from faas.runtime.instance import ExportLayout, Instance
 from faas.runtime.instance_pool import InstancePool
+from faas.runtime.wasi_instance import WasiInstance
 
 _MEMORY = "memory"
+
+Contract = Literal["json", "lambda", "wasi"]  # how a function is called
 
 
 class InvalidModule(msgspec.Struct, frozen=True):
@@ -60,13 +63,20 @@ class LinkedModule:
 class Module:
     """A module that can be executed on its own, with its inline policy."""
 
-    __slots__ = ("convention", "inline_policy", "linked", "pool")
+    __slots__ = ("contract", "convention", "inline_policy", "linked", "pool")
 
     def __init__(self, linked: LinkedModule) -> None:
         self.linked = linked
         self.convention = linked.convention
+        self.contract: Contract = "wasi" if linked.convention.wasi else "json"
         self.pool = linked.pool
-        self.inline_policy = InlinePolicy()
+        self.inline_policy = InlinePolicy(allowed=not linked.convention.wasi)
+
+    def new_instance(self, memory_limit: int) -> Instance:
+        """Make an instance that is not started yet."""
+        if self.convention.wasi:
+            return WasiInstance(self.pool.engine_address, memory_limit)
+        return Instance(self.pool.engine_address, memory_limit)
 
     def start(self, instance: Instance) -> None:
         """Instantiate the module in `instance` and make it ready for a call."""
@@ -82,12 +92,15 @@ class Module:
 def linker_of(engine: wasmtime.Engine, convention: CallingConvention) -> wasmtime.Linker:
     """Return a linker with the host functions of `convention`."""
     linker = wasmtime.Linker(engine)
+    if convention.wasi:
+        linker.define_wasi()
+        linker.allow_shadowing = True  # the host functions below replace wasmtime's own
     for name, host in convention.imports.items():
         function_type = wasmtime.FuncType(
             [_value_type(name) for name in host.parameters], [_value_type(name) for name in host.results]
         )
         default = 0.0 if host.results else None
-        linker.define_func("env", name, function_type, guarded(host.call, default), access_caller=True)
+        linker.define_func(convention.module, name, function_type, guarded(host.call, default), access_caller=True)
     return linker
 
 

@@ -19,6 +19,7 @@ from faas.sandbox import LimitReached
 
 MAX_NATIVE_CODE_BYTES = 1 << 30  # in memory, of all cached modules together
 MAX_IMAGE_BYTES = 1 << 30  # of all cached images together
+_MAX_LINK_ERROR_CHARACTERS = 1000  # it has names of the module
 _PASSES_VECTORS = "an exported or imported function takes or returns a vector (v128), which the host cannot pass"
 
 Executable: TypeAlias = Module | FunctionImage
@@ -177,7 +178,10 @@ class ModuleCache:
         if isinstance(convention, abi.NoConvention):
             return InvalidModule(convention.reason)
         linker = self._linkers[convention.name]
-        linked = LinkedModule(
-            self._pool, precompiled, linker, convention, native_code_bytes=len(native_code), mutable_globals=[]
-        )
+        try:
+            linked = LinkedModule(
+                self._pool, precompiled, linker, convention, native_code_bytes=len(native_code), mutable_globals=[]
+            )
+        except wasmtime.WasmtimeError as error:  # of WASI, whose imports are compared here only
+            return InvalidModule(" ".join(str(error).split())[:_MAX_LINK_ERROR_CHARACTERS])
         return Module(linked)

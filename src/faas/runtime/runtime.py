@@ -14,7 +14,7 @@ from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, inline_att
 from faas.runtime.instance_pool import InstancePool
 from faas.runtime.kept_instances import MAX_KEPT_INSTANCES, open_kept_instances
 from faas.runtime.limits import Limits
-from faas.runtime.linked_module import InvalidModule
+from faas.runtime.linked_module import Contract, InvalidModule
 from faas.runtime.module_cache import Executable, ModuleCache
 from faas.runtime.outcome import Outcome
 from faas.runtime.precompile.client import Precompiler
@@ -88,6 +88,11 @@ class Runtime:
         """
         module = await self._modules.get(hashlib.sha256(binary).digest(), lambda: _identity(binary), new=True)
         return module.reason if isinstance(module, InvalidModule) else None
+
+    async def contract(self, binary: bytes) -> Contract | None:
+        """Return how the function in `binary` is called, or None where it cannot be executed. Raises WorkerDied."""
+        module = await self._modules.get(hashlib.sha256(binary).digest(), lambda: _identity(binary), new=True)
+        return None if isinstance(module, InvalidModule) else module.contract
 
     async def assemble(self, text: str) -> bytes | str:
         """Return the module that a text in WebAssembly's text format describes, or diagnostics. Raises WorkerDied."""

@@ -94,6 +94,10 @@ async def test_engine_module_that_is_unknown_is_looked_for_again() -> None:
         assert await run_module(runtime, image, b'"m"') == Outcome(output=b"1")
 
 
+async def test_image_says_the_contract_of_its_function(runtime: Runtime) -> None:
+    assert await runtime.contract(image_of(b"1", contract="lambda")) == "lambda"
+
+
 async def test_check_accepts_images_of_known_engines_only(runtime: Runtime) -> None:
     assert await runtime.check(image_of(b"1")) is None
     unknown = build(Image(engine=bytes(32), pages=4, segments=(), globals={}, contract="json"))

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import wasmtime
 
-from faas.runtime.abi import assemblyscript, core, javascript, python
+from faas.runtime.abi import assemblyscript, core, javascript, python, wasi
 from faas.runtime.abi.convention import CallingConvention
 
+HANDLE = "handle"  # a module that exports it is no WASI command, whatever else it exports
 INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called before the function when a module exports it
-_DOCUMENTED: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION)
+_DOCUMENTED: Sequence[CallingConvention] = (assemblyscript.CONVENTION, core.CONVENTION, wasi.CONVENTION)
 CONVENTIONS: Sequence[CallingConvention] = (assemblyscript.CONVENTION_WITH_JSON_AS, *_DOCUMENTED)
 # Of engine modules, which only the platform builds. Modules of authors cannot follow one that is listed here alone.
 ENGINE_CONVENTIONS: Sequence[CallingConvention] = (javascript.CONVENTION, python.CONVENTION, core.CONVENTION)
@@ -26,11 +27,11 @@ def detect(module: wasmtime.Module) -> CallingConvention | NoConvention:
     """Return the calling convention that `module` follows."""
     exports = {export.name: type_text(export.type) for export in module.exports}
     for convention in CONVENTIONS:
-        if not convention.missing(exports):
+        if not convention.missing(exports) and not (convention.wasi and HANDLE in exports):
             faults = _initialize_faults(exports) + convention.refused_imports(module)
             return NoConvention(_joined(faults)) if faults else convention
     intended = next((convention for convention in _DOCUMENTED if convention.marker in exports), None)
-    if intended is None:
+    if intended is None or not intended.missing(exports):
         known = " or ".join(f"{convention.name} ({', '.join(convention.exports)})" for convention in _DOCUMENTED)
         return NoConvention(f"the module follows no known calling convention: {known}")
     faults = intended.missing(exports)

@@ -21,7 +21,8 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     """A calling convention.
 
     exports: every export it needs, with its type: functions, and the memory, called `memory`. marker: the export that
-    shows that a module is meant to follow this convention. imports: the host functions of `env`. invoke: calls the
+    shows that a module is meant to follow this convention. imports: the host functions of `module`. wasi: the others
+    of `module` are wasmtime's own, and a call may block, so it is never inline. invoke: calls the
     function of an instance with an input and a limit of bytes for its output, and returns the output; raises
     GuestFault, and c_api.CallFailed when the guest traps. functions_are_authors: the module's functions are the
     author's, so a trap names them. lone_surrogates: outputs may have escapes of unpaired surrogates, as JavaScript's
@@ -33,6 +34,8 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     exports: Mapping[str, str]
     imports: Mapping[str, HostFunction]
     invoke: Callable[[Instance, bytes, int], bytes]
+    module: str = "env"
+    wasi: bool = False
     functions_are_authors: bool = True
     lone_surrogates: bool = False
 
@@ -51,14 +54,17 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
         """Return a message for each import of `module` that this convention does not provide."""
         faults = []
         for wanted in module.imports:
-            host = self.imports.get(wanted.name or "") if wanted.module == "env" else None
+            if self.wasi and wanted.module == self.module:
+                continue  # wasmtime compares them when the module is linked
+            host = self.imports.get(wanted.name or "") if wanted.module == self.module else None
             parameters, results = _signature(wanted.type)
             if host is None:
-                provided = ", ".join(f"env.{name}" for name in self.imports) or "none"
+                provided = ", ".join(f"{self.module}.{name}" for name in self.imports) or "none"
+                provided = f"those of {self.module}" if self.wasi else provided
                 faults.append(f"import {wanted.module}.{wanted.name} is not provided; the imports provided: {provided}")
             elif (parameters, results) != (host.parameters, host.results):
                 shown = f"({', '.join(host.parameters)}) -> {', '.join(host.results) or '()'}"
-                faults.append(f"import env.{wanted.name} has another type; provided is {shown}")
+                faults.append(f"import {self.module}.{wanted.name} has another type; provided is {shown}")
         return faults
 
 
