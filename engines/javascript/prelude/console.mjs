@@ -27,7 +27,11 @@ export function installConsole(log) {
     write("trace", [[format(...words), ...own].join("\n").trimStart()]);
   };
   console.assert = function assert(condition, ...words) {
-    if (!condition) write("error", words.length ? ["Assertion failed:", ...words] : ["Assertion failed"]);
+    if (condition) return;
+    const [first, ...rest] = words;
+    if (!words.length) write("error", ["Assertion failed"]);
+    else if (typeof first === "string") write("error", [`Assertion failed: ${first}`, ...rest]); // it may be a format
+    else write("error", ["Assertion failed:", ...words]);
   };
   console.dir = function dir(value, options) { write("log", [inspect(value, options)]); };
   console.table = function table(value) { write("log", [value]); };
