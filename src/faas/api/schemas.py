@@ -11,9 +11,9 @@ import msgspec
 
 from faas.executions.model import Status as ExecutionStatus
 from faas.function_settings import DEFAULT_SETTINGS, FunctionSettings
-from faas.functions.model import Contract
 from faas.functions.model import Status as FunctionStatus
 from faas.languages import Language
+from faas.runtime import Contract
 from faas.settings import Role
 
 

@@ -18,12 +18,11 @@ from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
 from faas.queue.messages import CompilationResult, CompilationStarted
 from faas.queue.pgmq import Message
-from faas.runtime import Runtime
+from faas.runtime import Contract, Runtime
 
 log = structlog.get_logger()
 _QUEUE = messages.COMPILATION_RESULTS
 _COMPILE_ERROR_LIMIT_CHARACTERS = 64 << 10
-_CONTRACT = "json"
 _MUST_ECHO_REVISION = "the compiler must echo `revision`"
 
 
@@ -31,6 +30,7 @@ class CheckedModule(msgspec.Struct, frozen=True):
     """A module that the runtime accepts."""
 
     binary: bytes
+    contract: Contract
 
 
 class NoModule(msgspec.Struct, frozen=True):
@@ -105,7 +105,10 @@ class CompileResultHandler:
         except ValueError as error:
             return NoModule(f"the compiler's module is not base64: {error}")
         fault = await self._runtime.check(binary)
-        return NoModule(fault) if fault else CheckedModule(binary)
+        contract = None if fault else await self._runtime.contract(binary)
+        if contract is None:
+            return NoModule(fault or "the module cannot be executed")
+        return CheckedModule(binary, contract)
 
 
 def _addressed_revision(function: LockedFunctionRow, revision: int | None) -> int | None:
@@ -129,7 +132,7 @@ async def _apply(
     digest = hashlib.sha256(checked.binary).digest()
     await queries.store_module(connection, module_digest=digest, module=checked.binary)
     promote = await queries.mark_ready(
-        connection, function_id=function.id, number=number, module_digest=digest, contract=_CONTRACT
+        connection, function_id=function.id, number=number, module_digest=digest, contract=checked.contract
     )
     if promote is None:
         return False

@@ -8,9 +8,9 @@ import msgspec
 
 from faas.function_settings import DEFAULT_SETTINGS, FunctionSettings
 from faas.languages import Language
+from faas.runtime import Contract
 
 Status = Literal["PENDING", "COMPILING", "READY", "FAILED"]
-Contract = Literal["json"]
 WAITING: tuple[Status, ...] = ("PENDING", "COMPILING")
 
 

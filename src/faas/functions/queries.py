@@ -10,8 +10,9 @@ import msgspec
 
 from faas.database.pool import Connection
 from faas.database.queries import load
-from faas.functions.model import Contract, Status
+from faas.functions.model import Status
 from faas.languages import Language
+from faas.runtime import Contract
 
 _sql = load("functions")
 
