@@ -19,6 +19,8 @@ _PAGE_BYTES = 4096
 _TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
 _ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
 _BUILD_RETRY_SECONDS = 60.0  # after a failed build of the engine
+_BUILD_CHECK_SECONDS = 2.0  # for an engine that the first source, or another process, builds
+_SLOW_BUILDS: frozenset[EngineName] = frozenset({"python"})  # minutes of processor time
 _ANSWER_LIMIT_BYTES = 256 << 20
 _COMPILER_BYTES = 512 << 20  # of memory that the engine's native code takes while it is made
 
@@ -51,6 +53,7 @@ class Snapshots:
         self._file: Path | None = None
         self._base: bytes | None = None
         self._kept_warm = False
+        self._building = False
         self._missing = ""  # why there is no engine
         self.pool = WorkerPool(self._spawn, workers)
 
@@ -75,19 +78,24 @@ class Snapshots:
         """Return the state of the worker pool; see Compiler."""
         if self._engine:
             return self.pool.state
-        return f"DOWN: {self._missing}" if self._missing else "WARMING"
+        if self._missing:
+            return f"DOWN: {self._missing}"
+        return "WARMING" if self._building or self._builds_ahead() else "OFF: its engine is built for the first function"
 
     async def keep_warm(self) -> None:
         """Build the engine where it is missing, and keep all worker processes started, until cancelled.
 
-        Returns at once when another caller does that already.
+        A slow build waits for the first source. Returns at once when another caller does all that already.
         """
         if self._kept_warm:
             return
         self._kept_warm = True
         while self._engine is None:
             try:
-                await self._open()
+                if self._builds_ahead():
+                    await self._open()
+                else:
+                    await asyncio.sleep(_BUILD_CHECK_SECONDS)
             except EngineMissing:
                 await asyncio.sleep(_BUILD_RETRY_SECONDS)
         await self.pool.keep_warm(self._workers)
@@ -96,13 +104,20 @@ class Snapshots:
         """Kill all processes."""
         await self.pool.close()
 
+    def _builds_ahead(self) -> bool:
+        """Return True if the engine is there, or is quick to build."""
+        return self._name not in _SLOW_BUILDS or self._catalogue.find(self._name) is not None
+
     async def _open(self) -> Engine:
         if self._engine is None:
+            self._building = True
             try:
                 self._engine = await self._catalogue.get(self._name)
             except EngineMissing as missing:
                 self._missing = str(missing)
                 raise
+            finally:
+                self._building = False
         return self._engine
 
     def _spawn(self) -> WorkerProcess:
