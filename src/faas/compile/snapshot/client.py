@@ -80,7 +80,9 @@ class Snapshots:
             return self.pool.state
         if self._missing:
             return f"DOWN: {self._missing}"
-        return "WARMING" if self._building or self._builds_ahead() else "OFF: its engine is built for the first function"
+        if self._building or self._builds_ahead():
+            return "WARMING"
+        return "OFF: its engine is built for the first function"
 
     async def keep_warm(self) -> None:
         """Build the engine where it is missing, and keep all worker processes started, until cancelled.
