@@ -3,13 +3,18 @@
 -- Compiled modules, stored once however many revisions have them. wasm does not compress well; as EXTERNAL a module is
 -- read without being inflated.
 CREATE TABLE modules (
-    digest             bytea PRIMARY KEY,
-    wasm               bytea NOT NULL,
-    unreferenced_since timestamptz,
+    digest bytea PRIMARY KEY,
+    wasm   bytea NOT NULL,
     CONSTRAINT digest_is_sha256 CHECK (digest = sha256(wasm))
 );
 ALTER TABLE modules ALTER COLUMN wasm SET STORAGE EXTERNAL;
-COMMENT ON COLUMN modules.unreferenced_since IS 'since when no revision is known to refer to the module';
+
+-- Modules that no revision refers to, and since when that is known. Not a column of modules: an update of a row would hash
+-- the module again.
+CREATE TABLE unreferenced_modules (
+    digest bytea PRIMARY KEY REFERENCES modules (digest) ON DELETE CASCADE,
+    since  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 
 -- A revision never changes but for the progress of its compilation. promote: it goes live when it is READY.
 CREATE TABLE revisions (

@@ -87,6 +87,9 @@ SELECT function_id, revision.number AS revision, language, source, settings, sta
 FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
 WHERE revision.function_id = :function_id AND revision.number = :number;
 
+-- name: get_revision_status(function_id, number)$
+SELECT status FROM revisions WHERE function_id = :function_id AND number = :number;
+
 -- name: list_revisions(function_id, before, limit, budget)
 -- Newest first. A page ends early when its sources together exceed :budget bytes. `found` counts up to :limit + 1
 -- revisions, so that the caller knows whether more follow.
@@ -137,9 +140,15 @@ WHERE function_id = :function_id AND number = :number AND status IN ('PENDING', 
 RETURNING number;
 
 -- name: store_module(module_digest, module)!
--- The update locks the row, so that a module that is about to be removed is either kept or stored again.
-INSERT INTO modules (digest, wasm) VALUES (:module_digest, :module)
-ON CONFLICT (digest) DO UPDATE SET unreferenced_since = NULL;
+-- Locks a module that there is, so that one that is about to be removed is either kept or stored again.
+WITH stored AS (
+    SELECT digest FROM modules WHERE digest = :module_digest FOR KEY SHARE
+), unmarked AS (
+    DELETE FROM unreferenced_modules WHERE digest = :module_digest
+)
+INSERT INTO modules (digest, wasm)
+SELECT :module_digest::bytea, :module::bytea WHERE NOT EXISTS (SELECT FROM stored)
+ON CONFLICT DO NOTHING;
 
 -- name: touch_function(function_id)!
 UPDATE functions SET updated_at = clock_timestamp() WHERE id = :function_id;
@@ -168,17 +177,24 @@ RETURNING revisions.number;
 
 -- name: mark_unreferenced_modules()!
 -- A module without revisions is removed later (delete_unreferenced_modules): an execution that has started may load it.
--- A mark is taken back from a module that a revision has: one that was set while the revision was being committed would
--- otherwise leave the module without its grace period.
-UPDATE modules SET unreferenced_since = CASE WHEN unreferenced_since IS NULL THEN clock_timestamp() END
-WHERE (unreferenced_since IS NULL) = NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest);
+INSERT INTO unreferenced_modules (digest)
+SELECT digest FROM modules WHERE NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+ON CONFLICT DO NOTHING;
 
--- name: delete_unreferenced_modules(grace_seconds)$
+-- name: unmark_referenced_modules()!
+-- A mark that was set while a revision was being committed would otherwise leave its module without a grace period.
+DELETE FROM unreferenced_modules WHERE EXISTS (SELECT FROM revisions WHERE module_digest = digest);
+
+-- name: delete_unreferenced_modules(grace_seconds, limit)$
 -- The foreign key of revisions refuses to remove a module that a revision has referred to in the meantime.
 WITH removed AS (
     DELETE FROM modules
-    WHERE unreferenced_since < clock_timestamp() - make_interval(secs => :grace_seconds::float8)
-      AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+    WHERE digest IN (
+        SELECT digest FROM unreferenced_modules
+        WHERE since < clock_timestamp() - make_interval(secs => :grace_seconds::float8)
+          AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+        LIMIT :limit::bigint
+    )
     RETURNING digest
 )
 SELECT count(*) FROM removed;

@@ -8,6 +8,7 @@ from faas.errors import InvalidRequest
 from faas.units import format_duration, format_size
 
 _MAX_CONCURRENCY = 1_000_000
+_MIN_PER_SECOND = 0.00001  # less than one a day
 _MAX_PER_SECOND = 1_000_000
 WASM_PAGE_BYTES = 64 << 10
 
@@ -24,7 +25,7 @@ class FunctionLimits(
     time: Annotated[float, msgspec.Meta(gt=0)] | None = None
     memory: Annotated[int, msgspec.Meta(ge=WASM_PAGE_BYTES)] | None = None
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=_MAX_CONCURRENCY)] | None = None
-    per_second: Annotated[float, msgspec.Meta(gt=0, le=_MAX_PER_SECOND)] | None = None
+    per_second: Annotated[float, msgspec.Meta(ge=_MIN_PER_SECOND, le=_MAX_PER_SECOND)] | None = None
 
 
 NO_LIMITS = FunctionLimits()

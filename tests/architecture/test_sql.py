@@ -11,7 +11,14 @@ SOURCES = Path(__file__).parent.parent.parent / "src" / "faas"
 # The relations and functions that the statements of a package may name. `executions` reads functions through the view
 # that `functions` publishes.
 ALLOWED_RELATIONS = {
-    "functions": {"functions", "revisions", "modules", "revisions_in_flight", "deleted_functions"},
+    "functions": {
+        "functions",
+        "revisions",
+        "modules",
+        "unreferenced_modules",
+        "revisions_in_flight",
+        "deleted_functions",
+    },
     "executions": {"executions", "processes", "executable_functions", "executable_revisions", "executable_modules"},
     "queue": {"pgmq", "archive_rejected"},
     "database": set(),

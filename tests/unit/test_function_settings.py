@@ -44,6 +44,7 @@ def test_function_settings_have_one_form(document: bytes, canonical: bytes) -> N
         b'{"limits": {"memory": 1.5}}',
         b'{"limits": {"concurrency": 0}}',
         b'{"limits": {"perSecond": -1}}',
+        b'{"limits": {"perSecond": 5e-324}}',
         b'{"limits": {"perSecond": 1e308}}',
         b'{"limits": []}',
     ],

@@ -109,7 +109,7 @@ class Admission:
         self.learn(function_ref, ran)
         usage = self._usage[entered.function_id]
         if ran.limits.per_second is not None and ran.function_id == entered.function_id:
-            usage.recovered_at = max(usage.recovered_at, self._clock()) + 1 / ran.limits.per_second
+            usage.recovered_at = _next_recovery(usage, self._clock(), ran.limits.per_second)
 
     def forget(self, function_ref: FunctionRef) -> None:
         """Forget a reference that named nothing at the last start."""
@@ -127,10 +127,23 @@ class Admission:
             raise FunctionLimitReached(str(function_ref), reason, _CONCURRENCY_RETRY_AFTER_SECONDS)
         if limits.per_second is not None:
             now = self._clock()
-            interval = 1 / limits.per_second
-            recovered_at = max(usage.recovered_at, now) + interval
-            too_early = recovered_at - now - max(1.0, interval)
+            recovered_at = _next_recovery(usage, now, limits.per_second)
+            too_early = recovered_at - now - _burst_seconds(limits.per_second)
             if too_early > _ROUNDING_SECONDS:
                 reason = f"is called more often than {limits.per_second:g} times per second, which its settings allow"
                 raise FunctionLimitReached(str(function_ref), reason, math.ceil(too_early))
             usage.recovered_at = recovered_at
+
+
+def _next_recovery(usage: _Usage, now: float, per_second: float) -> float:
+    """Return when the rate will have recovered from another start now.
+
+    What was used under another rate, or was admitted before its limits were known, counts for one burst at most.
+    """
+    usage.recovered_at = min(max(usage.recovered_at, now), now + _burst_seconds(per_second))
+    return usage.recovered_at + 1 / per_second
+
+
+def _burst_seconds(per_second: float) -> float:
+    """Return how far ahead the starts of a burst may be: a second's worth of them, and at least one start."""
+    return max(1.0, 1 / per_second)

@@ -138,6 +138,9 @@ class ExecutionService:
                     raise
                 known = await self._look_up_limits(function_ref)
                 self._admission.enter(function_ref, known)
+        except NotFound:  # deleted since
+            self._admission.forget(function_ref)
+            raise
         except FunctionLimitReached:
             metrics.EXECUTIONS_REFUSED.inc()
             raise

@@ -48,8 +48,7 @@ async def roll_back(connection: Connection, function: LockedFunctionRow) -> int 
         number = previous.pop()
         if number == function.live_revision:
             continue
-        revision = await queries.get_revision(connection, function_id=function.id, number=number)
-        if revision is not None and revision.status == "READY":
+        if await queries.get_revision_status(connection, function_id=function.id, number=number) == "READY":
             await queries.cancel_promotions(connection, function_id=function.id)
             await queries.set_live(connection, function_id=function.id, revision=number, previous_revisions=previous)
             return number

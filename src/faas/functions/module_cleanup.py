@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 INTERVAL_SECONDS = 600.0
 GRACE_SECONDS = 3600.0
+_BATCH_MODULES = 20  # of up to 8 MiB each; the file pages of a batch are freed in one transaction
 
 
 class ModuleCleanup:
@@ -39,8 +40,13 @@ class ModuleCleanup:
     async def remove(self) -> int:
         """Remove what can be removed now; return the number of modules."""
         async with acquire(self._pool) as connection:
+            await queries.unmark_referenced_modules(connection)
             await queries.mark_unreferenced_modules(connection)
-            removed = await queries.delete_unreferenced_modules(connection, grace_seconds=self._grace_seconds)
+            removed = 0
+            while count := await queries.delete_unreferenced_modules(
+                connection, grace_seconds=self._grace_seconds, limit=_BATCH_MODULES
+            ):
+                removed += count
         if removed:
             log.info("modules.removed", modules=removed)
         return removed

@@ -189,6 +189,12 @@ async def get_revision(connection: Connection, *, function_id: UUID, number: int
     return RevisionRow(**row) if row else None
 
 
+async def get_revision_status(connection: Connection, *, function_id: UUID, number: int) -> Status | None:
+    """Return the status of a revision, or None when there is none. Its source is not read."""
+    status: Status | None = await _sql.get_revision_status(connection, function_id=function_id, number=number)
+    return status
+
+
 async def list_revisions(
     connection: Connection, *, function_id: UUID, before: int | None, limit: int, budget: int
 ) -> list[ListedRevisionRow]:
@@ -248,10 +254,15 @@ async def mark_unreferenced_modules(connection: Connection) -> None:
     await _sql.mark_unreferenced_modules(connection)
 
 
-async def delete_unreferenced_modules(connection: Connection, *, grace_seconds: float) -> int:
-    """Remove the modules that have had no revision for `grace_seconds`; return how many.
+async def unmark_referenced_modules(connection: Connection) -> None:
+    """Take the mark back from modules that a revision has."""
+    await _sql.unmark_referenced_modules(connection)
+
+
+async def delete_unreferenced_modules(connection: Connection, *, grace_seconds: float, limit: int) -> int:
+    """Remove up to `limit` modules that have had no revision for `grace_seconds`; return how many.
 
     Raises asyncpg.ForeignKeyViolationError, with nothing removed, when one got a revision at the same time.
     """
-    count: int = await _sql.delete_unreferenced_modules(connection, grace_seconds=grace_seconds)
+    count: int = await _sql.delete_unreferenced_modules(connection, grace_seconds=grace_seconds, limit=limit)
     return count

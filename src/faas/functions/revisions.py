@@ -52,12 +52,12 @@ class RevisionService:
         """
         async with acquire(self._pool) as connection, connection.transaction():
             function = await lookup.lock(connection, function_ref)
-            revision = await queries.get_revision(connection, function_id=function.id, number=number)
-            if revision is None:
+            status = await queries.get_revision_status(connection, function_id=function.id, number=number)
+            if status is None:
                 raise RevisionNotFound(function.name, number)
-            if revision.status != "READY":
+            if status != "READY":
                 raise RevisionConflict(
-                    f"revision {number} of function {function.name!r} is {revision.status}; only READY ones go live"
+                    f"revision {number} of function {function.name!r} is {status}; only READY ones go live"
                 )
             await live.promote(connection, function, number)
             promoted = await lookup.find_function(connection, FunctionRef.by_id(function.id))

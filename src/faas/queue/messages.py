@@ -95,7 +95,7 @@ def waiting_function(body: bytes) -> FunctionRevision | None:
         revision = msgspec.convert(message.revision, Revision | None, strict=False)
     except msgspec.ValidationError:
         revision = None
-    return None if message.kind else FunctionRevision(message.function_id, revision)
+    return None if message.kind == "started" else FunctionRevision(message.function_id, revision)
 
 
 def decode_binary(text: str) -> bytes:

@@ -32,11 +32,13 @@ async def test_module_cleanup_keeps_a_module_that_is_stored_again(pool: Pool) ->
     async with pool.acquire() as connection:
         digest = hashlib.sha256(b"again").digest()
         await queries.store_module(connection, module_digest=digest, module=b"again")
-    assert await pool.fetchval("SELECT count(*) FROM modules WHERE unreferenced_since IS NULL") == 1
+    assert await pool.fetchval("SELECT count(*) FROM unreferenced_modules") == 0
 
 
 async def test_module_cleanup_leaves_a_module_that_a_revision_has(pool: Pool) -> None:
     await insert_function(pool, "shared")
-    await pool.execute("UPDATE modules SET unreferenced_since = clock_timestamp() - interval '1 day'")
+    await pool.execute(
+        "INSERT INTO unreferenced_modules SELECT digest, clock_timestamp() - interval '1 day' FROM modules"
+    )
     assert await ModuleCleanup(pool, grace_seconds=0).remove() == 0
     assert await modules_of(pool) == [b"shared"]

@@ -130,3 +130,23 @@ def test_admission_doubts_a_refusal_ten_times_a_second() -> None:
     assert not admission.may_be_outdated(NAME)
     clock.now += 1
     assert admission.may_be_outdated(NAME)
+
+
+def test_admission_forgets_the_use_under_an_older_rate() -> None:
+    clock = Clock()
+    admission = Admission(clock)
+    run(admission, NAME, known(FunctionLimits(per_second=0.001)))
+    for _ in range(50):
+        clock.now += 0.0101
+        run(admission, NAME, known(FunctionLimits(per_second=100)))
+
+
+def test_admission_late_starts_count_for_one_burst_at_most() -> None:
+    admission = Admission(Clock())
+    entered, ran = known(NO_LIMITS), known(FunctionLimits(per_second=0.1))
+    for _ in range(64):
+        admission.enter(NAME, entered)
+        admission.correct(NAME, entered, ran)
+    with pytest.raises(FunctionLimitReached) as refused:
+        admission.enter(NAME, ran)
+    assert refused.value.retry_after <= 20
