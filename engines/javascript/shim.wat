@@ -61,7 +61,7 @@
   (global $REJECTION i32 (i32.const 4))
   (global $FAILURE i32 (i32.const 5))
 
-  ;; A collection costs a call more than the memory it frees; a call that allocates this much has one.
+  ;; A collection costs a call more than the memory it frees; a call that allocates this much beside the image has one.
   (global $GC_THRESHOLD_BYTES i32 (i32.const 16777216))
   ;; Free memory at the end of the image, so that a call of ordinary size never grows the memory (two system calls).
   (global $HEADROOM_BYTES i32 (i32.const 262144))
@@ -151,7 +151,8 @@
   ;; The last step of taking an image.
   (func (export "seal")
     (call $collect_garbage (call $runtime))
-    (call $set_gc_threshold (call $runtime) (global.get $GC_THRESHOLD_BYTES))
+    (call $set_gc_threshold (call $runtime)
+      (i32.add (i32.shl (memory.size) (i32.const 16)) (global.get $GC_THRESHOLD_BYTES)))
     (call $free (call $malloc (global.get $HEADROOM_BYTES)))
     (i64.store offset=16 (global.get $state) (i64.const 0x3_00000000 (; undefined ;)))
     (i64.store offset=24 (global.get $state) (i64.const 0x3_00000000 (; undefined ;)))
