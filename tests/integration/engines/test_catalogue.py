@@ -25,7 +25,7 @@ def test_catalogue_name_of_a_build_follows_from_the_recipe(tmp_path: Path, monke
     recipe.mkdir(parents=True)
     lock = tmp_path / "package-lock.json"
     lock.write_text("{}")
-    for name, value in (("_CHECKOUT", tmp_path), ("_RECIPES", recipe.parent), ("_TOOLCHAIN_LOCK", lock)):
+    for name, value in (("_CHECKOUT", tmp_path), ("_RECIPES", recipe.parent), ("_LOCKS", (lock,))):
         monkeypatch.setattr(catalogue, name, value)
     (recipe / "shim.wat").write_text("(module)")
     first = catalogue.built_file("javascript")
