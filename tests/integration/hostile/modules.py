@@ -28,6 +28,14 @@ def calling(host: str, parameters: str, arguments: str) -> bytes:
     )
 
 
+def wasi_command(host: str, body: str) -> str:
+    """Return a WASI command in the text format that imports a function as $call. It has a local $n."""
+    return (
+        f'(module (import "wasi_snapshot_preview1" {host}) (memory (export "memory") 1)'
+        f' (func (export "_start") (local $n i32) {body}))'
+    )
+
+
 MEMORY = {
     "grow to the limit, again and again": completes(
         core_wat(
@@ -242,8 +250,45 @@ IMPORTS = {
         core_wat(extra='(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))'),
         "import wasi_snapshot_preview1.proc_exit is not provided",
     ),
-    "a WASI command": refused(
-        '(module (memory (export "memory") 1) (func (export "_start")))', "no known calling convention"
+    "a WASI command without an output": fails(
+        '(module (memory (export "memory") 1) (func (export "_start")))', "wrote nothing to standard output"
+    ),
+    "a WASI command that writes as many pieces as it can": fails(
+        wasi_command(
+            '"fd_write" (func $call (param i32 i32 i32 i32) (result i32))',
+            "(drop (call $call (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 0)))",
+        ),
+        "",
+    ),
+    "a WASI command that closes its streams": fails(
+        wasi_command(
+            '"fd_close" (func $call (param i32) (result i32))',
+            "(loop $all (drop (call $call (local.get $n)))"
+            " (br_if $all (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 9))))",
+        ),
+        "wrote nothing to standard output",
+    ),
+    "a WASI command that fills its memory with randomness": fails(
+        wasi_command(
+            '"random_get" (func $call (param i32 i32) (result i32))',
+            "(loop $ever (drop (call $call (i32.const 0) (i32.const 65536))) (br $ever))",
+        ),
+        "time limit",
+    ),
+    "a WASI command that waits for 4 billion timeouts": fails(
+        wasi_command(
+            '"poll_oneoff" (func $call (param i32 i32 i32 i32) (result i32))',
+            "(drop (call $call (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0)))",
+        ),
+        "wrote nothing to standard output",
+    ),
+    "a WASI command that reads outside its memory": fails(
+        wasi_command(
+            '"fd_read" (func $call (param i32 i32 i32 i32) (result i32))',
+            "(i32.store (i32.const 0) (i32.const 65530)) (i32.store (i32.const 4) (i32.const 65530))"
+            " (drop (call $call (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 65534)))",
+        ),
+        "",
     ),
     "env.system": refused(
         core_wat(extra='(import "env" "system" (func (param i32) (result i32)))'), "import env.system is not"
