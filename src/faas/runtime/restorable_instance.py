@@ -23,11 +23,11 @@ class RestorableInstance(Instance):
     """
 
     restorable = True
-    __slots__ = ("_buffer", "_copies", "_image", "_seen", "_size", "_source", "last_call", "private_pages")
+    __slots__ = ("_buffer", "_copies", "_seen", "_size", "_source", "image", "last_call", "private_pages")
 
     def __init__(self, image: "FunctionImage", memory_limit: int) -> None:
         super().__init__(image.pool.engine_address, memory_limit)
-        self._image = image
+        self.image = image
         self._size = image.pages * WASM_PAGE_BYTES
         self._buffer: ScanBuffer | None = None
         self._seen: bytes | None = None  # the regions that the copies below are for: they are mostly the same ones
@@ -55,7 +55,7 @@ class RestorableInstance(Instance):
         memmove = ffi.memmove
         for to, source, size in self._copies:
             memmove(to, source, size)
-        self.set_globals(self._image.global_values)
+        self.set_globals(self.image.global_values)
         return True
 
     def _plan(self, scanned: bytes, memory: Any) -> None:
@@ -69,7 +69,7 @@ class RestorableInstance(Instance):
         source: Any = ffi.new("char[]", size)
         self._source = source
         for start, end in regions:
-            self._image.copy_to(source, start, end)
+            self.image.copy_to(source, start, end)
             self._copies.append((memory + start, source, end - start))
             source += end - start
 
@@ -78,7 +78,7 @@ class RestorableInstance(Instance):
         regions: list[tuple[int, int]] = []
         for region_start, region_end, zero in regions_of(scanned):
             start, end = region_start - base, region_end - base
-            if zero and self._image.is_zero(start, end):
+            if zero and self.image.is_zero(start, end):
                 continue  # read only, and it still is what the image has there
             if regions and start == regions[-1][1]:
                 start = regions.pop()[0]
