@@ -67,7 +67,7 @@ class Client:
             source = source.replace("(module", f"(module (global i32 (i32.const {number}))", 1)
         else:
             source += f"export const revision = {number};\n"
-        body = {"name": name, "language": LANGUAGES[path.suffix], "source": source}
+        body = {"name": name, "language": LANGUAGES["".join(path.suffixes)], "source": source}
         deployed = self._checked(self._http.put(f"/functions/{name}", json=body)).json()["latest"]["revision"]
         deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
         while (found := self.get(f"/functions/{name}"))["revision"] != deployed:
