@@ -35,16 +35,18 @@ ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "images" / "demo.svg"
 FAAS = Path(sys.executable).parent / "faas"
 COLUMNS, ROWS = 88, 40
-READING_SECONDS = 2.5  # pause after each command's output
-TYPING_SECONDS = 0.6  # between the command and its output, besides the command's own duration
+READING_SECONDS = 1.4  # pause after each command's output
+TYPING_SECONDS = 0.5  # between the command and its output, besides the command's own duration
 START_TIMEOUT_SECONDS = 60.0
 BROKEN = "export function handle(input: { n: number }) { return input.n +; }\n"
 COMMANDS = (
     "faas deploy hello.ts",
     """faas invoke hello --input '{"name": "you"}'""",
-    "faas executions hello",
-    "cat broken.ts",
-    "faas deploy broken.ts",
+    "sed -i s/Hello/Welcome/ hello.ts",
+    "faas deploy hello.ts",
+    "faas deploy broken.ts --name hello",
+    "faas rollback hello",
+    "faas revisions hello",
 )
 _ID = "demo"
 
@@ -98,7 +100,7 @@ def _serving(data_dir: Path) -> Iterator[str]:
                 time.sleep(0.05)
             while httpx.get(f"{found[1]}/health").json()["toolchains"]["typescript"] != "UP":
                 if time.monotonic() > deadline:
-                    raise RuntimeError("the AssemblyScript compiler did not start")
+                    raise RuntimeError("a compiler did not start")
                 time.sleep(0.05)
             yield found[1]
         finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_tutorial import matches, run
+from tests.helpers.printed_commands import matches, run
 from tests.helpers.server import Server, serving
 
 ROOT = Path(__file__).parents[2]

@@ -1,41 +1,18 @@
 """The tutorial, run as printed: every block of commands, compared with the output that the page shows for it."""
 
-import asyncio
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.printed_commands import matches, run
 from tests.helpers.server import Server
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-function.md"
 # The page begins with its result; the command is run once the function is there.
 BLOCKS = re.findall(r"^```(sh|text)\n(.*?)^```", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)[2:]
 NOT_RUN = ("make run\n", 'export PATH="$PWD/.venv/bin:$PATH"\n')  # the test's server and its PATH stand for them
-
-
-async def run(script: str, folder: Path, url: str) -> str:
-    """Run `script` in `folder` and return what it prints, on stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-euc",
-        script.replace("http://127.0.0.1:8080", url),
-        cwd=folder,
-        env={"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "FAAS_URL": url, "LANG": "C.UTF-8"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode == 0, output.decode()
-    return output.decode()
-
-
-def matches(printed: str, shown: str) -> bool:
-    """Return whether `printed` is what the page shows, in which … stands for any text."""
-    pattern = ".*".join(re.escape(part) for part in " ".join(shown.split()).split("…"))
-    return re.fullmatch(pattern, " ".join(printed.split())) is not None
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the tutorial uses curl")

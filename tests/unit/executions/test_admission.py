@@ -136,9 +136,13 @@ def test_admission_forgets_the_use_under_an_older_rate() -> None:
     clock = Clock()
     admission = Admission(clock)
     run(admission, NAME, known(FunctionLimits(per_second=0.001)))
+    faster = known(FunctionLimits(per_second=100))
+    with pytest.raises(FunctionLimitReached) as refused:
+        admission.enter(NAME, faster)
+    assert refused.value.retry_after == 1
     for _ in range(50):
         clock.now += 0.0101
-        run(admission, NAME, known(FunctionLimits(per_second=100)))
+        run(admission, NAME, faster)
 
 
 def test_admission_late_starts_count_for_one_burst_at_most() -> None:
