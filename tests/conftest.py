@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--torture-seconds", default="12", help="least duration of the torture test")
     group.addoption("--torture-kills", default="0", help="least number of kills of the torture test")
     group.addoption("--deploys", default="20", help="deploys of the tests of deploys under load; 200 is the full size")
+    group.addoption("--calls-per-second", default="100", help="calls of these tests; 500 is the full size")
     group.addoption("--torture-seed", help="seed of the torture test, as an earlier run printed it")
     group.addoption("--database-image", default=CONTAINER_IMAGE, help="with --database=testcontainers: its image")
     group.addoption(
