@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.figures import call, compiling, deploys, executions, growth, latency, memory, restart, retention
+from bench.figures import call, compiling, deploys, engines, executions, growth, latency, memory, restart, retention
 from bench.plan import Plan
 from bench.stats import Figure
 
 POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "executions": executions.measure,
     "call": call.measure,
+    "engines": engines.measure,
     "latency": latency.measure,
     "compile": compiling.measure,
     "deploys": deploys.measure,
