@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from faas.runtime.limits import Limits
+from faas.units import format_duration
 
 _thread = threading.local()
 
@@ -90,7 +91,10 @@ class HostContext:
         if self._interrupted is None:
             self.sleep_refused = True
             return False
-        self._interrupted.wait(max(0.0, min(seconds, self.remaining_ms() / 1000 + _PAST_LIMIT_SECONDS)))
+        longest = max(0.0, self.remaining_ms() / 1000 + _PAST_LIMIT_SECONDS)
+        if not self._interrupted.wait(min(seconds, longest)) and seconds > longest:
+            # The epoch may be late on a busy machine. The guest must not complete as if it had slept for `seconds`.
+            self.aborted = f"time limit of {format_duration(self.limits.time)} exceeded"
         return True
 
 

@@ -1,11 +1,13 @@
 """Host functions: an exception in one is recorded in its own execution, and nowhere else."""
 
 import asyncio
+import threading
 
 import pytest
 
 from faas.runtime import Runtime
 from faas.runtime.host_context import HostContext
+from faas.runtime.limits import Limits
 from tests.helpers.guests import assemblyscript_module, run_module
 
 
@@ -25,3 +27,27 @@ async def test_host_function_exception_does_not_pass_through_webassembly(
     )
     outcomes = await asyncio.gather(*(run_module(patient_runtime, printing, b'{"n":%d}' % n) for n in range(200)))
     assert [outcome.output for outcome in outcomes] == [b'{"n":%d}' % n for n in range(200)]
+
+
+def test_sleep_past_the_time_limit_fails_the_execution() -> None:
+    """Also where the epoch is late, and the guest goes on after the sleep that was cut."""
+    limits = Limits(time=0.05, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1)
+    context = HostContext(limits, threading.Event())
+    assert context.sleep(0.01)
+    assert context.aborted is None
+    assert context.sleep(60)
+    assert context.aborted == "time limit of 50ms exceeded"
+
+
+def test_sleep_ends_at_a_shutdown_without_an_error_of_its_own() -> None:
+    interrupted = threading.Event()
+    interrupted.set()
+    context = HostContext(Limits(time=10, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1), interrupted)
+    assert context.sleep(60)
+    assert context.aborted is None
+
+
+def test_sleep_is_refused_on_the_event_loop() -> None:
+    context = HostContext(Limits(time=10, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1))
+    assert not context.sleep(0.01)
+    assert context.sleep_refused
