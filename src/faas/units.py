@@ -9,8 +9,9 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _SIZE = re.compile(r"(\d+)\s*([kmg]i?b|b)?", re.IGNORECASE)
 
 DURATION_FORMAT = "a duration such as 300ms, 10s, 2m or 1m30s"
-RETENTION_FORMAT = "a duration such as 90d or 12h, or 0 to keep all"
+RETENTION_FORMAT = "a duration such as 90d or 12h, or 0 to keep all; at most 36500d"
 SIZE_FORMAT = "a size such as 4096, 64KiB or 128MiB"
+_MOST_RETENTION_SECONDS = 36_500 * 86_400.0  # the times from now to then are valid dates
 
 
 def parse_duration(text: str) -> float:
@@ -29,12 +30,15 @@ def parse_duration(text: str) -> float:
 def parse_retention(text: str) -> float:
     """Return the seconds of a duration with a unit, or 0. A number alone is refused: 90 might mean days.
 
-    Raises ValueError when `text` is neither.
+    Raises ValueError when `text` is neither, or more than 36,500 days.
     """
     text = text.strip()
     if text != "0" and not _DURATION.fullmatch(text):
         raise ValueError(RETENTION_FORMAT)
-    return parse_duration(text)
+    seconds = parse_duration(text)
+    if seconds > _MOST_RETENTION_SECONDS:
+        raise ValueError(RETENTION_FORMAT)
+    return seconds
 
 
 def parse_size(text: str) -> int:

@@ -1,6 +1,6 @@
 """The settings of retention as a policy."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -34,3 +34,18 @@ def test_policy_of_settings(environ: dict[str, str], keeps_all: bool, policy: Po
 def test_load_retention_refuses_what_is_no_duration(text: str) -> None:
     with pytest.raises(ConfigurationError, match="a duration such as 90d or 12h, or 0 to keep all"):
         load({"keep_executions": text}, {})
+
+
+@pytest.mark.parametrize("text", ["36501d", "800000d", "99999999999d", "9" * 400 + "d", "876000h1ms"])
+@pytest.mark.parametrize("name", ["FAAS_KEEP_EXECUTIONS", "FAAS_KEEP_PAYLOADS"])
+def test_load_retention_refuses_what_is_too_long(name: str, text: str) -> None:
+    accepted = "a duration such as 90d or 12h, or 0 to keep all; at most 36500d"
+    with pytest.raises(ConfigurationError) as refused:
+        load({}, {name: text})
+    assert str(refused.value) == f"{name}={text!r}: {accepted}"
+
+
+@pytest.mark.parametrize("keep", ["36500d", "876000h"])
+def test_policy_of_the_longest_retention_has_a_horizon(keep: str) -> None:
+    found = policy_of(load({"data_dir": "/x"}, {"FAAS_KEEP_EXECUTIONS": keep}), keeps_all=False)
+    assert found.horizon(datetime(2026, 1, 1, tzinfo=UTC)) == datetime(2026, 1, 1, tzinfo=UTC) - timedelta(days=36_500)
