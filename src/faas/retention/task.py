@@ -82,13 +82,14 @@ async def _is_paused(connection: Connection, state: queries.StateRow, policy: Po
     would make every record expire.
     """
     kept = [keep for keep in (policy.executions, policy.payloads) if keep is not None]
-    await queries.set_mark(connection, name="checked", id=None, at=state.now)
-    if not kept:
-        return False
     until = state.paused_until
-    if state.checked_at and state.now - state.checked_at > max(_LEAST_CLOCK_JUMP, min(kept) / _CLOCK_JUMP_SHARE):
-        until = state.now + _PAUSE
-        await queries.set_mark(connection, name="paused", id=None, at=until)
-        log.warning("retention.paused", last_run=state.checked_at.isoformat(), until=until.isoformat())
+    async with connection.transaction():  # a jump is seen once: its pause is recorded with it, or the next run sees it
+        await queries.set_mark(connection, name="checked", id=None, at=state.now)
+        if not kept:
+            return False
+        if state.checked_at and state.now - state.checked_at > max(_LEAST_CLOCK_JUMP, min(kept) / _CLOCK_JUMP_SHARE):
+            until = state.now + _PAUSE
+            await queries.set_mark(connection, name="paused", id=None, at=until)
+            log.warning("retention.paused", last_run=state.checked_at.isoformat(), until=until.isoformat())
     # A pause that is longer was recorded by a clock that has been corrected since.
     return until is not None and state.now < until <= state.now + _PAUSE

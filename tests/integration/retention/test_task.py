@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import asyncpg
 import pytest
 import structlog
 
@@ -95,6 +96,21 @@ async def test_run_once_deletes_nothing_for_a_day_after_a_jump_of_the_clock(pool
         assert await ids_left(pool) == set(ids)
         await pool.execute("UPDATE retention_marks SET at = at - interval '1 day' WHERE name = 'paused'")
         assert (await retention.run_once(connection)).deleted == 1
+
+
+async def test_run_once_pauses_after_a_run_that_failed_to_record_the_pause(pool: Pool, settings: Settings) -> None:
+    function_id = await insert_function(pool, "f")
+    retention = RetentionTask(pool, retention_settings(settings, keep_executions=8 * 86400.0))
+    async with pool.acquire() as connection:
+        await retention.run_once(connection)
+        ids = await insert_executions(pool, function_id, [900 * DAY])
+        await pool.execute("UPDATE retention_marks SET at = at - interval '3 days' WHERE name = 'checked'")
+        await pool.execute("ALTER TABLE retention_marks ADD CONSTRAINT unwritable CHECK (name <> 'paused')")
+        with pytest.raises(asyncpg.CheckViolationError):
+            await retention.run_once(connection)
+        await pool.execute("ALTER TABLE retention_marks DROP CONSTRAINT unwritable")
+        assert (await retention.run_once(connection)).deleted == 0
+    assert await ids_left(pool) == set(ids)
 
 
 async def test_run_once_forgets_a_pause_of_a_clock_that_was_corrected(pool: Pool, settings: Settings) -> None:
