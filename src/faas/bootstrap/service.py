@@ -9,6 +9,7 @@ more, outside the pools.
 | heartbeat | 1 | all, api, compiler |
 | starts of executions | 1 | all, api |
 | ends of executions | 2 | all, api |
+| retention | 1 | all, api |
 """
 
 import asyncio
@@ -113,7 +114,9 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         if settings.role == "compiler":
             application = create_compiler_application(check_health=health.check, update_metrics=health.update_gauges)
         else:
-            retention = RetentionTask(pool, settings)
+            # A run of retention holds a connection for its pauses, too: requests do not wait for it.
+            retention_pool = await stack.enter_async_context(open_pool(url, 1))
+            retention = RetentionTask(retention_pool, settings)
             await retention.prepare()
             await run_in_background(stack, retention.run(), "retention")
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))

@@ -18,7 +18,7 @@ UNLIMITED = resource.RLIM_INFINITY
 
 
 @pytest.mark.parametrize(
-    ("limit", "status"), [(63, "FAIL"), (64, "WARN"), (340, "WARN"), (341, "OK"), (UNLIMITED, "OK")]
+    ("limit", "status"), [(63, "FAIL"), (64, "WARN"), (341, "WARN"), (342, "OK"), (UNLIMITED, "OK")]
 )
 def test_open_files_threshold(limit: int, status: str) -> None:
     found = check_open_files(SETTINGS, limit)
