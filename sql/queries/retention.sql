@@ -37,6 +37,25 @@ FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid, LATERAL pg_get_expr(r
 WHERE inhparent = 'executions'::regclass AND bounds <> 'DEFAULT'
 ORDER BY upper;
 
+-- name: find_unmovable(lower, upper, limit, budget)$
+-- The greatest id of the range that stays in the default partition when :limit rows and about :budget bytes are moved.
+SELECT id
+FROM (
+    SELECT id, row_number() OVER newer AS number, sum(bytes) OVER newer AS bytes
+    FROM (
+        SELECT id, coalesce(pg_column_size(input), 0) + coalesce(pg_column_size(output), 0)
+                   + coalesce(pg_column_size(logs), 0) AS bytes
+        FROM executions_default
+        WHERE id >= :lower AND id < :upper
+        ORDER BY id DESC
+        LIMIT :limit::bigint + 1
+    ) AS candidates
+    WINDOW newer AS (ORDER BY id DESC)
+) AS measured
+WHERE number > :limit::bigint OR bytes > :budget::bigint
+ORDER BY id DESC
+LIMIT 1;
+
 -- name: create_partition(name, lower, upper)$
 -- How many rows of the default partition it took.
 SELECT create_executions_partition(:name, :lower, :upper);

@@ -15,12 +15,15 @@ import structlog
 
 from faas.database.pool import Connection
 from faas.retention import queries
-from faas.retention.partitions import Partition, missing_partitions, time_of
+from faas.retention.partitions import Partition, from_next_hour, missing_partitions, time_of
 
 log = structlog.get_logger()
 
 LOCK_TIMEOUT_MS = 50
 _STATEMENT_TIMEOUT_MS = 900  # the whole of one change, under the lock
+# Of rows that are moved out of the default partition, under the lock.
+_MOST_MOVED_ROWS = 5000
+_MOST_MOVED_BYTES = 16 << 20
 _ATTEMPTS = 10
 _ATTEMPT_INTERVAL_SECONDS = 0.5
 # Another session holds the lock, or the change took too long.
@@ -28,11 +31,14 @@ _BUSY_ERRORS = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, async
 
 
 async def create_missing(connection: Connection, now: datetime, width: timedelta) -> list[Partition]:
-    """Create the partitions that lack, and return them. Until one exists, its rows go to the default partition."""
+    """Create the partitions that lack, and return them. Until one exists, its rows go to the default partition.
+
+    When those are too many to be moved, they stay there, and the partition begins at the next full hour.
+    """
     created = []
-    for partition in missing_partitions(await queries.list_partitions(connection), now, width):
-        assert partition.lower is not None
-        if await _create(connection, partition):
+    for missing in missing_partitions(await queries.list_partitions(connection), now, width):
+        partition = await _without_unmovable(connection, missing, now)
+        if partition is not None and await _create(connection, partition):
             created.append(partition)
             log.info("partition.created", partition=partition.name, until=time_of(partition.upper).isoformat())
     return created
@@ -49,6 +55,17 @@ async def drop(connection: Connection, partitions: Sequence[Partition]) -> list[
         if await _drop(connection, partition):
             dropped.append(partition)
     return dropped
+
+
+async def _without_unmovable(connection: Connection, partition: Partition, now: datetime) -> Partition | None:
+    last = await queries.find_unmovable(
+        connection,
+        lower=partition.ids.lower,
+        upper=partition.upper,
+        limit=_MOST_MOVED_ROWS,
+        budget=_MOST_MOVED_BYTES,
+    )
+    return partition if last is None else from_next_hour(partition, max(now, time_of(last)))
 
 
 async def _create(connection: Connection, partition: Partition) -> bool:

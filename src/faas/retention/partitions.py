@@ -68,9 +68,21 @@ def missing_partitions(existing: Sequence[Partition], now: datetime, width: time
             continue
         upper = first_id(_EPOCH + ((at - _EPOCH) // width + 1) * width)
         upper = min([upper, *(found.ids.lower for found in existing if found.ids.lower > lower)])
-        missing.append(Partition(f"executions_{at:%Y%m%d%H}", lower, upper))
+        missing.append(_partition(at, upper))
         at = time_of(upper)
     return missing
+
+
+def from_next_hour(partition: Partition, after: datetime) -> Partition | None:
+    """Return the part of `partition` from the first full hour after `after` on; None when there is none."""
+    hour = _EPOCH + ((after - _EPOCH) // _WIDTHS[0] + 1) * _WIDTHS[0]
+    if first_id(hour) <= partition.ids.lower:
+        return partition
+    return _partition(hour, partition.upper) if first_id(hour) < partition.upper else None
+
+
+def _partition(at: datetime, upper: UUID) -> Partition:
+    return Partition(f"executions_{at:%Y%m%d%H}", first_id(at), upper)
 
 
 def expired_partitions(existing: Iterable[Partition], horizon: datetime) -> list[Partition]:

@@ -100,6 +100,13 @@ async def list_partitions(connection: Connection) -> list[Partition]:
     return [Partition(**row) async for row in _sql.list_partitions(connection)]
 
 
+async def find_unmovable(connection: Connection, *, lower: UUID, upper: UUID, limit: int, budget: int) -> UUID | None:
+    """Return the greatest id of the default partition in the range after which there are `limit` rows or fewer, and
+    about `budget` bytes or fewer; None when that is so for the whole range."""
+    found: UUID | None = await _sql.find_unmovable(connection, lower=lower, upper=upper, limit=limit, budget=budget)
+    return found
+
+
 async def create_partition(connection: Connection, *, name: str, lower: UUID, upper: UUID) -> int:
     """Create a partition, and move the rows of the default partition that belong to it; return how many."""
     moved: int = await _sql.create_partition(connection, name=name, lower=lower, upper=upper)

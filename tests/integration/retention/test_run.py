@@ -16,10 +16,18 @@ from faas.retention.partitions import GREATEST_ID, first_id
 from faas.retention.policy import Policy
 from faas.retention.run import RunResult, run_once
 from tests.helpers.executions import insert_function
-from tests.helpers.retention import create_old_partitions, database_now, ids_left, insert_executions, partition_of
+from tests.helpers.retention import (
+    create_old_partitions,
+    database_now,
+    ids_left,
+    insert_executions,
+    insert_many_executions,
+    partition_of,
+)
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 KEEP_3_DAYS = Policy(3 * DAY, 3 * DAY)
+KEEP_90_DAYS = Policy(90 * DAY, 90 * DAY)
 KEEP_ALL = Policy(None, None)
 
 
@@ -63,6 +71,32 @@ async def test_run_moves_rows_of_the_default_partition_into_a_new_one(pool: Pool
     assert await partition_of(pool, ahead) == "executions_default"
     await run(pool, KEEP_3_DAYS)
     assert (await partition_of(pool, ahead) or "").startswith("executions_2")
+
+
+@pytest.mark.parametrize(("count", "payload_bytes"), [(5001, 10), (40, 1 << 20)])
+async def test_run_leaves_many_rows_in_the_default_partition(pool: Pool, count: int, payload_bytes: int) -> None:
+    """Executions wait while rows are moved; a move of many would take too long, fail and be tried again."""
+    await pool.execute("DROP TABLE executions_first")
+    function_id = await insert_function(pool, "f")
+    await insert_many_executions(pool, function_id, count, payload_bytes)
+    (ahead,) = await insert_executions(pool, function_id, [-1.5 * HOUR])
+    for _ in range(2):
+        result = await run(pool, KEEP_90_DAYS)
+        assert await pool.fetchval("SELECT count(*) FROM executions_default") == count
+        assert (await partition_of(pool, ahead) or "").startswith("executions_2")
+    assert result.created == []
+    (later,) = await insert_executions(pool, function_id, [-1.5 * HOUR])
+    assert (await partition_of(pool, later) or "").startswith("executions_2")
+
+
+async def test_run_moves_as_many_rows_as_a_lock_allows(pool: Pool) -> None:
+    await pool.execute("DROP TABLE executions_first")
+    function_id = await insert_function(pool, "f")
+    await insert_many_executions(pool, function_id, 4999)
+    (last,) = await insert_executions(pool, function_id, [timedelta()])
+    await run(pool, KEEP_90_DAYS)
+    assert await pool.fetchval("SELECT count(*) FROM executions_default") == 0
+    assert (await partition_of(pool, last) or "").startswith("executions_2")
 
 
 async def test_run_keeps_a_partition_with_a_running_execution(pool: Pool) -> None:

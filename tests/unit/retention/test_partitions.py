@@ -16,6 +16,7 @@ from faas.retention.partitions import (
     Partition,
     expired_partitions,
     first_id,
+    from_next_hour,
     id_ranges,
     missing_partitions,
     time_of,
@@ -103,3 +104,15 @@ def test_id_ranges_are_in_one_partition_each_and_cover_all_ids() -> None:
     assert id_ranges([early, late], first_id(NOW - 2 * DAY), first_id(NOW - 1.5 * DAY)) == [
         IdRange(first_id(NOW - 2 * DAY), first_id(NOW - 1.5 * DAY))
     ]
+
+
+def test_from_next_hour_is_the_rest_of_a_partition() -> None:
+    day = Partition(
+        "executions_2026112600",
+        first_id(NOW.replace(hour=0, minute=0)),
+        first_id(NOW.replace(day=27, hour=0, minute=0)),
+    )
+    at_11 = first_id(NOW.replace(hour=11, minute=0))
+    assert from_next_hour(day, NOW) == Partition("executions_2026112611", at_11, day.upper)
+    assert from_next_hour(day, NOW - 2 * DAY) == day
+    assert from_next_hour(day, NOW.replace(hour=23)) is None
