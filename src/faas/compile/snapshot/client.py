@@ -20,7 +20,7 @@ _TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
 _ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
 _BUILD_RETRY_SECONDS = 60.0  # after a failed build of the engine
 _BUILD_CHECK_SECONDS = 2.0  # for an engine that the first source, or another process, builds
-_SLOW_BUILDS: frozenset[EngineName] = frozenset({"python"})  # minutes of processor time
+_SLOW_BUILDS: frozenset[EngineName] = frozenset({"python"})  # half a minute of processor time
 _ANSWER_LIMIT_BYTES = 256 << 20
 _COMPILER_BYTES = 512 << 20  # of memory that the engine's native code takes while it is made
 
