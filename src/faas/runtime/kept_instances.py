@@ -7,6 +7,7 @@ import structlog
 
 from faas.runtime import c_api
 from faas.runtime.engine_module import PROMOTION_CALLS, FunctionImage
+from faas.runtime.images import WASM_PAGE_BYTES
 from faas.runtime.instance import Instance
 from faas.runtime.linked_module import Module
 from faas.runtime.pagemap import PageScanner, ScanFailed, open_scanner
@@ -43,7 +44,8 @@ class KeptInstances:
         """Return an instance for one call of `module`, which must be released. It is kept, or not yet `started`."""
         if isinstance(module, Module):
             return module.new_instance(memory_limit)
-        if self._scanner is None or not module.engine.resettable:
+        too_large = module.pages * WASM_PAGE_BYTES > memory_limit  # a fresh instance says so
+        if self._scanner is None or too_large or not module.engine.resettable:
             return Instance(module.pool.engine_address, memory_limit)
         with self._lock:
             self._calls += 1

@@ -42,7 +42,7 @@ class ScanFailed(Exception):
 
 
 class PageScanner:
-    """Scans memory for private pages. Each user needs a buffer of its own; safe to use from several threads then."""
+    """Scans memory for private pages. Safe to use from several threads, each with a Scan of its own."""
 
     def __init__(self) -> None:
         self._descriptor = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
@@ -51,39 +51,53 @@ class PageScanner:
         """Close the file."""
         os.close(self._descriptor)
 
-    def scan(self, buffer: "ScanBuffer", start: int, size: int) -> bytes:
-        """Return the regions of private pages in `size` bytes at the address `start`, for `regions_of`.
+    def scan(self, scan: "Scan") -> bytes:
+        """Return the regions of private pages in the memory of `scan`, for `regions_of`.
 
         A page is private when it is in memory or swapped out, and not a page of a file. So is the kernel's page of
         zeros, which memory that was only read may have. Raises ScanFailed.
         """
-        argument, found = buffer.argument, 0
-        position, end = start, start + size
-        while position < end:
-            if found + _BATCH_REGIONS > MAX_REGIONS:
-                raise ScanFailed(f"more than {found} regions")
-            argument.start, argument.end, argument.walk_end = position, end, 0
-            argument.vec = buffer.address + found * _REGION_BYTES
-            count = _libc.ioctl(self._descriptor, _PAGEMAP_SCAN, argument)
-            if count < 0 or argument.walk_end <= position:
-                raise ScanFailed(f"PAGEMAP_SCAN: {os.strerror(_ffi.errno)}")
-            found += count
-            position = argument.walk_end
-        regions: bytes = _ffi.buffer(buffer.regions, found * _REGION_BYTES)[:]
+        argument = scan.argument
+        argument.walk_end = 0  # the kernel keeps what it finds there in some cases
+        found = _libc.ioctl(self._descriptor, _PAGEMAP_SCAN, argument)
+        if found < 0:
+            raise ScanFailed(f"PAGEMAP_SCAN: {os.strerror(_ffi.errno)}")
+        if argument.walk_end != scan.end:
+            found = self._scan_on(scan, found)
+        regions: bytes = _ffi.buffer(scan.regions, found * _REGION_BYTES)[:]
         return regions
 
+    def _scan_on(self, scan: "Scan", found: int) -> int:
+        """Scan what is left after a first batch of `found` regions. Returns how many there are then."""
+        argument = scan.argument
+        try:
+            while (position := argument.walk_end) < scan.end:
+                if found + _BATCH_REGIONS > MAX_REGIONS:
+                    raise ScanFailed(f"more than {found} regions")
+                argument.start, argument.vec = position, scan.address + found * _REGION_BYTES
+                argument.walk_end = 0
+                count = _libc.ioctl(self._descriptor, _PAGEMAP_SCAN, argument)
+                if count < 0 or argument.walk_end <= position:
+                    raise ScanFailed(f"PAGEMAP_SCAN: {os.strerror(_ffi.errno)}")
+                found += count
+        finally:
+            argument.start, argument.vec = scan.start, scan.address
+        return found
 
-class ScanBuffer:
-    """Where the kernel writes the regions of a scan."""
 
-    __slots__ = ("address", "argument", "regions")
+class Scan:
+    """The memory of `size` bytes at the address `start`, and a buffer for the regions that are found in it."""
 
-    def __init__(self) -> None:
+    __slots__ = ("address", "argument", "end", "regions", "start")
+
+    def __init__(self, start: int, size: int) -> None:
+        self.start, self.end = start, start + size
         self.regions: Any = _ffi.new("page_region[]", MAX_REGIONS)
         self.address = int(_ffi.cast("uintptr_t", self.regions))
         argument: Any = _ffi.new("pm_scan_arg *")
         argument.size = _ffi.sizeof("pm_scan_arg")
-        argument.vec_len = _BATCH_REGIONS
+        argument.start, argument.end = self.start, self.end
+        argument.vec, argument.vec_len = self.address, _BATCH_REGIONS
         argument.category_inverted = argument.category_mask = _FILE
         argument.category_anyof_mask = _PRESENT | _SWAPPED
         argument.return_mask = _ZERO
@@ -127,7 +141,7 @@ def _check(scanner: PageScanner) -> None:
             memory[2 * PAGE_BYTES]  # read only
             found = {
                 page
-                for first, end, zero in regions_of(scanner.scan(ScanBuffer(), start, pages * PAGE_BYTES))
+                for first, end, zero in regions_of(scanner.scan(Scan(start, pages * PAGE_BYTES)))
                 for page in range((first - start) // PAGE_BYTES, (end - start) // PAGE_BYTES)
                 if not zero
             }

@@ -1,11 +1,13 @@
 """An instance of an engine that can be made equal to its image again, to the byte, and so serve more than one call."""
 
+from collections import deque
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from faas.runtime.c_api import ffi
 from faas.runtime.images import WASM_PAGE_BYTES
 from faas.runtime.instance import Instance
-from faas.runtime.pagemap import PAGE_BYTES, PageScanner, ScanBuffer, regions_of
+from faas.runtime.pagemap import PAGE_BYTES, PageScanner, Scan, regions_of
 
 if TYPE_CHECKING:
     from faas.runtime.engine_module import FunctionImage
@@ -23,13 +25,13 @@ class RestorableInstance(Instance):
     """
 
     restorable = True
-    __slots__ = ("_buffer", "_copies", "_seen", "_size", "_source", "image", "last_call", "private_pages")
+    __slots__ = ("_copies", "_scan", "_seen", "_size", "_source", "image", "last_call", "private_pages")
 
     def __init__(self, image: "FunctionImage", memory_limit: int) -> None:
         super().__init__(image.pool.engine_address, memory_limit)
         self.image = image
         self._size = image.pages * WASM_PAGE_BYTES
-        self._buffer: ScanBuffer | None = None
+        self._scan: Scan | None = None
         self._seen: bytes | None = None  # the regions that the copies below are for: they are mostly the same ones
         self._copies: list[tuple[Any, Any, int]] = []  # to, from, size
         self._source: Any = None  # kept alive: the copies point into it
@@ -44,24 +46,22 @@ class RestorableInstance(Instance):
         """
         if self.failed or self.memory_size != self._size:
             return False
-        if self._buffer is None:
-            self._buffer = ScanBuffer()
-        memory = self.memory_address
-        scanned = scanner.scan(self._buffer, int(ffi.cast("uintptr_t", memory)), self._size)
+        if self._scan is None:
+            self._scan = Scan(int(ffi.cast("uintptr_t", self.memory_address)), self._size)
+        scanned = scanner.scan(self._scan)
         if scanned != self._seen:
-            self._plan(scanned, memory)
+            self._plan(scanned, self._scan.start)
         if self.private_pages > MAX_PRIVATE_PAGES:
             return False
-        memmove = ffi.memmove
-        for to, source, size in self._copies:
-            memmove(to, source, size)
+        deque(starmap(ffi.memmove, self._copies), maxlen=0)
         self.set_globals(self.image.global_values)
         return True
 
-    def _plan(self, scanned: bytes, memory: Any) -> None:
+    def _plan(self, scanned: bytes, base: int) -> None:
         """List what must be copied for these regions, from a buffer with what the image has there."""
         self._seen = scanned
-        regions = self._private_regions(scanned, int(ffi.cast("uintptr_t", memory)))
+        memory = self.memory_address
+        regions = self._private_regions(scanned, base)
         size = sum(end - start for start, end in regions)
         self.private_pages, self._copies = size // PAGE_BYTES, []
         if self.private_pages > MAX_PRIVATE_PAGES:
