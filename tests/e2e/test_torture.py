@@ -7,6 +7,7 @@ again. What the clients do is in tests/helpers/torture/actions.py, what must hol
 import asyncio
 import random
 import time
+from functools import partial
 
 import asyncpg
 import pytest
@@ -15,7 +16,7 @@ from tests.helpers.invariants import record_ends
 from tests.helpers.server import EVERY_LANGUAGE, serving
 from tests.helpers.torture.actions import KEEP_REVISIONS, Caller
 from tests.helpers.torture.backlog import Backlog
-from tests.helpers.torture.history import record_history
+from tests.helpers.torture.history import record_history, transactions_end
 from tests.helpers.torture.ledger import Ledger
 from tests.helpers.torture.load import run_client
 from tests.helpers.torture.progress import described, watch
@@ -42,15 +43,16 @@ async def test_torture_by_random_kills_loses_nothing(database_url: str, request:
     )
     # Only the first server compiles: each start of the AssemblyScript compiler costs seconds of processor time.
     options = [settings, *[(*settings, "--role", "api")] * 3]
-    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
         await record_ends(pool)
         await record_history(pool)
         backlog = Backlog(pool, BACKLOG_LIMIT)
         async with killed_servers(options, choose, ledger.report) as servers, asyncio.TaskGroup() as group:
             over = asyncio.Event()
             for number in range(CLIENTS):
-                group.create_task(run_client(Caller(number, choose, ledger), servers, backlog, over))
-            group.create_task(watch(servers, ledger, backlog, STALL_SECONDS, over))
+                caller = Caller(number, choose, ledger, partial(transactions_end, pool))
+                group.create_task(run_client(caller, servers, backlog, over))
+            group.create_task(watch(pool, servers, ledger, backlog, STALL_SECONDS, over))
             group.create_task(servers.kill_until(time.monotonic() + seconds, kills, over))
         print(f"torture: {described(servers, ledger)}; left: {backlog}", flush=True)
         print(f"torture: refused {dict(ledger.refused)}, lost {dict(ledger.lost)}", flush=True)

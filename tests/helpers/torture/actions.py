@@ -3,7 +3,6 @@
 To add an action, write a function here and give it a weight in `WEIGHTS`.
 """
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -19,15 +18,18 @@ _PRUNING_FROM = KEEP_REVISIONS // 2  # acknowledged; more may exist, because som
 _ASSEMBLYSCRIPT_SHARE = 0.03  # of deploys: one takes about a second of processor time
 _RECENT_FUNCTIONS = 8  # of each client, which it acts on
 _UNAVAILABLE = (429, 503)  # the request may be repeated; nothing was promised
-_SETTLE_SECONDS = 0.2  # that a transaction of a killed server may take to end
 
 
 class Caller(msgspec.Struct):
-    """One client: its number, its source of randomness, what all clients know, and the functions that it owns."""
+    """One client: its number, its source of randomness, what all clients know, and the functions that it owns.
+
+    `settled` waits until no transaction of a killed server is open any more.
+    """
 
     number: int
     choose: random.Random
     ledger: Ledger
+    settled: Callable[[], Awaitable[None]]
     owned: list[KnownFunction] = msgspec.field(default_factory=list)
     turn: int = 0
 
@@ -219,13 +221,18 @@ async def _decide(
     """Promote or roll back. A request that is lost, or answered with 503, may be carried out or not."""
     known = (function.live, function.floor, function.certain)
     function.forget()
+    function.note(f"{action} {body}")
     try:
         response = await http.post(path, json=body)
     except httpx.TransportError:
-        await asyncio.sleep(_SETTLE_SECONDS)
+        await caller.settled()
+        function.note(f"{action} lost")
         raise
+    function.note(f"{action} answered {response.status_code}")
     if not caller.ledger.acknowledged(action, response, *_UNAVAILABLE, *refusals):
-        if response.status_code not in _UNAVAILABLE:
+        if response.status_code in _UNAVAILABLE:
+            await caller.settled()
+        else:
             function.live, function.floor, function.certain = known
         return None
     decided: dict[str, Any] = response.json()

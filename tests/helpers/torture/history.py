@@ -1,11 +1,12 @@
 """Every deploy and every change of a live revision, recorded by triggers in the transaction that makes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
 from faas.database.pool import Pool
+from tests.helpers.support import eventually
 
 _RECORD_HISTORY = """
 CREATE TABLE deployed (
@@ -21,7 +22,8 @@ END $$;
 CREATE TRIGGER record_deploy AFTER INSERT ON revisions FOR EACH ROW EXECUTE FUNCTION record_deploy();
 
 CREATE TABLE live_changes (
-    position bigserial, function_id uuid, before int, after int, previous_before int[], previous_after int[]
+    position bigserial, at timestamptz DEFAULT clock_timestamp(),
+    function_id uuid, before int, after int, previous_before int[], previous_after int[]
 );
 CREATE FUNCTION record_live_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -62,6 +64,27 @@ class LiveChange(msgspec.Struct, frozen=True):
             and self.previous_before[left] == self.after
             and not (passed & kept - {self.before})
         )
+
+
+_IN_FLIGHT = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'faas%' AND xact_start < $1
+"""
+_HISTORY_OF = """
+SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI:SS.US') || ' live ' || coalesce(before::text, 'none') || ' → ' || after
+FROM live_changes WHERE function_id = ANY($1::uuid[]) ORDER BY position
+"""
+
+
+async def transactions_end(pool: Pool) -> None:
+    """Wait until all transactions that are open now have ended. A killed server may have sent the COMMIT of one."""
+    now = await pool.fetchval("SELECT clock_timestamp()")
+    await eventually(lambda: pool.fetchval(_IN_FLIGHT, now), lambda count: count == 0, timeout=60)
+
+
+async def history_of(pool: Pool, functions: Iterable[str]) -> list[str]:
+    """Return all changes of the live revisions of functions, for messages."""
+    return [row[0] for row in await pool.fetch(_HISTORY_OF, list(functions))]
 
 
 async def record_history(pool: Pool) -> None:

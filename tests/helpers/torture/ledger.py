@@ -1,9 +1,12 @@
 """What servers acknowledged to the clients of a torture run, and what they answered although they must not."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import httpx
 import msgspec
+
+_KEPT_EVENTS = 20
 
 
 class KnownFunction(msgspec.Struct):
@@ -23,6 +26,7 @@ class KnownFunction(msgspec.Struct):
     live: int | None = None
     floor: int = 0
     certain: bool = True
+    events: list[str] = msgspec.field(default_factory=list)  # what its owner did and saw, for messages
     rollbacks: int = 0  # acknowledged
     lost_rollbacks: int = 0  # that may have been made or not
 
@@ -30,6 +34,10 @@ class KnownFunction(msgspec.Struct):
     def newest(self) -> int:
         """The greatest acknowledged number."""
         return max(self.revisions)
+
+    def note(self, event: str) -> None:
+        """Remember an event with its time."""
+        self.events = [*self.events[-_KEPT_EVENTS:], f"{datetime.now(UTC):%H:%M:%S.%f} {event}"]
 
     def observe(self, revision: int) -> bool:
         """Take `revision` as the live one; return whether it may be."""
@@ -63,7 +71,7 @@ class Ledger(msgspec.Struct):
     """All that was acknowledged, to be found at the end.
 
     `answered` counts acknowledgements by action, `refused` the answers that promise nothing, `lost` the requests whose
-    server was killed before it answered. `unexpected` must stay empty.
+    server was killed before it answered. `unexpected` must stay empty; `suspects` are the ids of the functions in it.
     """
 
     functions: list[KnownFunction] = msgspec.field(default_factory=list)
@@ -72,6 +80,7 @@ class Ledger(msgspec.Struct):
     refused: Counter[str] = msgspec.field(default_factory=Counter)
     lost: Counter[str] = msgspec.field(default_factory=Counter)
     unexpected: list[str] = msgspec.field(default_factory=list)
+    suspects: set[str] = msgspec.field(default_factory=set)
 
     def acknowledged(self, action: str, response: httpx.Response, *others: int, success: int = 200) -> bool:
         """Return whether a response promises something: its status is `success`. Only `others` are expected beside it."""
@@ -83,6 +92,9 @@ class Ledger(msgspec.Struct):
             self.report(f"{action}: {response.status_code} {response.text[:500]}")
         return False
 
-    def report(self, what: str) -> None:
+    def report(self, what: str, function: KnownFunction | None = None) -> None:
         """Record something that must not happen."""
         self.unexpected.append(what)
+        if function:
+            self.unexpected += function.events
+            self.suspects.add(function.id)

@@ -3,7 +3,9 @@
 import asyncio
 import time
 
+from faas.database.pool import Pool
 from tests.helpers.torture.backlog import Backlog, StallDetector
+from tests.helpers.torture.history import history_of
 from tests.helpers.torture.ledger import Ledger
 from tests.helpers.torture.servers import KilledServers
 
@@ -12,7 +14,7 @@ _LINE_SECONDS = 5
 
 
 async def watch(
-    servers: KilledServers, ledger: Ledger, backlog: Backlog, stall_seconds: float, over: asyncio.Event
+    pool: Pool, servers: KilledServers, ledger: Ledger, backlog: Backlog, stall_seconds: float, over: asyncio.Event
 ) -> None:
     """Refresh the backlog and print a line every few seconds, until `over` is set.
 
@@ -27,7 +29,9 @@ async def watch(
             printed_at = time.monotonic()
             print(f"torture {_clock(printed_at - began)}: {described(servers, ledger)}; left: {backlog}", flush=True)
         detector.observe(ledger.answered.total())
-        assert ledger.unexpected == [], ledger.unexpected[:5]
+        if ledger.unexpected:
+            history = await history_of(pool, ledger.suspects)
+            raise AssertionError("\n".join([*ledger.unexpected, *history]))
 
 
 def described(servers: KilledServers, ledger: Ledger) -> str:

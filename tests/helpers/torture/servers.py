@@ -39,11 +39,8 @@ class KilledServer:
 
     async def run(self) -> None:
         """Keep the server running until cancelled; it is then killed."""
-        try:
-            while True:
-                await self._run_once()
-        finally:
-            await self.kill()
+        while True:
+            await self._run_once()
 
     async def kill(self) -> bool:
         """Kill the server, running or starting. Returns whether there was one."""
@@ -52,7 +49,7 @@ class KilledServer:
             await self.running.stop(signal.SIGKILL)
             return True
         if self._starting:
-            return self._starting.cancel()  # start_server kills the process
+            return self._starting.cancel()  # start_server kills the process, also when `run` is cancelled
         return False
 
     async def _run_once(self) -> None:
@@ -74,6 +71,7 @@ class KilledServer:
             await server.process.wait()
         finally:
             self.running = None
+            await server.stop(signal.SIGKILL)  # when this is cancelled
         if not self._killed:
             self._report(f"a server ended by itself: {server.process.returncode}:\n" + "\n".join(server.lines[-20:]))
         for line in server.lines:
