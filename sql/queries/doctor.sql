@@ -24,7 +24,8 @@ SELECT
 FROM pg_class
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
     AND relkind IN ('r', 'p') AND relname IN (
-        'functions', 'executions', 'processes', 'deleted_functions', 'retention_marks', 'schema_migrations'
+        'functions', 'revisions', 'modules', 'unreferenced_modules', 'executions', 'processes', 'deleted_functions',
+        'retention_marks', 'schema_migrations'
     )
 ORDER BY relname;
 

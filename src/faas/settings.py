@@ -19,7 +19,8 @@ from faas.units import DURATION_FORMAT, RETENTION_FORMAT, SIZE_FORMAT, parse_dur
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
-MAX_IN_FLIGHT_LIMIT = 20_000  # wasmtime aborts the process when it cannot reserve a larger pool's address space
+# wasmtime aborts the process when it cannot reserve the address space of its pools: one for modules, one for engines.
+MAX_IN_FLIGHT_LIMIT = 10_000
 
 
 def _described(text: str) -> msgspec.Meta:

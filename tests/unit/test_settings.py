@@ -47,7 +47,7 @@ def test_load_option_overrides_environment_overrides_default() -> None:
         ("FAAS_LANGUAGES", ",", "a comma-separated list of javascript, typescript, python, assemblyscript, wat, wasm"),
         ("FAAS_LOG_FORMAT", "xml", "one of auto, console, json"),
         ("FAAS_MAX_IN_FLIGHT", "0", ">= 1"),
-        ("FAAS_MAX_IN_FLIGHT", "20001", "<= 20000"),
+        ("FAAS_MAX_IN_FLIGHT", "10001", "<= 10000"),
     ],
 )
 def test_load_error_names_variable_value_and_accepted_format(variable: str, value: str, accepted: str) -> None:

@@ -20,8 +20,8 @@ SLOT_BYTES = 4 << 30
 # Measured: without a pool one execution starts with 6 GiB of address space, and not with 4.
 FAIL_ADDRESS_SPACE_BYTES = 6 << 30
 # Measured on x86-64: a pool of 20,000 slots can be made, one of 24,000 aborts the process. A process has 128 TiB, and
-# the kernel places what it maps first anywhere in it.
-POOL_ADDRESS_SPACE_BYTES = 80 << 40
+# the kernel places what it maps first anywhere in it. There are two pools: of modules, and of engines.
+POOL_ADDRESS_SPACE_BYTES = 40 << 40
 MAIN_STACK_BYTES = 1 << 20  # of the event loop's thread, beside the guest's; as in runtime/inline_policy.py
 
 

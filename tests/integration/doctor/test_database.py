@@ -235,7 +235,8 @@ async def test_privileges_on_tables_of_another_role(role: tuple[str, str], empty
     privileges = found["privileges-in-database"]
     assert privileges.status == "FAIL"
     assert "use the schema pgmq" in privileges.finding
-    assert "read and write deleted_functions, executions, functions, processes, retention_marks" in privileges.finding
+    tables = "deleted_functions, executions, functions, modules, processes, retention_marks, revisions"
+    assert f"read and write {tables}, schema_migrations, unreferenced_modules" in privileges.finding
     await run(empty_database, *privileges.action.removeprefix("as an administrator: ").split("; "))
     found = await look(url)
     assert found["privileges-in-database"].status == found["migrations"].status == "OK"
@@ -244,7 +245,7 @@ async def test_privileges_on_tables_of_another_role(role: tuple[str, str], empty
     )
     found = await look(url)
     assert found["migrations"].status == "WARN"
-    assert "does not own executions" in found["privileges-in-database"].finding
+    assert f"does not own {tables}, schema_migrations" in found["privileges-in-database"].finding
 
 
 async def test_migrations_that_are_pending_warn(database_url: str) -> None:

@@ -55,8 +55,8 @@ def test_address_space_pool_of_all_executions_is_reported() -> None:
 
 
 def test_address_space_too_many_executions_for_a_process_fail() -> None:
-    assert check_address_space(Settings(max_in_flight=20_479), UNLIMITED).status == "OK"
-    found = check_address_space(Settings(max_in_flight=20_480), UNLIMITED)
+    assert check_address_space(Settings(max_in_flight=10_239), UNLIMITED).status == "OK"
+    found = check_address_space(Settings(max_in_flight=10_240), UNLIMITED)
     assert found.status == "FAIL"
     assert "FAAS_MAX_IN_FLIGHT" in found.action
 

@@ -33,7 +33,7 @@ BAD_SETTINGS: list[tuple[Any, str]] = [
     ({"limits": {"memory": 1 << 40}}, "settings.limits.memory: 1099511627776 bytes is not accepted; at most 134217728"),
     ({"limits": {"concurrency": 0}}, "settings.limits.concurrency: Expected `int` >= 1; the value is 0"),
     ({"limits": {"concurrency": True}}, "settings.limits.concurrency: Expected `int | null`, got `bool`; the value is tr"),
-    ({"limits": {"perSecond": 0}}, "settings.limits.perSecond: Expected `float` > 0.0; the value is 0"),
+    ({"limits": {"perSecond": 0}}, "settings.limits.perSecond: Expected `float` >= 1e-05; the value is 0"),
     ({"limits": {"perSecond": 1e9}}, "settings.limits.perSecond: Expected `float` <= 1000000.0; the value is 1000000000.0"),
     ({"limits": {"cpu": 1}}, "settings.limits.cpu: is not a field of this request; accepted: time, memory, concurr"),
     ({"limits": [1]}, "settings.limits: Expected `object`, got `array`"),

@@ -1,11 +1,12 @@
 """Routes of functions: responses, headers, errors that name the field."""
 
 import base64
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
 
+from faas.languages import Language
 from faas.retention.batches import Pacer
 from faas.retention.policy import Policy
 from faas.retention.run import run_once
@@ -59,7 +60,7 @@ BAD_DRAFTS: list[tuple[dict[str, Any], str]] = [
     ({"name": "abcdefab-0000-7000-8000-000000000000"}, "would be taken for an id"),
     ({"name": 5}, "name: Expected `str`, got `int`"),
     ({"name": None}, "name:"),
-    ({"language": "cobol"}, "language: 'cobol'; accepted is one of assemblyscript, wat, wasm"),
+    ({"language": "cobol"}, f"language: 'cobol'; accepted is one of {', '.join(get_args(Language))}"),
     ({"source": ""}, "source: is empty"),
     ({"source": "a\0b"}, "source: contains NUL at character 1"),
     ({"description": "\0"}, "description: contains NUL"),
@@ -139,7 +140,7 @@ async def test_list_functions_keeps_filters_across_pages(platform: Platform) -> 
         ("limit=x", "limit: 'x'"),
         ("cursor=x", "cursor: 'x' is not a cursor"),
         ("status=DONE", "status: 'DONE' is not one of PENDING, COMPILING, READY, FAILED"),
-        ("language=c", "language: 'c' is not one of assemblyscript, wat, wasm"),
+        ("language=c", f"language: 'c' is not one of {', '.join(get_args(Language))}"),
         ("state=READY", "state: is not a parameter of this list"),
     ],
 )
@@ -204,7 +205,7 @@ async def test_delete_function_leaves_the_rows_of_its_executions_to_retention(pl
     kept = await platform.execute("echo")
     async with platform.pool.acquire() as connection:
         result = await run_once(connection, Policy(None, None), Pacer(0))
-    assert result.deleted_of_functions == 3
+    assert result.deleted_of_functions in {0, 3}  # the server's own run may come first
     assert await platform.pool.fetchval(rows, UUID(function["id"])) == 0
     assert (await platform.http.get(f"/executions/{kept['id']}")).status_code == 200
 
