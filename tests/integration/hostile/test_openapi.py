@@ -67,6 +67,8 @@ async def schema(database_url: str) -> AsyncIterator[OpenApiSchema]:
             body = as_clients_write(body)
             if not isinstance(body, dict):
                 return body
+            if body.get("language") == "python":  # not enabled, because its engine takes long to build
+                body["language"] = "javascript"
             if isinstance(name := body.get("name"), str) and name.isascii() and name.isalnum() and name[0].isalpha():
                 body["name"] = f"f{next(numbers)}"
             if isinstance(source := body.get("source"), str) and source.isprintable() and body.get("language") == "wat":
