@@ -179,7 +179,7 @@ async def test_health_lists_the_toolchains(database_url: str) -> None:
     async with serving("--database-url", database_url, *EVERY_LANGUAGE) as server:
         health = (await answer(server, "GET", "/health")).json()
         assert health["status"] == "UP"
-        assert set(health["toolchains"]) == {"assemblyscript", "wat", "wasm"}
+        assert set(health["toolchains"]) == {"javascript", "typescript", "assemblyscript", "wat", "wasm"}
         assert health["toolchains"]["assemblyscript"] in {"UP", "WARMING"}
 
 
