@@ -89,7 +89,7 @@ async def test_database_restart_under_load() -> None:
             down = await eventually(parts, lambda found: all(state.startswith("DOWN") for state in found.values()))
             assert set(down) == consumers
             toolchains = dict(said["toolchains"])  # type: ignore[call-overload]
-            assert set(toolchains) == {"assemblyscript", "wat", "wasm"}
+            assert set(toolchains) == {"javascript", "typescript", "assemblyscript", "wat", "wasm"}
             assert set(toolchains.values()) <= {"UP", "WARMING"}
             # Every route that needs the database, and an execution whose guest ended during the outage.
             for method, path in (("GET", "/functions"), ("GET", "/functions/echo"), ("DELETE", "/functions/echo")):

@@ -49,14 +49,20 @@ async def answer(server: Server, path: str) -> httpx.Response:
 
 # -- Other versions ----------------------------------------------------------------------------------------------------
 
-_OLD_FUNCTION = (
+_FUNCTION_OF_0002 = (
     "INSERT INTO functions (id, name, language, source, status, compile_error) "
     "VALUES (gen_random_uuid(), 'old', 'wat', 'x', 'FAILED', 'as before')"
+)
+_FUNCTION = (
+    "WITH function AS (INSERT INTO functions (id, name, newest_revision) "
+    "VALUES (gen_random_uuid(), 'old', 1) RETURNING id) "
+    "INSERT INTO revisions (function_id, number, language, source, status, compile_error) "
+    "SELECT id, 1, 'wat', 'x', 'FAILED', 'as before' FROM function"
 )
 
 
 async def test_serve_migrates_an_older_data_directory_after_logging_the_backup_hint(data_dir: Path) -> None:
-    await prepared(data_dir, _OLD_FUNCTION, through=2)
+    await prepared(data_dir, _FUNCTION_OF_0002, through=2)
     async with serving("--data-dir", str(data_dir)) as server:
         assert (await answer(server, "/functions/old")).json()["compileError"] == "as before"
         (hint,) = (number for number, line in enumerate(server.lines) if "schema.upgrading" in line)
@@ -79,7 +85,7 @@ async def test_serve_on_a_new_data_directory_logs_no_backup_hint(data_dir: Path)
 async def test_newer_schema_is_refused_and_left_unchanged(
     data_dir: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    await prepared(data_dir, _OLD_FUNCTION, "INSERT INTO schema_migrations VALUES (9999, '9999_future', 'x')")
+    await prepared(data_dir, _FUNCTION, "INSERT INTO schema_migrations VALUES (9999, '9999_future', 'x')")
     arguments = [part.format(file=tmp_path / "backup") for part in command]
     code, said = await failing(*arguments, "--data-dir", str(data_dir))
     assert (code, said.count("\n")) == (2, 1), said
@@ -91,7 +97,7 @@ async def test_newer_schema_is_refused_and_left_unchanged(
 
 
 async def test_other_postgres_version_is_refused_and_its_data_left_unchanged(data_dir: Path, tmp_path: Path) -> None:
-    await prepared(data_dir, _OLD_FUNCTION)
+    await prepared(data_dir, _FUNCTION)
     version = data_dir / "postgres" / "PG_VERSION"
     ours = version.read_text()
     version.write_text("17\n")
@@ -109,7 +115,7 @@ async def test_other_postgres_version_is_refused_and_its_data_left_unchanged(dat
 
 async def test_stale_pid_file_whose_pid_was_reused_is_ignored(data_dir: Path) -> None:
     """The pid in the files belongs to another process, which the server's user may signal: Postgres takes it for alive."""
-    await prepared(data_dir, _OLD_FUNCTION)
+    await prepared(data_dir, _FUNCTION)
     server = await start_server("--data-dir", str(data_dir))
     pid_file = data_dir / "postgres" / "postmaster.pid"
     lock_file = data_dir / "postgres" / ".s.PGSQL.5432.lock"

@@ -82,7 +82,7 @@ async def test_role_compiler_serves_only_health_and_metrics(database_url: str) -
     ):
         answer = await http.get("/health")
         assert (answer.status_code, answer.json()["role"]) == (200, "compiler")
-        assert set(answer.json()["toolchains"]) == {"assemblyscript", "wat", "wasm"}
+        assert set(answer.json()["toolchains"]) == {"javascript", "typescript", "assemblyscript", "wat", "wasm"}
         assert (await http.head("/health")).status_code == 200
         assert 'faas_queue_messages{queue="compilation_jobs"} 0.0' in (await http.get("/metrics")).text
         for method, path in [
