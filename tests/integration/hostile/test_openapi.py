@@ -132,8 +132,15 @@ async def test_openapi_linked_operations_are_documented(schema: OpenApiSchema) -
             time.sleep(0.02)
             answer = http.get(f"/functions/{answer['id']}").json()
 
-    # Which rules the machine offers depends on what earlier runs of it reached: hypothesis ends it over that.
-    with httpx.Client(base_url=schema.get_base_url(), timeout=30, trust_env=False) as http, suppress(Flaky):
-        await asyncio.to_thread(Machine.run, settings=hypothesis_settings(BOUNDED, max_examples=6))
-    assert not failures, "\n\n".join(failures)
-    assert {"POST /functions 201", "GET /functions/{id} 200"} <= set(followed)
+    wanted = {"POST /functions 201", "GET /functions/{id} 200"}
+    random_each_time = hypothesis_settings(BOUNDED, max_examples=6, derandomize=False)
+    with httpx.Client(base_url=schema.get_base_url(), timeout=30, trust_env=False) as http:
+        for _ in range(20):
+            # Which rules the machine offers depends on what earlier runs of it reached: hypothesis ends it over that,
+            # sometimes before it has read a function.
+            with suppress(Flaky):
+                await asyncio.to_thread(Machine.run, settings=random_each_time)
+            assert not failures, "\n\n".join(failures)
+            if wanted <= set(followed):
+                return
+    pytest.fail(f"of {sorted(wanted)}, only these were reached: {sorted(followed)}")
