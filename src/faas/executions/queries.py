@@ -5,6 +5,7 @@ columns (tests/integration/executions/test_queries.py compares them).
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TypeAlias
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from faas.function_ref import FunctionRef
 _sql = queries.load("executions")  # Any: aiosql makes its functions at run time
 
 _NO_ID = UUID(int=0)
+_number = attrgetter("int")  # of a UUID: comparing UUIDs runs Python code
 
 AnyConnection: TypeAlias = Connection | HeldConnection
 
@@ -104,17 +106,18 @@ async def start_executions(
 
 async def end_executions(connection: AnyConnection, ends: Sequence[ExecutionEnd]) -> set[UUID]:
     """Record the ends of executions. Returns the ids of those that were RUNNING until now."""
+    ids = [end.id for end in ends]
     return {
         row[0]
         async for row in _sql.end_executions(
             connection,
-            ids=[end.id for end in ends],
+            ids=ids,
             outputs=[end.outcome.output for end in ends],
             errors=[end.outcome.error for end in ends],
             logs=[end.outcome.logs for end in ends],
             times=[end.completed_at for end in ends],
-            least=min((end.id for end in ends), default=_NO_ID),
-            greatest=max((end.id for end in ends), default=_NO_ID),
+            least=min(ids, key=_number, default=_NO_ID),
+            greatest=max(ids, key=_number, default=_NO_ID),
         )
     }
 

@@ -113,7 +113,7 @@ class ExecutionService:
             task.exception()
 
     async def _execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
-        known = await self._admit(function_ref)
+        known = self._admit_known(function_ref) or await self._look_up_and_admit(function_ref)
         try:
             start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
             started = await self._record_started(start)
@@ -127,17 +127,28 @@ class ExecutionService:
         finally:
             self._admission.leave(known)
 
-    async def _admit(self, function_ref: FunctionRef) -> KnownLimits:
-        """Count the execution among those of its function. Raises FunctionLimitReached and what the lookup raises."""
-        known = self._admission.get_known(function_ref) or await self._look_up_limits(function_ref)
+    def _admit_known(self, function_ref: FunctionRef) -> KnownLimits | None:
+        """Count the execution among those of its function. Returns None where its limits are to be looked up.
+
+        Raises FunctionLimitReached.
+        """
+        known = self._admission.get_known(function_ref)
+        if known is None:
+            return None
         try:
-            try:
-                self._admission.enter(function_ref, known)
-            except FunctionLimitReached:
-                if not self._admission.may_be_outdated(function_ref):
-                    raise
-                known = await self._look_up_limits(function_ref)
-                self._admission.enter(function_ref, known)
+            self._admission.enter(function_ref, known)
+        except FunctionLimitReached:
+            if self._admission.may_be_outdated(function_ref):
+                return None
+            metrics.EXECUTIONS_REFUSED.inc()
+            raise
+        return known
+
+    async def _look_up_and_admit(self, function_ref: FunctionRef) -> KnownLimits:
+        """Count the execution among those of its function. Raises FunctionLimitReached and what the lookup raises."""
+        try:
+            known = await self._look_up_limits(function_ref)
+            self._admission.enter(function_ref, known)
         except NotFound:  # deleted since
             self._admission.forget(function_ref)
             raise
