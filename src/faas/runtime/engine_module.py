@@ -126,6 +126,8 @@ class FunctionImage:
 
     def start(self, instance: Instance) -> None:
         """Instantiate the engine in `instance`, and make its memory and its globals those of the image."""
+        # Until all of the image is there: what restores an instance relies on it. Any exception may end this method.
+        instance.failed = True
         instance.instantiate(self.engine.linked.instance_pre, self.engine.linked.exports)
         missing = self.pages - self.engine.memory_size // WASM_PAGE_BYTES
         if missing:
@@ -136,6 +138,7 @@ class FunctionImage:
             instance.discard_pages()
         self.memory.write(instance.memory_address)
         instance.set_globals(self.global_values)
+        instance.failed = False
 
     def copy_to(self, target: Any, start: int, end: int) -> None:
         """Copy this range of the image's memory to `target`, which is zero."""

@@ -69,7 +69,7 @@ class Instance:
         self._functions: dict[str, int] = {}
         self._globals: list[int] = []
         self._memory: Any = None
-        self.failed = False  # a call trapped or was interrupted
+        self.failed = False  # a call trapped or was interrupted, or the instance has only a part of its image
 
     def close(self) -> None:
         """Delete the store with the instance and its memory."""

@@ -12,11 +12,12 @@ import pytest
 from faas.runtime import Runtime, abi, kept_instances, pagemap, restorable_instance
 from faas.runtime.abi import core
 from faas.runtime.c_api import ffi
+from faas.runtime.image_memory import ImageMemory
 from faas.runtime.images import build, parse
 from faas.runtime.instance import Instance
 from faas.runtime.restorable_instance import RestorableInstance
 from tests.helpers.engines import ENGINE_WAT, engine_memory, image_of, load_engine
-from tests.helpers.guests import run_module, small_runtime
+from tests.helpers.guests import SMALL_LIMITS, run_module, small_runtime
 from tests.helpers.support import wat
 
 FUNCTIONS = 6
@@ -221,6 +222,28 @@ async def test_kept_instances_whose_scan_fails_are_thrown_away(
     assert await call(runtime, 1, "c") == b"1"
     assert await call(runtime, 1, "c") == b"1"
     assert kept_by(runtime) == 0
+
+
+@scanner_needed
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+async def test_kept_instance_with_a_part_of_its_image_is_thrown_away(
+    runtime: Runtime, auditor: Auditor, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """An exception while the image is written leaves pages that are the engine's, and that no scan finds."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    await call(runtime, 2, "c")
+    image = runtime.kept_instances.idle[0].image
+    instance = RestorableInstance(image, SMALL_LIMITS.memory)
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageMemory, "write", fail)
+        with pytest.raises(error):
+            image.start(instance)
+    runtime.kept_instances.release(image, instance)
+    assert instance not in runtime.kept_instances.idle
+    assert await call(runtime, 2, "c") == b"1"
 
 
 @scanner_needed
