@@ -65,7 +65,8 @@ class KeptInstances:
             if self._restore(instance):
                 superfluous = self._keep(module, instance)
             else:
-                module.recent_calls.clear()  # a function that often traps must not have each call pay for another one
+                with self._lock:  # a function that often traps must not have each call pay for another one
+                    module.recent_calls.clear()
         if superfluous:
             superfluous.close()
 

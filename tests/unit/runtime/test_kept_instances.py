@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
@@ -244,6 +244,23 @@ async def test_kept_instance_with_a_part_of_its_image_is_thrown_away(
     runtime.kept_instances.release(image, instance)
     assert instance not in runtime.kept_instances.idle
     assert await call(runtime, 2, "c") == b"1"
+
+
+@scanner_needed
+async def test_kept_instances_forget_calls_only_under_their_lock(runtime: Runtime) -> None:
+    """Another thread that looks at the calls would find them gone between two looks."""
+
+    class Calls(deque[int]):
+        def clear(self) -> None:
+            locked.append(runtime.kept_instances._lock.locked())
+            super().clear()
+
+    locked: list[bool] = []
+    await call(runtime, 1, "c")
+    runtime.kept_instances.idle[0].image.recent_calls = Calls(maxlen=4)
+    await call(runtime, 1, "t")
+    assert locked
+    assert all(locked)
 
 
 @scanner_needed
