@@ -61,14 +61,16 @@ class KeptInstances:
     def release(self, module: Module | FunctionImage, instance: Instance) -> None:
         """Keep the instance for another call of `module` if it can be restored, and delete it otherwise."""
         superfluous: Instance | None = instance
-        if isinstance(module, FunctionImage) and isinstance(instance, RestorableInstance):
-            if self._restore(instance):
-                superfluous = self._keep(module, instance)
-            else:
-                with self._lock:  # a function that often traps must not have each call pay for another one
-                    module.recent_calls.clear()
-        if superfluous:
-            superfluous.close()
+        try:
+            if isinstance(module, FunctionImage) and isinstance(instance, RestorableInstance):
+                if self._restore(instance):
+                    superfluous = self._keep(module, instance)
+                else:
+                    with self._lock:  # a function that often traps must not have each call pay for another one
+                        module.recent_calls.clear()
+        finally:
+            if superfluous:
+                superfluous.close()
 
     @property
     def idle(self) -> list[RestorableInstance]:
@@ -114,8 +116,8 @@ class KeptInstances:
             return False
         try:
             return instance.restore(self._scanner)
-        except (ScanFailed, c_api.CallFailed) as failure:
-            log.warning("kept_instance.restore_failed", error=str(failure))
+        except (ScanFailed, c_api.CallFailed, MemoryError) as failure:
+            log.warning("kept_instance.restore_failed", error=repr(failure))
             return False
 
     def _keep(self, module: FunctionImage, instance: RestorableInstance) -> RestorableInstance | None:

@@ -59,7 +59,7 @@ class RestorableInstance(Instance):
 
     def _plan(self, scanned: bytes, base: int) -> None:
         """List what must be copied for these regions, from a buffer with what the image has there."""
-        self._seen = scanned
+        self._seen = None  # an exception must not leave `_copies` as those of other regions
         memory = self.memory_address
         regions = self._private_regions(scanned, base)
         size = sum(end - start for start, end in regions)
@@ -72,6 +72,7 @@ class RestorableInstance(Instance):
             self.image.copy_to(source, start, end)
             self._copies.append((memory + start, source, end - start))
             source += end - start
+        self._seen = scanned
 
     def _private_regions(self, scanned: bytes, base: int) -> list[tuple[int, int]]:
         """Return the regions to be copied, without those that only show zeros."""

@@ -5,6 +5,7 @@ import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from faas.runtime import Runtime, abi, kept_instances, pagemap, restorable_instance
 from faas.runtime.abi import core
 from faas.runtime.c_api import ffi
+from faas.runtime.engine_module import FunctionImage
 from faas.runtime.image_memory import ImageMemory
 from faas.runtime.images import build, parse
 from faas.runtime.instance import Instance
@@ -222,6 +224,29 @@ async def test_kept_instances_whose_scan_fails_are_thrown_away(
     assert await call(runtime, 1, "c") == b"1"
     assert await call(runtime, 1, "c") == b"1"
     assert kept_by(runtime) == 0
+
+
+@scanner_needed
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+async def test_kept_instance_whose_restore_fails_is_thrown_away(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """It is closed too: an instance that is dropped would hold its slot of the pool."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    await call(runtime, 1, "c")
+    (instance,) = runtime.kept_instances.idle
+    image = instance.image
+    assert runtime.kept_instances.acquire(image, SMALL_LIMITS.memory) is instance
+    core.CONVENTION.invoke(instance, b'"w1"', 100)  # other regions than those that the copies are for
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(FunctionImage, "copy_to", fail)
+        runtime.kept_instances.release(image, instance)
+    assert not instance.started
+    assert kept_by(runtime) == 0
+    assert await call(runtime, 1, "c") == b"1"
 
 
 @scanner_needed
