@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from faas.runtime.c_api import ffi
 from faas.runtime.images import WASM_PAGE_BYTES
 from faas.runtime.instance import Instance
-from faas.runtime.pagemap import PAGE_BYTES, PageScanner, Scan, regions_of
+from faas.runtime.pagemap import PAGE_BYTES, PageScanner, Scan, ScanFailed, regions_of
 
 if TYPE_CHECKING:
     from faas.runtime.engine_module import FunctionImage
@@ -75,10 +75,12 @@ class RestorableInstance(Instance):
         self._seen = scanned
 
     def _private_regions(self, scanned: bytes, base: int) -> list[tuple[int, int]]:
-        """Return the regions to be copied, without those that only show zeros."""
+        """Return the regions to be copied, without those that only show zeros. Raises ScanFailed."""
         regions: list[tuple[int, int]] = []
         for region_start, region_end, zero in regions_of(scanned):
             start, end = region_start - base, region_end - base
+            if not 0 <= start < end <= self._size:  # copying would write beside the memory of the guest
+                raise ScanFailed(f"the region {start:#x} to {end:#x} is not in a memory of {self._size:#x} bytes")
             if zero and self.image.is_zero(start, end):
                 continue  # read only, and it still is what the image has there
             if regions and start == regions[-1][1]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import struct
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -269,6 +270,20 @@ async def test_kept_instance_with_a_part_of_its_image_is_thrown_away(
     runtime.kept_instances.release(image, instance)
     assert instance not in runtime.kept_instances.idle
     assert await call(runtime, 2, "c") == b"1"
+
+
+@scanner_needed
+async def test_kept_instance_is_thrown_away_when_a_region_is_outside_its_memory(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copying there would write into the host's memory."""
+    await call(runtime, 1, "c")
+    (instance,) = runtime.kept_instances.idle
+    start = int(ffi.cast("uintptr_t", instance.memory_address))
+    for first, end in ((start - 4096, start + 4096), (start, start + (5 << 16)), (0, start)):
+        monkeypatch.setattr(pagemap.PageScanner, "scan", lambda *_, region=(first, end, 0): struct.pack("<3Q", *region))
+        assert await call(runtime, 1, "c") == b"1"
+        assert kept_by(runtime) == 0
 
 
 @scanner_needed
