@@ -185,4 +185,6 @@ async def test_kept_instances_of_engines_equal_their_images_before_every_call(
         assert auditor.different == []
     kept = [count for instance, count in auditor.calls.items() if isinstance(instance, RestorableInstance)]
     assert sum(auditor.calls.values()) > 250
-    assert sum(kept) - len(kept) > 120  # calls that had a restored instance
+    # Calls that had a restored instance. It is no share of all: on a busy machine, ticks interrupt inline attempts, and
+    # each ends its instance.
+    assert sum(kept) - len(kept) > 30
