@@ -18,6 +18,7 @@ from faas.runtime.engine_module import FunctionImage
 from faas.runtime.image_memory import ImageMemory
 from faas.runtime.images import build, parse
 from faas.runtime.instance import Instance
+from faas.runtime.instance_pool import MAX_WARM_ENGINE_SLOTS
 from faas.runtime.restorable_instance import RestorableInstance
 from tests.helpers.engines import ENGINE_WAT, engine_memory, image_of, load_engine
 from tests.helpers.guests import SMALL_LIMITS, run_module, small_runtime
@@ -302,6 +303,48 @@ async def test_kept_instances_forget_calls_only_under_their_lock(runtime: Runtim
     await call(runtime, 1, "t")
     assert locked
     assert all(locked)
+
+
+@scanner_needed
+@pytest.mark.parametrize("kind", [Instance, RestorableInstance])
+async def test_instances_of_two_engines_share_the_slots_of_the_pool(kind: type[Instance]) -> None:
+    """A slot that had the memory of one engine, every page of it written, gets that of the other one."""
+    other = wat(ENGINE_WAT.replace("more of it", "unlike the").replace("engine data", "other bytes"))
+    image = parse(IMAGES[1])
+    binaries = [IMAGES[1], build(msgspec.structs.replace(image, engine=hashlib.sha256(other).digest()))]
+    expected = [EXPECTED[1], EXPECTED[1].replace(b"more of it", b"unlike the").replace(b"engine data", b"other bytes")]
+    assert expected[0] != expected[1]
+
+    async def load(digest: bytes) -> bytes | None:
+        return await load_engine(digest) or other
+
+    addresses: list[set[int]] = [set(), set()]
+    async with small_runtime(load_engine=load) as runtime:
+        images: list[FunctionImage] = []
+        for binary in binaries:
+            assert (await run_module(runtime, binary, b'"c1"')).output == b"1"
+            module = runtime._modules.get_cached(hashlib.sha256(binary).digest())
+            assert isinstance(module, FunctionImage)
+            images.append(module)
+        for _ in range(3):
+            for number, module in enumerate(images):
+                instances = []
+                for _ in range(MAX_WARM_ENGINE_SLOTS + 4):
+                    instance = (
+                        RestorableInstance(module, SMALL_LIMITS.memory)
+                        if kind is RestorableInstance
+                        else Instance(module.pool.engine_address, SMALL_LIMITS.memory)
+                    )
+                    instances.append(instance)
+                    instance.set_deadline(100)
+                    module.start(instance)
+                    assert memory_of(instance) == expected[number]
+                    core.CONVENTION.invoke(instance, b'"p1"', 100)
+                    assert memory_of(instance) != expected[number]
+                    addresses[number].add(int(ffi.cast("uintptr_t", instance.memory_address)))
+                for instance in instances:
+                    instance.close()
+    assert addresses[0] & addresses[1]
 
 
 @scanner_needed
