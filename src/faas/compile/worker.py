@@ -16,7 +16,7 @@ from faas.compile.outcome import Compiled, CompileFailure
 from faas.database.pool import Pool, acquire
 from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
-from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted
+from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted, FunctionRevision
 from faas.queue.pgmq import Message
 from faas.runtime import Runtime
 from faas.units import format_size
@@ -71,12 +71,12 @@ class CompilationWorker:
         )
 
     async def dead_letter(self, message: Message, reason: str) -> None:
-        """Archive the job with `reason` and send a failure as its result, so that its function becomes FAILED."""
+        """Archive the job with `reason` and send a failure as its result, so that its revision becomes FAILED."""
         waiting = messages.waiting_function(message.body)
         reason = _without_nul(reason)
         async with acquire(self._pool) as connection, connection.transaction():
             archived = await pgmq.archive_dead_letter(connection, _QUEUE, message.id, reason)
-            if waiting and archived:
+            if isinstance(waiting, FunctionRevision) and archived:
                 result = CompilationResult(
                     function_id=waiting.function_id,
                     revision=waiting.revision,

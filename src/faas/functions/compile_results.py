@@ -16,7 +16,7 @@ from faas.functions import live, queries
 from faas.functions.queries import LockedFunctionRow
 from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
-from faas.queue.messages import CompilationResult, CompilationStarted
+from faas.queue.messages import CompilationResult, CompilationStarted, FunctionRevision, ImpossibleRevision
 from faas.queue.pgmq import Message
 from faas.runtime import Contract, Runtime
 
@@ -59,11 +59,11 @@ class CompileResultHandler:
         waiting = messages.waiting_function(message.body)
         error = f"the compiler's answer could not be used: {reason}"
         async with acquire(self._pool) as connection, connection.transaction():
-            if waiting:
-                await queries.lock_function(connection, function_id=waiting.function_id)
+            function = await queries.lock_function(connection, function_id=waiting.function_id) if waiting else None
             archived = await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _storable(reason))
-            if waiting and archived:
-                await _fail_waiting(connection, waiting.function_id, waiting.revision, error)
+            if waiting and function and archived:
+                number = await _waiting_revision(connection, function, waiting)
+                await _fail_waiting(connection, function.id, number, error)
 
     async def _apply_started(self, message: Message, started: CompilationStarted) -> None:
         async with acquire(self._pool) as connection, connection.transaction():
@@ -113,9 +113,24 @@ class CompileResultHandler:
 
 def _addressed_revision(function: LockedFunctionRow, revision: int | None) -> int | None:
     """Return the revision that a message is for; None for one without `revision` where there are several."""
-    if revision is None:
-        return 1 if function.newest_revision == 1 else None
-    return revision
+    return _single_revision(function) if revision is None else revision
+
+
+def _single_revision(function: LockedFunctionRow) -> int | None:
+    """Return the only revision that the function has had, None where there were several.
+
+    Revisions that were removed count: a late result without `revision` may be for one of them.
+    """
+    return 1 if function.newest_revision == 1 else None
+
+
+async def _waiting_revision(
+    connection: Connection, function: LockedFunctionRow, waiting: FunctionRevision | ImpossibleRevision
+) -> int | None:
+    """Return the revision that a dead letter fails. One that names an impossible revision fails no other one."""
+    if isinstance(waiting, ImpossibleRevision):
+        return _single_revision(function)
+    return waiting.revision or await queries.find_waiting(connection, function_id=function.id)
 
 
 async def _apply(
@@ -147,13 +162,13 @@ async def _reject_unaddressed(connection: Connection, message: Message, function
     """Archive a result without `revision` as a dead letter: any of the function's revisions could be meant."""
     if not await pgmq.archive_dead_letter(connection, _QUEUE, message.id, _MUST_ECHO_REVISION):
         return  # a second delivery; failing would concern another revision
-    await _fail_waiting(connection, function.id, None, _MUST_ECHO_REVISION)
+    number = await queries.find_waiting(connection, function_id=function.id)
+    await _fail_waiting(connection, function.id, number, _MUST_ECHO_REVISION)
     log.error("message.dead_lettered", queue=_QUEUE, message_id=message.id, reason=_MUST_ECHO_REVISION)
 
 
-async def _fail_waiting(connection: Connection, function_id: UUID, revision: int | None, error: str) -> None:
-    """Set a waiting revision to FAILED, the newest one where none is named."""
-    number = revision or await queries.find_waiting(connection, function_id=function_id)
+async def _fail_waiting(connection: Connection, function_id: UUID, number: int | None, error: str) -> None:
+    """Set a revision to FAILED if it waits for a result."""
     if number is not None:
         await queries.mark_failed(connection, function_id=function_id, number=number, compile_error=_storable(error))
 

@@ -48,10 +48,16 @@ class CompilationResult(msgspec.Struct, frozen=True, rename="camel", kw_only=Tru
 
 
 class FunctionRevision(msgspec.Struct, frozen=True):
-    """The revision of a function that a message refers to; None is the current one."""
+    """The revision of a function that a message refers to; None where the message names none."""
 
     function_id: UUID
     revision: int | None
+
+
+class ImpossibleRevision(msgspec.Struct, frozen=True):
+    """The function of a message whose `revision` is nothing that a revision can have as its number."""
+
+    function_id: UUID
 
 
 class _Kind(msgspec.Struct):
@@ -82,7 +88,7 @@ def decode_result(body: bytes) -> CompilationStarted | CompilationResult:
     return msgspec.json.decode(body, type=CompilationStarted)
 
 
-def waiting_function(body: bytes) -> FunctionRevision | None:
+def waiting_function(body: bytes) -> FunctionRevision | ImpossibleRevision | None:
     """Return the function revision that waits for this job or result, even when other fields do not decode.
 
     None when the function id does not decode, or for a `started` message, for which no function waits.
@@ -91,11 +97,13 @@ def waiting_function(body: bytes) -> FunctionRevision | None:
         message = msgspec.json.decode(body, type=_Addressed)
     except msgspec.DecodeError:
         return None
+    if message.kind == "started":
+        return None
     try:
         revision = msgspec.convert(message.revision, Revision | None, strict=False)
     except msgspec.ValidationError:
-        revision = None
-    return None if message.kind == "started" else FunctionRevision(message.function_id, revision)
+        return ImpossibleRevision(message.function_id)
+    return FunctionRevision(message.function_id, revision)
 
 
 def decode_binary(text: str) -> bytes:

@@ -167,12 +167,29 @@ async def test_compile_results_long_error_is_truncated(bare_platform: Platform) 
 
 
 @pytest.mark.parametrize("revision", [3_000_000_000, 0, -1, 1.5, "one", [1]])
-async def test_compile_results_invalid_revision_fails_the_function(bare_platform: Platform, revision: object) -> None:
+async def test_compile_results_invalid_revision_fails_the_only_revision(
+    bare_platform: Platform, revision: object
+) -> None:
     function = await waiting(bare_platform)
     result = {"functionId": function["id"], "revision": revision, "success": True, "wasmBinary": READY_WASM}
     headers = await archived(bare_platform.pool, await send(bare_platform.pool, result))
     assert headers["rejected"].startswith("does not decode: ")
     assert (await bare_platform.settled("waits"))["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("revision", [3_000_000_000, 0, "one", 9])
+async def test_compile_results_revision_that_there_is_not_fails_no_other_one(
+    bare_platform: Platform, revision: object
+) -> None:
+    function = await waiting(bare_platform)
+    await bare_platform.put("waits", "newer", "assemblyscript")
+    await take_job(bare_platform.pool, function["id"])
+    result = {"functionId": function["id"], "revision": revision, "success": False, "error": "no"}
+    await archived(bare_platform.pool, await send(bare_platform.pool, result))
+    statuses = "SELECT array_agg(status ORDER BY number) FROM revisions"
+    assert await bare_platform.pool.fetchval(statuses) == ["PENDING", "PENDING"]
+    await send(bare_platform.pool, {**result, "revision": 2, "success": True, "wasmBinary": READY_WASM})
+    assert (await bare_platform.latest_settled("waits"))["status"] == "READY"
 
 
 UNDECODABLE = ['{"success": true}', "[]", '"text"', "null", '{"functionId": "x", "success": true}', '{"kind": "other"}']

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faas.queue import messages
-from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted, FunctionRevision
+from faas.queue.messages import (
+    CompilationJob,
+    CompilationResult,
+    CompilationStarted,
+    FunctionRevision,
+    ImpossibleRevision,
+)
 
 ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -63,4 +69,5 @@ def test_messages_waiting_function_of_a_message_that_does_not_decode() -> None:
     assert messages.waiting_function(b"[]") is None
     with_text = b'{"functionId":"%s","revision":"7","success":1}' % str(ID).encode()
     assert messages.waiting_function(with_text) == FunctionRevision(ID, 7)
-    assert messages.waiting_function(with_text.replace(b'"7"', b"99999999999")) == FunctionRevision(ID, None)
+    for impossible in (b"99999999999", b"0", b"1.5", b'"one"', b"[1]"):
+        assert messages.waiting_function(with_text.replace(b'"7"', impossible)) == ImpossibleRevision(ID)
