@@ -67,11 +67,14 @@ FROM functions;
 DROP VIEW executable_functions;
 ALTER TABLE functions RENAME COLUMN revision TO newest_revision;
 ALTER TABLE functions
+    ADD COLUMN first_revision integer NOT NULL DEFAULT 1,
     ADD COLUMN live_revision integer,
     ADD COLUMN live_status text GENERATED ALWAYS AS (CASE WHEN live_revision IS NOT NULL THEN 'READY' END) STORED,
     ADD COLUMN previous_revisions integer[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN functions.previous_revisions IS 'the revisions to roll back to; the last one is the next';
-UPDATE functions SET live_revision = newest_revision WHERE status = 'READY';
+COMMENT ON COLUMN functions.first_revision IS 'above 1 where the function is older than revisions';
+UPDATE functions
+SET first_revision = newest_revision, live_revision = CASE WHEN status = 'READY' THEN newest_revision END;
 ALTER TABLE functions
     DROP COLUMN language, DROP COLUMN source, DROP COLUMN status, DROP COLUMN wasm_digest, DROP COLUMN wasm_binary,
     DROP COLUMN compile_error,

@@ -37,7 +37,7 @@ LIMIT :limit;
 
 -- name: lock_function(function_id)^
 -- Held until the transaction ends: deploys, results, promotions and rollbacks of one function are made one after another.
-SELECT id, name, live_revision, newest_revision, previous_revisions
+SELECT id, name, live_revision, first_revision, newest_revision, previous_revisions
 FROM functions
 WHERE id = :function_id
 FOR UPDATE;

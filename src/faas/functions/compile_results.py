@@ -121,7 +121,7 @@ def _single_revision(function: LockedFunctionRow) -> int | None:
 
     Revisions that were removed count: a late result without `revision` may be for one of them.
     """
-    return 1 if function.newest_revision == 1 else None
+    return function.newest_revision if function.newest_revision == function.first_revision else None
 
 
 async def _waiting_revision(

@@ -66,6 +66,7 @@ class LockedFunctionRow(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     name: str
     live_revision: int | None
+    first_revision: int
     newest_revision: int
     previous_revisions: list[int]
 

@@ -66,8 +66,8 @@ async def upgraded(
 
 async def test_migration_keeps_every_function_with_its_revision_and_module(upgraded: asyncpg.Connection) -> None:
     rows = await upgraded.fetch(
-        "SELECT id, name, description, live_revision, newest_revision, previous_revisions, number, language, source, "
-        "settings::text, promote, status, wasm, contract, compile_error, created_by "
+        "SELECT id, name, description, live_revision, first_revision, newest_revision, previous_revisions, number, "
+        "language, source, settings::text, promote, status, wasm, contract, compile_error, created_by "
         "FROM functions JOIN revisions ON function_id = id LEFT JOIN modules ON digest = module_digest"
     )
     assert {row["name"]: tuple(row) for row in rows} == {
@@ -76,6 +76,7 @@ async def test_migration_keeps_every_function_with_its_revision_and_module(upgra
             old.name,
             old.description,
             old.revision if old.status == "READY" else None,
+            old.revision,
             old.revision,
             [],
             old.revision,

@@ -6,9 +6,14 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
+from faas.bootstrap import open_service
+from faas.database.migrations import migrate
 from faas.database.pool import Pool
+from faas.settings import Settings
+from tests.helpers import version_1
 from tests.helpers.support import Platform, core_wat, eventually, wat
 
 READY_WASM = base64.b64encode(wat(core_wat())).decode()
@@ -190,6 +195,48 @@ async def test_compile_results_revision_that_there_is_not_fails_no_other_one(
     assert await bare_platform.pool.fetchval(statuses) == ["PENDING", "PENDING"]
     await send(bare_platform.pool, {**result, "revision": 2, "success": True, "wasmBinary": READY_WASM})
     assert (await bare_platform.latest_settled("waits"))["status"] == "READY"
+
+
+async def test_compile_results_without_a_revision_may_be_for_a_revision_that_was_removed(
+    bare_platform: Platform,
+) -> None:
+    function = await waiting(bare_platform)
+    result = {"functionId": function["id"], "success": False, "error": "of the first"}
+    await send(bare_platform.pool, result)
+    await bare_platform.settled("waits")
+    await bare_platform.put("waits", "newer", "assemblyscript")
+    await take_job(bare_platform.pool, function["id"])
+    await bare_platform.pool.execute("DELETE FROM revisions WHERE number = 1")
+    headers = await archived(bare_platform.pool, await send(bare_platform.pool, result))
+    assert headers["rejected"] == "the compiler must echo `revision`"
+
+
+async def test_compile_results_without_a_revision_apply_to_the_only_one_of_a_migrated_function(
+    empty_database: str, settings: Settings
+) -> None:
+    """Version 0.1.0 counted revisions and kept one, so that the number of the only one may be any."""
+    connection = await asyncpg.connect(empty_database)
+    await version_1.create(connection)
+    await migrate(connection)
+    compiling, revised = version_1.FUNCTIONS["compiling"], version_1.FUNCTIONS["revised"]
+    await connection.execute("DELETE FROM pgmq.q_compilation_jobs")
+    await connection.close()
+    assert (compiling.revision, revised.revision) == (2, 5)
+    started = Settings(database_url=empty_database, data_dir=settings.data_dir, role="api")
+    async with asyncpg.create_pool(empty_database, min_size=1, max_size=2) as pool, open_service(started):
+        await send(pool, {"functionId": str(compiling.id), "success": True, "wasmBinary": READY_WASM})
+        await send(pool, {"functionId": str(revised.id), "revision": 0, "success": True, "wasmBinary": READY_WASM})
+
+        async def outcomes() -> dict[str, Any]:
+            rows = await pool.fetch(
+                "SELECT name, live_revision, status FROM functions JOIN revisions ON function_id = id "
+                "WHERE id = ANY($1) AND status IN ('READY', 'FAILED')",
+                [compiling.id, revised.id],
+            )
+            return {row["name"]: (row["live_revision"], row["status"]) for row in rows}
+
+        expected = {"compiling": (2, "READY"), "revised": (None, "FAILED")}
+        await eventually(outcomes, lambda found: found == expected)
 
 
 UNDECODABLE = ['{"success": true}', "[]", '"text"', "null", '{"functionId": "x", "success": true}', '{"kind": "other"}']
