@@ -7,13 +7,14 @@ from faas.executions.model import Status
 
 MAX_FUNCTIONS = 200
 _OTHER = "other"
+_NAMED_OTHER = "_other"  # the names of functions begin with a letter
 
 
 class FunctionMetrics:
     """Counts the ends of executions by function, revision (`live` or `other`) and status.
 
     The first MAX_FUNCTIONS function names have labels of their own until the process ends; all later ones share the
-    label `other`.
+    label `other`. So a function that has this name is labelled `_other`, which no function can be called.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,8 @@ class FunctionMetrics:
         own = name in self._names or len(self._names) < MAX_FUNCTIONS
         if own:
             self._names.add(name)
-        counter = metrics.EXECUTIONS.labels(name if own else _OTHER, "live" if live else _OTHER, status)
+        label = (_NAMED_OTHER if name == _OTHER else name) if own else _OTHER
+        counter = metrics.EXECUTIONS.labels(label, "live" if live else _OTHER, status)
         if own:
             self._counters[name, live, status] = counter
         return counter

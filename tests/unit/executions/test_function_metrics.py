@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY
 
 from faas import metrics
 from faas.executions.function_metrics import MAX_FUNCTIONS, FunctionMetrics
+from faas.function_ref import is_function_name
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +39,14 @@ def test_function_metrics_have_a_bounded_number_of_functions() -> None:
     assert value("f0", "live", "COMPLETED") == 2
     assert value(f"f{MAX_FUNCTIONS}", "live", "COMPLETED") is None
     assert value("other", "live", "COMPLETED") == 100
+
+
+def test_function_metrics_tell_a_function_named_other_from_the_others() -> None:
+    counters = FunctionMetrics()
+    counters.count("other", live=True, status="COMPLETED")
+    for number in range(MAX_FUNCTIONS):
+        counters.count(f"f{number}", live=True, status="COMPLETED")
+    counters.count("other", live=True, status="COMPLETED")
+    assert value("_other", "live", "COMPLETED") == 2
+    assert value("other", "live", "COMPLETED") == 1
+    assert not is_function_name("_other")
