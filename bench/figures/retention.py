@@ -53,6 +53,13 @@ FROM (SELECT number, - {youngest} * interval '1 day' - number / {count}.0 * {day
 _OTHERS = "('00000000-0000-7000-8000-0000000000' || lpad((number % 50)::text, 2, '0'))::uuid"  # 50 functions
 _FUNCTION = "(SELECT id FROM functions WHERE name = '{}')"
 _SMALL = '{"a":1,"b":2}'
+_LISTS = (  # function, query and name of the figure
+    ("add", "", "list of a function that is executed"),
+    ("quiet", "", "list of a function that has been quiet"),
+    ("quiet", "?status=COMPLETED", "list COMPLETED of a function that has been quiet"),
+    ("quiet", "?status=FAILED", "list FAILED of a function that has been quiet"),
+    ("quiet", "?status=RUNNING", "list RUNNING of a function that has been quiet"),
+)
 
 
 def measure(plan: Plan) -> list[Figure]:
@@ -81,10 +88,10 @@ def _fill(server: Server, owner: str, count: int, *, youngest: float, days: floa
 def _lists(plan: Plan, server: Server) -> list[Figure]:
     press(server.url, [EXECUTE], connections=16, seconds=plan.seconds, body=BODY)
     figures = []
-    for name, what in (("add", "a function that is executed"), ("quiet", "a function that has been quiet")):
-        path = f"/functions/{name}/executions"
+    for name, filtered, what in _LISTS:
+        path = f"/functions/{name}/executions{filtered}"
         medians = [press(server.url, [path], connections=1, seconds=plan.seconds).median for _ in range(plan.rounds)]
-        figures.append(figure(f"list of {what}, 100 partitions", "ms", below(10), medians))
+        figures.append(figure(f"{what}, 100 partitions", "ms", below(10), medians))
     return figures
 
 

@@ -122,9 +122,10 @@ FROM (
 WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
 ORDER BY id DESC;
 
--- name: list_older_executions(function_id, before, limit, budget)
--- The same before :before, in all partitions and without a filter. Planned once for each connection (keep_plan): planning
--- for 100 partitions takes ten times as long as the rest. So a parameter that may be NULL cannot be part of it.
+-- name: list_older_executions(function_id, before, statuses, limit, budget)
+-- The same before :before, in all partitions. Planned once for each connection (keep_plan): planning for 100 partitions
+-- takes ten times as long as the rest. So a parameter that may be NULL cannot be part of it, and FAILED and RUNNING, which
+-- have indexes of their own, are statements of their own.
 SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
@@ -132,7 +133,7 @@ FROM (
     FROM (
         SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
         FROM executions
-        WHERE function_id >= :function_id AND function_id <= :function_id AND id < :before
+        WHERE function_id >= :function_id AND function_id <= :function_id AND id < :before AND status = ANY(:statuses::text[])
         ORDER BY function_id, id DESC
         LIMIT :limit::bigint + 1
     ) AS candidates
@@ -141,9 +142,45 @@ FROM (
 WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
 ORDER BY id DESC;
 
+-- name: list_older_failed(function_id, before, limit, budget)
+-- list_older_executions of the FAILED ones, by the index that has only these.
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+FROM (
+    SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
+           sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
+    FROM (
+        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+        FROM executions
+        WHERE function_id >= :function_id AND function_id <= :function_id AND id < :before AND status = 'FAILED'
+        ORDER BY function_id, id DESC
+        LIMIT :limit::bigint + 1
+    ) AS candidates
+    WINDOW newest AS (ORDER BY id DESC)
+) AS measured
+WHERE position <= :limit::bigint AND bytes_before < :budget::bigint
+ORDER BY id DESC;
+
+-- name: list_older_running(function_id, before, limit)
+-- list_older_executions of the RUNNING ones, which have no output that a page could be too large for. MATERIALIZED keeps
+-- the planner on the index of RUNNING executions, whose columns are not those of the order.
+WITH running AS MATERIALIZED (
+    SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+    FROM executions
+    WHERE status = 'RUNNING'
+)
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+FROM (
+    SELECT *, count(*) OVER () AS found
+    FROM (
+        SELECT * FROM running WHERE function_id = :function_id AND id < :before ORDER BY id DESC LIMIT :limit::bigint + 1
+    ) AS candidates
+) AS counted
+ORDER BY id DESC
+LIMIT :limit::bigint;
+
 -- name: keep_plan()$
--- For list_older_executions, until the transaction ends: its kept plan must read the index in its order and stop, even
--- if it is made while the partitions are empty.
+-- For list_older_…, until the transaction ends: their kept plans must read the index in its order and stop, even if they
+-- are made while the partitions are empty.
 SELECT concat_ws(' ', set_config('plan_cache_mode', 'force_generic_plan', true),
                       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
                       set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true));

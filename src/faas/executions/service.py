@@ -38,7 +38,6 @@ from faas.units import format_size
 
 log = structlog.get_logger()
 
-_LEAST_ID = UUID(int=0)
 _RECENT_MILLISECONDS = 2 * 86_400_000  # before a page's cursor: two or three partitions, unless they are made for hours
 _MAX_PAGE_BYTES = 8 << 20  # of outputs in one page; a page has at least one execution
 _duration_seconds: dict[Status, Histogram] = {
@@ -272,15 +271,10 @@ async def _list_page(
     before = recent if cursor is None else min(cursor, recent)
     # Of a page that is full, whether more follow is still to be said.
     limit, max_bytes = max(1, more_items), max(1, more_bytes)
-    if status is None:
-        async with connection.transaction():
-            await queries.keep_plan(connection)
-            older = await queries.list_older_executions(
-                connection, function_id, limit=limit, max_bytes=max_bytes, before=before
-            )
-    else:
-        older = await queries.list_executions(
-            connection, function_id, limit=limit, max_bytes=max_bytes, oldest=_LEAST_ID, cursor=before, status=status
+    async with connection.transaction():
+        await queries.keep_plan(connection)
+        older = await queries.list_older_executions(
+            connection, function_id, limit=limit, max_bytes=max_bytes, before=before, status=status
         )
     if more_items < 1 or more_bytes < 1:
         return [*rows], bool(older)

@@ -1,7 +1,9 @@
 """The typed statements: each struct has the columns of its statement, in their order."""
 
 import re
-from uuid import uuid4
+from datetime import timedelta
+from typing import get_args
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -10,8 +12,14 @@ from uuid_utils.compat import uuid7
 from faas.database.pool import Pool
 from faas.database.queries import sql_folder
 from faas.executions import queries
-from faas.executions.model import ExecutionRecord
-from tests.helpers.retention import create_old_partitions
+from faas.executions.model import ExecutionRecord, Status
+from faas.executions.recorder import open_recorder
+from faas.executions.retry_buffer import RetryBuffer
+from faas.executions.service import ExecutionService
+from faas.function_ref import FunctionRef
+from faas.runtime import Runtime
+from tests.helpers.executions import insert_function
+from tests.helpers.retention import create_old_partitions, insert_executions
 
 ROWS: dict[str, type[msgspec.Struct]] = {
     "start_execution": queries.SingleStartRow,
@@ -20,6 +28,8 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "find_limits": queries.LimitsRow,
     "list_executions": queries.ListedExecutionRow,
     "list_older_executions": queries.ListedExecutionRow,
+    "list_older_failed": queries.ListedExecutionRow,
+    "list_older_running": queries.ListedExecutionRow,
     "list_heartbeats": queries.HeartbeatRow,
 }
 SINGLE_COLUMNS = {
@@ -58,15 +68,75 @@ async def test_queries_row_has_the_columns_of_its_statement(pool: Pool, name: st
     assert columns == (ROWS[name].__struct_fields__ if name in ROWS else (SINGLE_COLUMNS[name],))
 
 
-async def test_list_older_executions_reads_the_index_in_its_order_although_partitions_are_empty(pool: Pool) -> None:
+OLDER: dict[str, tuple[tuple[object, ...], str]] = {
+    "list_older_executions": ((["COMPLETED"], 50, 1 << 20), "_function_id_id_idx on"),
+    "list_older_failed": ((50, 1 << 20), "_function_id_id_idx1 on"),
+    "list_older_running": ((50,), "_process_id_idx on"),
+}
+
+
+@pytest.mark.parametrize("name", OLDER)
+async def test_list_older_executions_reads_the_index_in_its_order_although_partitions_are_empty(
+    pool: Pool, name: str
+) -> None:
     """Its plan is kept while the partitions grow."""
     await create_old_partitions(pool, 3)
+    parameters, index = OLDER[name]
     async with pool.acquire() as connection, connection.transaction():
         await queries.keep_plan(connection)
-        sql = statements()["list_older_executions"]
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN " + sql, uuid4(), uuid7(), 50, 1 << 20))
-    inner = plan[plan.index("Limit") :]
-    assert "Merge Append" in inner
-    assert "Sort  (" not in inner
-    assert "Seq Scan" not in inner
-    assert inner.count("Index Scan using executions_") >= 5
+        rows = await connection.fetch("EXPLAIN " + statements()[name], uuid4(), uuid7(), *parameters)
+    plan = "\n".join(row[0] for row in rows)
+    scans = [line for line in plan.splitlines() if " on executions_" in line]
+    assert len(scans) >= 5
+    assert all("Index Scan using executions_" in line and index in line for line in scans), plan
+    if name != "list_older_running":
+        inner = plan[plan.index("Limit") :]
+        assert "Merge Append" in inner
+        assert "Sort  (" not in inner
+
+
+@pytest.mark.parametrize("status", [None, "COMPLETED", "FAILED", "RUNNING"])
+async def test_list_older_executions_is_planned_once_for_each_connection(pool: Pool, status: Status | None) -> None:
+    await create_old_partitions(pool, 3)
+    async with pool.acquire() as connection:
+        for _ in range(3):
+            async with connection.transaction():
+                await queries.keep_plan(connection)
+                await queries.list_older_executions(
+                    connection, uuid4(), limit=50, max_bytes=1 << 20, before=uuid7(), status=status
+                )
+        plans = await connection.fetchrow(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+            "WHERE strpos(statement, 'AS candidates') > 0 AND strpos(statement, 'pg_prepared_statements') = 0"
+        )
+    assert tuple(plans or ()) == (3, 0)
+
+
+@pytest.mark.parametrize("status", [None, "COMPLETED", "FAILED", "RUNNING"])
+async def test_list_pages_have_the_executions_of_a_status_in_all_partitions(
+    database_url: str, pool: Pool, runtime: Runtime, status: Status | None
+) -> None:
+    await create_old_partitions(pool, 9)
+    function_id, other = await insert_function(pool, "f"), await insert_function(pool, "other")
+    for each in get_args(Status):
+        for owner in (function_id, other):
+            await insert_executions(pool, owner, [timedelta(days=age) for age in (0.1, 1.9, 2.1, 5, 7, 8)], each)
+    expected = [
+        row["id"]
+        for row in await pool.fetch(
+            "SELECT id FROM executions WHERE function_id = $1 AND ($2::text IS NULL OR status = $2) ORDER BY id DESC",
+            function_id,
+            status,
+        )
+    ]
+    found: list[UUID] = []
+    async with open_recorder(database_url, pool, UUID(int=1)) as recorder:
+        executions = ExecutionService(pool, runtime, recorder, RetryBuffer(recorder), 64)
+        more = True
+        while more:
+            page, more = await executions.list(
+                FunctionRef.by_name("f"), limit=4, cursor=found[-1] if found else None, status=status
+            )
+            found += [execution.id for execution in page]
+            assert more == (len(found) < len(expected))
+    assert found == expected
