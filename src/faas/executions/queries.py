@@ -6,7 +6,7 @@ columns (tests/integration/executions/test_queries.py compares them).
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from faas.database import queries
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Connection
-from faas.executions.model import Execution, ExecutionEnd, ExecutionRecord, ExecutionStart, Status
+from faas.executions.model import Execution, ExecutionEnd, ExecutionRecord, ExecutionStart
 from faas.function_ref import FunctionRef
 
 _sql = queries.load("executions")  # Any: aiosql makes its functions at run time
@@ -174,25 +174,31 @@ async def list_executions(
 
 
 async def list_older_executions(
-    connection: Connection, function_id: UUID, *, limit: int, max_bytes: int, before: UUID, status: str | None
+    connection: Connection, function_id: UUID, *, limit: int, max_bytes: int, before: UUID, statuses: Sequence[str]
 ) -> list[ListedExecutionRow]:
     """Return up to `limit` executions before `before`, newest first, like list_executions; quick in all partitions.
 
     The caller's transaction has called keep_plan.
     """
-    if status == "RUNNING":
-        rows = _sql.list_older_running(connection, function_id=function_id, before=before, limit=limit)
-    elif status == "FAILED":
-        rows = _sql.list_older_failed(connection, function_id=function_id, before=before, limit=limit, budget=max_bytes)
-    else:
-        rows = _sql.list_older_executions(
-            connection,
-            function_id=function_id,
-            before=before,
-            statuses=get_args(Status) if status is None else (status,),
-            limit=limit,
-            budget=max_bytes,
-        )
+    rows = _sql.list_older_executions(
+        connection, function_id=function_id, before=before, statuses=statuses, limit=limit, budget=max_bytes
+    )
+    return [ListedExecutionRow(*row) async for row in rows]
+
+
+async def list_older_failed(
+    connection: Connection, function_id: UUID, *, limit: int, max_bytes: int, before: UUID
+) -> list[ListedExecutionRow]:
+    """Return the FAILED ones of list_older_executions, quick also where they are few."""
+    rows = _sql.list_older_failed(connection, function_id=function_id, before=before, limit=limit, budget=max_bytes)
+    return [ListedExecutionRow(*row) async for row in rows]
+
+
+async def list_older_running(
+    connection: Connection, function_id: UUID, *, limit: int, before: UUID
+) -> list[ListedExecutionRow]:
+    """Return the RUNNING ones of list_older_executions, quick also where they are few."""
+    rows = _sql.list_older_running(connection, function_id=function_id, before=before, limit=limit)
     return [ListedExecutionRow(*row) async for row in rows]
 
 

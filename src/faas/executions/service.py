@@ -7,6 +7,7 @@ open while the guest runs.
 import asyncio
 import time
 from datetime import UTC, datetime
+from typing import get_args
 from uuid import UUID
 
 import structlog
@@ -271,14 +272,28 @@ async def _list_page(
     before = recent if cursor is None else min(cursor, recent)
     # Of a page that is full, whether more follow is still to be said.
     limit, max_bytes = max(1, more_items), max(1, more_bytes)
-    async with connection.transaction():
-        await queries.keep_plan(connection)
-        older = await queries.list_older_executions(
-            connection, function_id, limit=limit, max_bytes=max_bytes, before=before, status=status
-        )
+    older = await _list_older(connection, function_id, limit=limit, max_bytes=max_bytes, before=before, status=status)
     if more_items < 1 or more_bytes < 1:
         return [*rows], bool(older)
     return [*rows, *older], bool(older) and older[0].found > len(older)
+
+
+async def _list_older(
+    connection: Connection, function_id: UUID, *, limit: int, max_bytes: int, before: UUID, status: str | None
+) -> list[queries.ListedExecutionRow]:
+    """Return executions before `before` with a plan that the connection keeps."""
+    async with connection.transaction():
+        await queries.keep_plan(connection)
+        if status == "RUNNING":
+            return await queries.list_older_running(connection, function_id, limit=limit, before=before)
+        if status == "FAILED":
+            return await queries.list_older_failed(
+                connection, function_id, limit=limit, max_bytes=max_bytes, before=before
+            )
+        statuses = get_args(Status) if status is None else (status,)
+        return await queries.list_older_executions(
+            connection, function_id, limit=limit, max_bytes=max_bytes, before=before, statuses=statuses
+        )
 
 
 def _recent_id(cursor: UUID | None) -> UUID:

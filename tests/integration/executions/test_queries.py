@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from faas.database.pool import Pool
+from faas.database.pool import Pool, open_pool
 from faas.database.queries import sql_folder
 from faas.executions import queries
 from faas.executions.model import ExecutionRecord, Status
@@ -96,20 +96,20 @@ async def test_list_older_executions_reads_the_index_in_its_order_although_parti
 
 
 @pytest.mark.parametrize("status", [None, "COMPLETED", "FAILED", "RUNNING"])
-async def test_list_older_executions_is_planned_once_for_each_connection(pool: Pool, status: Status | None) -> None:
+async def test_list_page_is_planned_once_for_each_connection(
+    database_url: str, pool: Pool, runtime: Runtime, status: Status | None
+) -> None:
     await create_old_partitions(pool, 3)
-    async with pool.acquire() as connection:
+    await insert_function(pool, "f")
+    async with open_recorder(database_url, pool, UUID(int=1)) as recorder, open_pool(database_url, 1) as single:
+        executions = ExecutionService(single, runtime, recorder, RetryBuffer(recorder), 64)
         for _ in range(3):
-            async with connection.transaction():
-                await queries.keep_plan(connection)
-                await queries.list_older_executions(
-                    connection, uuid4(), limit=50, max_bytes=1 << 20, before=uuid7(), status=status
-                )
-        plans = await connection.fetchrow(
-            "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
-            "WHERE strpos(statement, 'AS candidates') > 0 AND strpos(statement, 'pg_prepared_statements') = 0"
+            assert await executions.list(FunctionRef.by_name("f"), limit=50, status=status) == ([], False)
+        plans = await single.fetch(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%FROM executions%' "
+            "AND strpos(statement, 'pg_prepared_statements') = 0 AND statement NOT LIKE '%$3::uuid IS NULL%'"
         )
-    assert tuple(plans or ()) == (3, 0)
+    assert [tuple(row) for row in plans] == [(3, 0)]
 
 
 @pytest.mark.parametrize("status", [None, "COMPLETED", "FAILED", "RUNNING"])
