@@ -64,6 +64,23 @@ BEGIN
 END;
 $$;
 
+-- Refuse new rows from `lower` to before `upper` in executions_default, with a constraint that spares ATTACH PARTITION from
+-- reading its rows under the lock, once it is validated. There is one at a time, until a partition has the range.
+CREATE PROCEDURE exclude_from_executions_default(lower uuid, upper uuid) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE executions_default ADD CONSTRAINT of_next_partition CHECK (id < %L OR id >= %L) NOT VALID',
+                   lower, upper);
+END;
+$$;
+CREATE PROCEDURE readmit_to_executions_default() LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_constraint
+               WHERE conrelid = 'executions_default'::regclass AND conname = 'of_next_partition') THEN
+        ALTER TABLE executions_default DROP CONSTRAINT of_next_partition;
+    END IF;
+END;
+$$;
+
 -- Drop a partition, unless an execution in it is RUNNING, and return whether it was dropped. The table is locked first:
 -- every statement locks it before its partitions, so the order excludes deadlocks.
 CREATE FUNCTION drop_executions_partition(name text) RETURNS boolean LANGUAGE plpgsql AS $$

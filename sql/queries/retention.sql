@@ -60,6 +60,23 @@ LIMIT 1;
 -- How many rows of the default partition it took.
 SELECT create_executions_partition(:name, :lower, :upper);
 
+-- name: measure_default()$
+-- Without indexes and out-of-line values: what a scan reads.
+SELECT pg_relation_size('executions_default');
+
+-- name: exclude_from_default(lower, upper)!
+CALL exclude_from_executions_default(:lower, :upper);
+
+-- name: validate_exclusion()!
+-- Reads all rows, while others are inserted and changed.
+ALTER TABLE executions_default VALIDATE CONSTRAINT of_next_partition;
+
+-- name: has_exclusion()$
+SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'executions_default'::regclass AND conname = 'of_next_partition');
+
+-- name: readmit_to_default()!
+CALL readmit_to_executions_default();
+
 -- name: drop_partition(name)$
 -- Whether it was dropped: a partition with a RUNNING execution stays.
 SELECT drop_executions_partition(:name);

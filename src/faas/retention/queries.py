@@ -113,6 +113,33 @@ async def create_partition(connection: Connection, *, name: str, lower: UUID, up
     return moved
 
 
+async def measure_default(connection: Connection) -> int:
+    """Return the bytes of the default partition that a scan of it reads."""
+    size: int = await _sql.measure_default(connection)
+    return size
+
+
+async def exclude_from_default(connection: Connection, *, lower: UUID, upper: UUID) -> None:
+    """Make the default partition refuse new rows from `lower` to before `upper`."""
+    await _sql.exclude_from_default(connection, lower=lower, upper=upper)
+
+
+async def validate_exclusion(connection: Connection) -> None:
+    """Check that the default partition has no row that it refuses. Raises asyncpg.CheckViolationError."""
+    await _sql.validate_exclusion(connection)
+
+
+async def has_exclusion(connection: Connection) -> bool:
+    """Return whether the default partition refuses rows."""
+    found: bool = await _sql.has_exclusion(connection)
+    return found
+
+
+async def readmit_to_default(connection: Connection) -> None:
+    """Make the default partition refuse no rows."""
+    await _sql.readmit_to_default(connection)
+
+
 async def drop_partition(connection: Connection, *, name: str) -> bool:
     """Drop a partition; return False when an execution in it is RUNNING."""
     dropped: bool = await _sql.drop_partition(connection, name=name)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from faas.database.pool import Pool
+from faas.database.pool import Connection, Pool
 from faas.retention import maintenance, queries
 from faas.retention.batches import Pacer
 from faas.retention.forecast import forecast
@@ -97,6 +97,91 @@ async def test_run_moves_as_many_rows_as_a_lock_allows(pool: Pool) -> None:
     await run(pool, KEEP_90_DAYS)
     assert await pool.fetchval("SELECT count(*) FROM executions_default") == 0
     assert (await partition_of(pool, last) or "").startswith("executions_2")
+
+
+@pytest.fixture
+async def rows_read_by_attach(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of the default partition that each creation of a partition reads under its lock."""
+    create, counts = queries.create_partition, []
+    read = "SELECT coalesce(seq_tup_read, 0) FROM pg_stat_xact_all_tables WHERE relname = 'executions_default'"
+
+    async def counted(connection: Connection, *, name: str, lower: UUID, upper: UUID) -> int:
+        before = await connection.fetchval(read)
+        moved = await create(connection, name=name, lower=lower, upper=upper)
+        counts.append(await connection.fetchval(read) - before)
+        return moved
+
+    monkeypatch.setattr(queries, "create_partition", counted)
+    return counts
+
+
+async def test_run_reads_a_small_default_partition_when_it_creates_others(
+    pool: Pool, rows_read_by_attach: list[int]
+) -> None:
+    await insert_strays(pool, 500)
+    assert len((await run(pool, KEEP_90_DAYS)).created) == len(rows_read_by_attach) >= 2
+    assert set(rows_read_by_attach) == {500}
+
+
+async def test_run_reads_no_row_of_a_large_default_partition_under_the_lock(
+    pool: Pool, rows_read_by_attach: list[int]
+) -> None:
+    """Reading millions takes longer than executions may wait; only a validated constraint spares it."""
+    await insert_strays(pool, 300_000)
+    assert await pool.fetchval("SELECT pg_relation_size('executions_default')") > maintenance._MOST_SCANNED_BYTES
+    assert len((await run(pool, KEEP_90_DAYS)).created) == len(rows_read_by_attach) >= 2
+    assert set(rows_read_by_attach) == {0}
+    function_id = await insert_function(pool, "f")
+    (ahead, far_ahead) = await insert_executions(pool, function_id, [-25 * HOUR, -100 * DAY])
+    assert (await partition_of(pool, ahead) or "").startswith("executions_2")
+    assert await partition_of(pool, far_ahead) == "executions_default"  # which refuses no row any more
+
+
+async def test_run_beside_a_large_default_partition_refuses_no_execution_of_now(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_MOST_SCANNED_BYTES", 0)
+    await pool.execute("DROP TABLE executions_first")
+    function_id = await insert_function(pool, "f")
+    now, ahead = await insert_executions(pool, function_id, [timedelta(), -20 * HOUR])
+    validate = queries.validate_exclusion
+    during: list[UUID] = []
+
+    async def validated_while_executions_begin(connection: Connection) -> None:
+        during.extend(await insert_executions(pool, function_id, [timedelta()]))
+        await validate(connection)
+
+    monkeypatch.setattr(queries, "validate_exclusion", validated_while_executions_begin)
+    created = (await run(pool, KEEP_90_DAYS)).created
+    assert created
+    assert len(during) == len(created)
+    assert {await partition_of(pool, each) for each in (now, ahead, *during)} == {"executions_default"}
+    assert first_id(await database_now(pool) + maintenance._EXCLUSION_MARGIN) < created[0].ids.lower
+
+
+async def test_run_removes_what_a_killed_process_has_excluded(pool: Pool) -> None:
+    function_id = await insert_function(pool, "f")
+    ahead = await database_now(pool) + 500 * DAY
+    async with pool.acquire() as connection:
+        await queries.exclude_from_default(connection, lower=first_id(ahead), upper=GREATEST_ID)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await insert_executions(pool, function_id, [-501 * DAY])
+    await run(pool, KEEP_90_DAYS)
+    await insert_executions(pool, function_id, [-501 * DAY])
+
+
+async def insert_strays(pool: Pool, count: int) -> None:
+    """Insert executions of a clock that is years ahead, into the default partition."""
+    function_id = await insert_function(pool, "stray")
+    before = first_id(await database_now(pool) + 2000 * DAY).hex[:12]
+    await pool.execute(
+        "INSERT INTO executions_default (id, function_id, revision, process_id, status, input, output, created_at, "
+        "started_at, completed_at) SELECT ($2::text || '7' || right(md5(number::text), 19))::uuid, $1, 1, $1, "
+        "'COMPLETED', '{}', '{}', now(), now(), now() FROM generate_series(1, $3::int) AS number",
+        function_id,
+        before,
+        count,
+    )
 
 
 async def test_run_keeps_a_partition_with_a_running_execution(pool: Pool) -> None:
