@@ -121,6 +121,10 @@ WHERE function_id = :function_id AND status IN ('PENDING', 'COMPILING') AND prom
 -- The newest revision that waits for a result.
 SELECT max(number) FROM revisions WHERE function_id = :function_id AND status IN ('PENDING', 'COMPILING');
 
+-- name: find_language(function_id, number)$
+-- A revision never changes its language, so no lock is needed.
+SELECT language FROM revisions WHERE function_id = :function_id AND number = :number;
+
 -- name: mark_compiling(function_id, number)$
 -- Idempotent. Only from PENDING: a `started` message that is read after its result changes nothing.
 UPDATE revisions SET status = 'COMPILING'

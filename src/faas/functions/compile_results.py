@@ -14,16 +14,21 @@ import structlog
 from faas.database.pool import Connection, Pool, acquire
 from faas.functions import live, queries
 from faas.functions.queries import LockedFunctionRow
+from faas.languages import ENGINE_LANGUAGES
 from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
 from faas.queue.messages import CompilationResult, CompilationStarted, FunctionRevision, ImpossibleRevision
 from faas.queue.pgmq import Message
-from faas.runtime import Contract, Runtime
+from faas.runtime import Contract, Runtime, images
 
 log = structlog.get_logger()
 _QUEUE = messages.COMPILATION_RESULTS
 _COMPILE_ERROR_LIMIT_CHARACTERS = 64 << 10
 _MUST_ECHO_REVISION = "the compiler must echo `revision`"
+_FOREIGN_IMAGE = (
+    "the module has a custom section faas.engine, which only functions in "
+    f"{', '.join(ENGINE_LANGUAGES)} may have: the compiler must remove it"
+)
 
 
 class CheckedModule(msgspec.Struct, frozen=True):
@@ -104,11 +109,20 @@ class CompileResultHandler:
             binary = messages.decode_binary(result.wasm_binary)
         except ValueError as error:
             return NoModule(f"the compiler's module is not base64: {error}")
+        if images.carries_engine(binary) and not await self._runs_in_an_engine(result):
+            return NoModule(_FOREIGN_IMAGE)
         fault = await self._runtime.check(binary)
         contract = None if fault else await self._runtime.contract(binary)
         if contract is None:
             return NoModule(fault or "the module cannot be executed")
         return CheckedModule(binary, contract)
+
+    async def _runs_in_an_engine(self, result: CompilationResult) -> bool:
+        """Return True if the revision of `result` is written in a language whose functions are images of an engine."""
+        number = 1 if result.revision is None else result.revision  # as _addressed_revision has it
+        async with acquire(self._pool) as connection:
+            language = await queries.find_language(connection, function_id=result.function_id, number=number)
+        return language in ENGINE_LANGUAGES
 
 
 def _addressed_revision(function: LockedFunctionRow, revision: int | None) -> int | None:

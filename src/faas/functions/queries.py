@@ -215,6 +215,12 @@ async def find_waiting(connection: Connection, *, function_id: UUID) -> int | No
     return number
 
 
+async def find_language(connection: Connection, *, function_id: UUID, number: int) -> Language | None:
+    """Return the language of a revision, or None when there is no such revision."""
+    language: Language | None = await _sql.find_language(connection, function_id=function_id, number=number)
+    return language
+
+
 async def mark_compiling(connection: Connection, *, function_id: UUID, number: int) -> int | None:
     """Change PENDING to COMPILING; return the number, or None when nothing changed."""
     changed: int | None = await _sql.mark_compiling(connection, function_id=function_id, number=number)

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import asyncpg
@@ -12,8 +12,10 @@ import pytest
 from faas.bootstrap import open_service
 from faas.database.migrations import migrate
 from faas.database.pool import Pool
+from faas.languages import ENGINE_LANGUAGES, Language
 from faas.settings import Settings
 from tests.helpers import version_1
+from tests.helpers.engines import image_of
 from tests.helpers.support import Platform, core_wat, eventually, wat
 
 READY_WASM = base64.b64encode(wat(core_wat())).decode()
@@ -25,9 +27,9 @@ async def send(pool: Pool, message: Any, queue: str = "compilation_results") -> 
     return sent
 
 
-async def waiting(bare_platform: Platform, name: str = "waits") -> dict[str, Any]:
+async def waiting(bare_platform: Platform, name: str = "waits", language: str = "assemblyscript") -> dict[str, Any]:
     """Create a function whose job an external compiler (this test) has archived."""
-    function = await bare_platform.register(name, "elsewhere", "assemblyscript")
+    function = await bare_platform.register(name, "ZWxzZXdoZXJl", language)
     await take_job(bare_platform.pool, function["id"])
     return function
 
@@ -149,6 +151,23 @@ async def test_compile_results_module_is_checked_before_ready(
     found = await bare_platform.settled("waits")
     assert found["status"] == "FAILED"
     assert error in found["compileError"]
+
+
+@pytest.mark.parametrize("revision", [{"revision": 1}, {}])
+@pytest.mark.parametrize("language", sorted(set(get_args(Language)) - set(ENGINE_LANGUAGES)))
+async def test_compile_results_image_of_an_engine_is_refused_for_other_languages(
+    bare_platform: Platform, language: str, revision: dict[str, int]
+) -> None:
+    function = await waiting(bare_platform, language=language)
+    image = base64.b64encode(image_of(b"1")).decode()
+    result = {"functionId": function["id"], "success": True, "wasmBinary": image, **revision}
+    await send(bare_platform.pool, result)
+    found = await bare_platform.settled("waits")
+    assert found["status"] == "FAILED"
+    assert found["compileError"] == (
+        "the module has a custom section faas.engine, which only functions in javascript, typescript, python may have: "
+        "the compiler must remove it"
+    )
 
 
 async def test_compile_results_base64_with_line_breaks(bare_platform: Platform) -> None:

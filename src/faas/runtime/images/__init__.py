@@ -15,7 +15,8 @@ what it returns, `build` turns into the same bytes.
 
 Image modules come from hostile places: a compiler of another installation may answer one. What an image can do is
 bounded by its engine, which runs in the sandbox of every guest whatever its memory contains. A module that an author
-uploads must not be an image (`carries_engine`): the languages `wasm` and `wat` refuse it.
+uploads must not be an image (`carries_engine`): the languages `wasm` and `wat` refuse it, and a compilation result is
+refused for every language that has no engine.
 """
 
 from faas.runtime.images.difference import difference
