@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 
-from faas.runtime.images import WASM_PAGE_BYTES, Contract, Image, build, difference
+from faas.runtime.images import PAGE_BYTES, WASM_PAGE_BYTES, Contract, Image, build, difference
 from tests.helpers.support import wat
 
 ENGINE_PAGES = 4
@@ -95,6 +95,11 @@ def engine_memory() -> bytearray:
     return memory
 
 
+def pages_of(memory: bytes | bytearray) -> dict[int, bytes]:
+    """Return all pages of a memory by address."""
+    return {start: bytes(memory[start : start + PAGE_BYTES]) for start in range(0, len(memory), PAGE_BYTES)}
+
+
 def image_of(
     greeting: bytes,
     *,
@@ -113,7 +118,7 @@ def image_of(
         Image(
             engine=engine_digest(),
             pages=pages,
-            segments=difference(bytes(engine_memory()), bytes(memory)),
+            segments=difference(bytes(engine_memory()), pages_of(memory)),
             globals=global_values or {"sp": 48, "steps": 48},
             contract=contract,
         )

@@ -15,7 +15,6 @@ from faas.runtime import images
 from faas.runtime.images import Contract, Image
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 
-_PAGE_BYTES = 4096
 _TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
 _ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
 _BUILD_RETRY_SECONDS = 60.0  # after a failed build of the engine
@@ -143,15 +142,14 @@ class Snapshots:
 def _image(engine: Engine, base: bytes, answer: bytes) -> Snapshot:
     (size,) = struct.unpack_from(">I", answer, 1)
     head = msgspec.json.decode(answer[5 : 5 + size], type=_Head)
-    memory = bytearray(head.pages * images.WASM_PAGE_BYTES)
-    memory[: len(base)] = base
-    for start in range(5 + size, len(answer), 4 + _PAGE_BYTES):
+    pages = {}
+    for start in range(5 + size, len(answer), 4 + images.PAGE_BYTES):
         (number,) = struct.unpack_from(">I", answer, start)
-        memory[number * _PAGE_BYTES : (number + 1) * _PAGE_BYTES] = answer[start + 4 : start + 4 + _PAGE_BYTES]
+        pages[number * images.PAGE_BYTES] = answer[start + 4 : start + 4 + images.PAGE_BYTES]
     image = Image(
         engine=engine.digest,
         pages=head.pages,
-        segments=images.difference(base, memoryview(memory)),
+        segments=images.difference(base, pages),
         globals=head.globals,
         contract=head.contract,
     )

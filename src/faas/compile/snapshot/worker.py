@@ -205,10 +205,14 @@ def changed_pages(before: bytes, after: bytes) -> bytes:
     """
     zeros = bytes(_PAGE_BYTES)
     found = bytearray()
-    for start in range(0, len(after), _PAGE_BYTES):
-        page = after[start : start + _PAGE_BYTES]
-        if page != (before[start : start + _PAGE_BYTES] or zeros):
-            found += struct.pack(">I", start // _PAGE_BYTES) + page
+    for block in range(0, len(after), _WASM_PAGE_BYTES):  # most are equal
+        end = block + _WASM_PAGE_BYTES
+        if after[block:end] == before[block:end]:
+            continue
+        for start in range(block, end, _PAGE_BYTES):
+            page = after[start : start + _PAGE_BYTES]
+            if page != (before[start : start + _PAGE_BYTES] or zeros):
+                found += struct.pack(">I", start // _PAGE_BYTES) + page
     return bytes(found)
 
 

@@ -19,10 +19,11 @@ uploads must not be an image (`carries_engine`): the languages `wasm` and `wat` 
 refused for every language that has no engine.
 """
 
-from faas.runtime.images.difference import difference
+from faas.runtime.images.difference import PAGE_BYTES, difference
 from faas.runtime.images.image import WASM_PAGE_BYTES, Contract, Image, ImageError, Segment
 from faas.runtime.images.image_module import build, carries_engine, parse
 
 __all__ = [
-    "WASM_PAGE_BYTES", "Contract", "Image", "ImageError", "Segment", "build", "carries_engine", "difference", "parse",
+    "PAGE_BYTES", "WASM_PAGE_BYTES", "Contract", "Image", "ImageError", "Segment", "build", "carries_engine",
+    "difference", "parse",
 ]  # fmt: skip

@@ -2,9 +2,8 @@
 
 import random
 
-import pytest
-
-from faas.runtime.images import WASM_PAGE_BYTES, ImageError, Segment, difference
+from faas.runtime.images import PAGE_BYTES, WASM_PAGE_BYTES, Segment, difference
+from tests.helpers.engines import pages_of
 
 
 def test_difference_applied_to_the_memory_is_the_snapshot() -> None:
@@ -16,7 +15,7 @@ def test_difference_applied_to_the_memory_is_the_snapshot() -> None:
         for _ in range(chooser.randrange(60)):
             start = chooser.randrange(len(after) - 300)
             after[start : start + 300] = chooser.choice([bytes(300), chooser.randbytes(300)])
-        segments = difference(bytes(before), bytes(after))
+        segments = difference(bytes(before), pages_of(after))
         memory = before + bytes(len(after) - len(before))
         free = -1
         for segment in segments:
@@ -33,7 +32,7 @@ def test_difference_has_only_what_differs() -> None:
     after[255:257] = b"ab"  # over the border of two chunks
     after[1000], after[1030], after[1100] = 1, 2, 3
     after[-1] = 4
-    assert difference(before, memoryview(after)) == (
+    assert difference(before, pages_of(after)) == (
         Segment(255, b"ab"),
         Segment(1000, b"\1"),
         Segment(1030, b"\2"),
@@ -43,9 +42,13 @@ def test_difference_has_only_what_differs() -> None:
 
 
 def test_difference_of_equal_memories_is_empty() -> None:
-    assert difference(bytes(WASM_PAGE_BYTES), bytes(2 * WASM_PAGE_BYTES)) == ()
+    assert difference(bytes(WASM_PAGE_BYTES), pages_of(bytes(2 * WASM_PAGE_BYTES))) == ()
 
 
-def test_difference_refuses_a_shorter_snapshot() -> None:
-    with pytest.raises(ImageError, match="fewer than"):
-        difference(bytes(2 * WASM_PAGE_BYTES), bytes(WASM_PAGE_BYTES))
+def test_difference_of_some_pages_joins_what_is_close_across_their_border() -> None:
+    before = bytes(range(256)) * 256
+    after = bytearray(before)
+    after[2 * PAGE_BYTES - 3], after[2 * PAGE_BYTES + 4] = 7, 8
+    pages = {address: page for address, page in pages_of(after).items() if address in (PAGE_BYTES, 2 * PAGE_BYTES)}
+    joined = bytes(after[2 * PAGE_BYTES - 3 : 2 * PAGE_BYTES + 5])
+    assert difference(before, pages) == (Segment(2 * PAGE_BYTES - 3, joined),)
