@@ -90,7 +90,8 @@ def open_compilers(
         name: Snapshots(
             name,
             engines,
-            # CPython takes a process 5 s to compile, and a source 50 ms: a second process costs more than it gains.
+            runtime.engine_code,
+            # A process of CPython takes 75 MB, and a source 50 ms: a second process costs more than it gains.
             workers=1 if name == "python" else settings.compile_workers,
             stack=settings.stack_limit,
             memory=settings.memory_limit,

@@ -14,6 +14,7 @@ from faas.runtime.inline_policy import InlinePolicy
 from faas.runtime.instance import Instance
 from faas.runtime.limits import Limits
 from faas.runtime.linked_module import Contract, InvalidModule, LinkedModule
+from faas.runtime.precompile.sealed_code import SealedCode
 from faas.units import format_size
 
 PROMOTION_CALLS = 4  # see KeptInstances
@@ -42,7 +43,7 @@ def mutable_globals_of(module: wasmtime.Module) -> list[str]:
 
 
 class EngineModule:
-    """An engine module, linked, and its memory as it is after instantiation.
+    """An engine module, linked, its `native_code`, and its memory as it is after instantiation.
 
     `initial` is an instance that is never called. Its memory is what images are differences of; as the pages of it are
     mapped from the module, it takes no memory of its own. `resettable` says that the memory of an instance is initial
@@ -50,8 +51,9 @@ class EngineModule:
     function wrote to it. Raises c_api.CallFailed where the engine cannot be instantiated.
     """
 
-    def __init__(self, linked: LinkedModule, limits: Limits) -> None:
+    def __init__(self, linked: LinkedModule, native_code: SealedCode, limits: Limits) -> None:
         self.linked = linked
+        self.native_code = native_code
         self.pool = linked.pool
         self._limits = limits
         self.initial = self._instantiate()
@@ -93,6 +95,7 @@ class EngineModule:
         """Free the module. No instance of it may be left but its own."""
         self.initial.close()
         self.linked.close()
+        self.native_code.close()
 
 
 class FunctionImage:

@@ -13,6 +13,7 @@ from faas.runtime.instance_pool import InstancePool
 from faas.runtime.limits import Limits
 from faas.runtime.linked_module import LinkedModule, linker_of
 from faas.runtime.precompile.client import Precompiler
+from faas.runtime.precompile.sealed_code import SealedCode
 from faas.runtime.traps import describe_failure
 
 LoadEngine = Callable[[bytes], Awaitable[bytes | None]]
@@ -78,7 +79,7 @@ class EngineModules:
             self._tasks.pop(digest, None)
 
     async def _prepare(self, digest: bytes) -> EngineModule:
-        if cached := await self._precompiler.get_cached(digest, copy_on_write=True):
+        if cached := await self._precompiler.get_cached_engine(digest):
             with suppress(EngineUnavailable):  # wasmtime refuses native code of another version
                 return await asyncio.to_thread(self._link, cached)
         binary = await self._load(digest)
@@ -91,12 +92,19 @@ class EngineModules:
         native_code = await self._precompiler.precompile(digest, binary, new=False, copy_on_write=True)
         if isinstance(native_code, str):
             raise EngineUnavailable(native_code)
-        return await asyncio.to_thread(self._link, native_code)
+        return await asyncio.to_thread(self._link, await asyncio.to_thread(SealedCode.of, native_code))
 
-    def _link(self, native_code: bytes) -> EngineModule:
+    def _link(self, native_code: SealedCode) -> EngineModule:
+        try:
+            return self._linked(native_code)
+        except BaseException:
+            native_code.close()
+            raise
+
+    def _linked(self, native_code: SealedCode) -> EngineModule:
         pool = self._open_pool()
         try:
-            precompiled = wasmtime.Module.deserialize(pool.engine, native_code)
+            precompiled = native_code.load(pool.engine)
         except wasmtime.WasmtimeError as error:
             raise EngineUnavailable(describe_failure(error, self._limits, 0)) from None
         convention = abi.detect_engine(precompiled)
@@ -108,11 +116,11 @@ class EngineModules:
             precompiled,
             linker,
             convention,
-            native_code_bytes=len(native_code),
+            native_code_bytes=native_code.size,
             mutable_globals=mutable_globals_of(precompiled),
         )
         try:
-            return EngineModule(linked, self._limits)
+            return EngineModule(linked, native_code, self._limits)
         except c_api.CallFailed as failure:
             raise EngineUnavailable(describe_failure(failure.cause, self._limits, 0)) from None
 

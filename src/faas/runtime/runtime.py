@@ -18,6 +18,7 @@ from faas.runtime.linked_module import Contract, InvalidModule
 from faas.runtime.module_cache import Executable, ModuleCache
 from faas.runtime.outcome import Outcome
 from faas.runtime.precompile.client import Precompiler
+from faas.runtime.precompile.sealed_code import SealedCode
 from faas.sandbox import WorkerPool
 
 _GUEST_THREAD_STACK_BYTES = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
@@ -93,6 +94,13 @@ class Runtime:
         """Return how the function in `binary` is called, or None where it cannot be executed. Raises WorkerDied."""
         module = await self._modules.get(hashlib.sha256(binary).digest(), lambda: _identity(binary), new=True)
         return None if isinstance(module, InvalidModule) else module.contract
+
+    async def engine_code(self, digest: bytes) -> SealedCode:
+        """Return the native code of the engine module with this SHA-256 `digest`. It is closed with the runtime.
+
+        Raises EngineUnavailable, LimitReached and WorkerDied.
+        """
+        return (await self._engines.get(digest)).native_code
 
     async def assemble(self, text: str) -> bytes | str:
         """Return the module that a text in WebAssembly's text format describes, or diagnostics. Raises WorkerDied."""

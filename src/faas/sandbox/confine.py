@@ -4,7 +4,7 @@ It imports few modules of the standard library: json, platform and signal would 
 
 Layers, each used where the kernel supports it; the first line on stderr lists the active ones:
   rlimits      memory, no core dumps, no file may be written (files in memory may, where the plan permits it); no
-               descriptor except stdin, stdout and stderr
+               descriptor except stdin, stdout, stderr and the one that the plan names
   parent       the kernel kills the process when the server dies
   privileges   root becomes a user of its own where it can; no capability can be regained
   landlock     no file except the program's own and the system's libraries (Linux 5.13+)
@@ -168,7 +168,9 @@ def main() -> None:
     limits = {resource.RLIMIT_DATA: plan["memory"], resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: files}
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
-    os.closerange(3, 65536)  # descriptors of the server without O_CLOEXEC
+    kept = plan["descriptor"] or 2
+    os.closerange(3, kept)  # descriptors of the server without O_CLOEXEC
+    os.closerange(kept + 1, 65536)
     os.nice(_NICENESS)
     layers = ["rlimits", drop_privileges(plan["command"][0], plan["read"])]
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")

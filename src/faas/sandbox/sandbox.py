@@ -26,7 +26,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     """A command and its permissions: `readable` files and folders, `memory` bytes, no network, no environment.
 
     `name` describes the command's work, for messages: "`name` exceeded the time limit of 60s". `memory_files` permits
-    files that exist in memory only (memfd_create).
+    files that exist in memory only (memfd_create). `descriptor` is an open file that the process inherits.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     readable: list[Path]
     memory: int
     memory_files: bool = False
+    descriptor: int | None = None
 
     def launch_command(self) -> list[str]:
         """Return the command line that confines its process and then executes `command`."""
@@ -45,11 +46,12 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
             "devices": list(_DEVICES),
             "memory": self.memory,
             "memory_files": self.memory_files,
+            "descriptor": self.descriptor,
         }
         return [sys.executable, "-I", "-S", str(CONFINE_SCRIPT), marshal.dumps(plan).hex()]
 
     async def start(self) -> asyncio.subprocess.Process:
-        """Start the process with pipes for stdin, stdout and stderr; it inherits no other descriptor."""
+        """Start the process with pipes for stdin, stdout and stderr. It inherits nothing else but `descriptor`."""
         return await asyncio.create_subprocess_exec(
             *self.launch_command(),
             stdin=asyncio.subprocess.PIPE,
@@ -58,4 +60,5 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
             env={},
             cwd="/",
             start_new_session=True,
+            pass_fds=() if self.descriptor is None else (self.descriptor,),
         )

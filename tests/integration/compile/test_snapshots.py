@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from faas.compile.snapshot import Snapshot, Snapshots
-from faas.engines import EngineCatalogue
-from faas.runtime import images
+from faas.engines import Engine, EngineCatalogue, EngineMissing
+from faas.runtime import EngineUnavailable, Limits, Precompiler, Runtime, SealedCode, images
+from faas.sandbox import WorkerDied
 
 ORDER = """class Order { lines = [1, 2]; }
 const orders = new Map([["a", new Order()]]);
@@ -15,13 +18,25 @@ const pattern = /^(\\w+)-(\\d+)$/u;
 export const handle = () => [...orders.keys()];"""
 
 
-async def opened(memory: int = 64 << 20) -> Snapshots:
-    return Snapshots("javascript", EngineCatalogue(), workers=1, stack=1 << 20, memory=memory)
+STACK, MEMORY = 1 << 20, 64 << 20
 
 
 @pytest.fixture(scope="module")
-async def snapshots() -> AsyncIterator[Snapshots]:
-    found = await opened()
+async def runtime() -> AsyncIterator[Runtime]:
+    limits = Limits(time=10, memory=MEMORY, stack=STACK, input=1 << 20, output=1 << 20, logs=2000)
+    precompiler = Precompiler(stack=STACK, timeout=120, memory=2 << 30, workers=1)
+    async with Runtime(limits, precompiler, threads=2, cached_modules=4, load_engine=EngineCatalogue().load) as found:
+        yield found
+
+
+def opened(runtime: Runtime, catalogue: EngineCatalogue | None = None) -> Snapshots:
+    catalogue = catalogue or EngineCatalogue()
+    return Snapshots("javascript", catalogue, runtime.engine_code, workers=1, stack=STACK, memory=MEMORY)
+
+
+@pytest.fixture(scope="module")
+async def snapshots(runtime: Runtime) -> AsyncIterator[Snapshots]:
+    found = opened(runtime)
     yield found
     await found.close()
 
@@ -32,9 +47,9 @@ async def image(snapshots: Snapshots, source: str) -> bytes:
     return taken.binary
 
 
-async def test_snapshot_of_a_source_has_the_same_bytes_in_every_process(snapshots: Snapshots) -> None:
+async def test_snapshot_of_a_source_has_the_same_bytes_in_every_process(snapshots: Snapshots, runtime: Runtime) -> None:
     first = await image(snapshots, ORDER)
-    other = await opened()
+    other = opened(runtime)
     try:
         assert await image(other, ORDER) == first
         await image(other, "globalThis.leftover = 'x'.repeat(100000); export const handle = () => 1;")
@@ -51,6 +66,46 @@ async def test_snapshot_names_its_engine_and_is_small(snapshots: Snapshots) -> N
     assert parsed.engine == engine.digest
     assert parsed.globals.keys() == {"__stack_pointer", "state"}
     assert len(binary) < 20_000
+
+
+async def test_snapshot_worker_starts_from_the_native_code_of_the_server_alone(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    engine = await EngineCatalogue().get("javascript")
+    await runtime.engine_code(engine.digest)
+
+    class WithoutFile(EngineCatalogue):
+        async def get(self, name: str) -> Engine:
+            return msgspec.structs.replace(engine, file=tmp_path / "deleted.wasm", binary=b"")
+
+    found = opened(runtime, WithoutFile())
+    assert images.parse(await image(found, ORDER)).engine == engine.digest
+    await found.close()
+
+
+async def test_snapshot_worker_refuses_native_code_that_wasmtime_did_not_make_for_it() -> None:
+    sealed = SealedCode.of(b"\x7fELF no native code")
+
+    async def native_code(_digest: bytes) -> SealedCode:
+        return sealed
+
+    found = Snapshots("javascript", EngineCatalogue(), native_code, workers=1, stack=STACK, memory=MEMORY)
+    with pytest.raises(WorkerDied, match="did not start"):
+        await found.take(ORDER, "function.js")
+    assert found.state().startswith("DOWN: ")
+    await found.close()
+    sealed.close()
+
+
+async def test_snapshots_report_an_engine_that_cannot_be_precompiled() -> None:
+    async def native_code(_digest: bytes) -> SealedCode:
+        raise EngineUnavailable("the engine cannot be restored: a reason")
+
+    found = Snapshots("javascript", EngineCatalogue(), native_code, workers=1, stack=STACK, memory=MEMORY)
+    with pytest.raises(EngineMissing, match="javascript engine cannot be used: the engine cannot be restored"):
+        await found.take(ORDER, "function.js")
+    assert found.state() == "DOWN: the engine cannot be restored: a reason"
+    await found.close()
 
 
 async def test_snapshot_has_nothing_of_another_source(snapshots: Snapshots) -> None:

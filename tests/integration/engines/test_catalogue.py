@@ -10,6 +10,7 @@ from faas.compile.languages.javascript import JavaScriptCompiler
 from faas.compile.outcome import CompileFailure
 from faas.compile.snapshot import Snapshots
 from faas.engines import EngineCatalogue, EngineMissing, catalogue
+from tests.helpers.guests import small_runtime
 
 
 async def test_catalogue_finds_the_built_engine_by_its_digest() -> None:
@@ -54,16 +55,17 @@ async def test_catalogue_without_engine_and_recipe_says_so(tmp_path: Path, monke
     engines = EngineCatalogue()
     with pytest.raises(EngineMissing, match="install faas again"):
         await engines.get("javascript")
-    snapshots = Snapshots("javascript", engines, workers=1, stack=1 << 20, memory=64 << 20)
-    compiler = JavaScriptCompiler(snapshots)
-    assert compiler.state() == "WARMING"
-    keeping = asyncio.create_task(compiler.keep_warm())
-    compiled = await compiler.compile("export const handle = () => 1;")
-    assert isinstance(compiled, CompileFailure)
-    assert "install faas again" in compiled.diagnostics
-    assert compiler.state().startswith("DOWN: the engine module ")
-    keeping.cancel()
-    await compiler.close()
+    async with small_runtime(load_engine=engines.load) as runtime:
+        snapshots = Snapshots("javascript", engines, runtime.engine_code, workers=1, stack=1 << 20, memory=64 << 20)
+        compiler = JavaScriptCompiler(snapshots)
+        assert compiler.state() == "WARMING"
+        keeping = asyncio.create_task(compiler.keep_warm())
+        compiled = await compiler.compile("export const handle = () => 1;")
+        assert isinstance(compiled, CompileFailure)
+        assert "install faas again" in compiled.diagnostics
+        assert compiler.state().startswith("DOWN: the engine module ")
+        keeping.cancel()
+        await compiler.close()
 
 
 async def test_catalogue_reports_a_build_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from faas.compile.languages.assemblyscript import TOOLCHAIN, node_sandbox
+from faas.runtime import SealedCode
 from faas.sandbox import Sandbox
 from faas.sandbox import sandbox as sandbox_module
 
@@ -44,9 +45,7 @@ function done() { console.log(JSON.stringify(results)); process.exit(0); }
 async def probe(sandbox: Sandbox) -> dict[str, object]:
     os.environ["FAAS_TEST_SECRET"] = "secret"
     try:
-        process = await asyncio.create_subprocess_exec(
-            *sandbox.launch_command(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={}
-        )
+        process = await sandbox.start()
         out, err = await process.communicate()
     finally:
         del os.environ["FAAS_TEST_SECRET"]
@@ -154,6 +153,48 @@ async def test_sandbox_kernel_layers_without_the_permission_model() -> None:
     if not _has_landlock():
         escaped -= {"passwd", "list", "exec"}  # then only Node's permission model refuses these
     assert escaped == set()
+
+
+INHERITED_PROBE = """
+import errno, json, os, sys
+number = int(sys.argv[1])
+def attempt(work):
+    try:
+        return f"ESCAPED: {work()}"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+with open(f"/proc/self/fd/{number}", "rb") as file:
+    content = file.read().decode()
+results = {
+    "content": content,
+    "open descriptors": [other for other in range(3, 1000) if os.path.exists(f"/proc/self/fd/{other}")],
+    "write": attempt(lambda: os.pwrite(number, b"x", 0)),
+    "write again": attempt(lambda: os.pwrite(os.open(f"/proc/self/fd/{number}", os.O_RDWR), b"x", 0)),
+    "shorten": attempt(lambda: os.ftruncate(number, 1)),
+}
+print(json.dumps(results), flush=True)
+os._exit(0)
+"""
+
+
+async def test_sandbox_process_inherits_one_descriptor_and_can_only_read_it() -> None:
+    sealed = SealedCode.of(b"native code")
+    other = os.open("/dev/null", os.O_RDWR)
+    os.set_inheritable(other, True)
+    sandbox = Sandbox(
+        name="probing",
+        command=[sys.executable, "-I", "-S", "-c", INHERITED_PROBE, str(sealed.descriptor)],
+        readable=[Path(sysconfig.get_paths()["stdlib"]), Path(sys.base_prefix)],
+        memory=512 << 20,
+        memory_files=True,  # otherwise the limit of file sizes refuses to write already
+        descriptor=sealed.descriptor,
+    )
+    results = await probe(sandbox)
+    assert results["content"] == "native code"
+    assert results["open descriptors"] == [sealed.descriptor]
+    assert results["write"] == results["write again"] == results["shorten"] == "EPERM"
+    os.close(other)
+    sealed.close()
 
 
 def _has_landlock() -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import struct
 import sys
 import sysconfig
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,10 @@ import wasmtime
 
 from faas.compile.snapshot import worker
 from faas.engines import Engine, EngineCatalogue, EngineMissing, EngineName
-from faas.runtime import images
+from faas.runtime import EngineUnavailable, SealedCode, images
 from faas.runtime.images import Contract, Image
-from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
+from faas.runtime.precompile import worker as precompiler
+from faas.sandbox import LimitReached, Sandbox, WorkerDied, WorkerPool, WorkerProcess
 
 _TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
 _ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
@@ -21,7 +23,9 @@ _BUILD_RETRY_SECONDS = 60.0  # after a failed build of the engine
 _BUILD_CHECK_SECONDS = 2.0  # for an engine that the first source, or another process, builds
 _SLOW_BUILDS: frozenset[EngineName] = frozenset({"python"})  # half a minute of processor time
 _ANSWER_LIMIT_BYTES = 256 << 20
-_COMPILER_BYTES = 512 << 20  # of memory that the engine's native code takes while it is made
+_WORKER_BYTES = 256 << 20  # of memory beside the instance: the interpreter, the base, a second instance
+
+EngineCode = Callable[[bytes], Awaitable[SealedCode]]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -39,17 +43,29 @@ class _Head(msgspec.Struct, frozen=True):
 class Snapshots:
     """Takes the images of functions of one engine, in up to `workers` processes.
 
-    `stack` and `memory` are the limits of an execution in bytes. The first use waits until the engine is there.
+    `native_code` returns the native code of an engine by its digest, which the processes only read. `stack` and
+    `memory` are the limits of an execution in bytes, those that the native code is for. The first use waits until the
+    engine is there.
     """
 
-    def __init__(self, name: EngineName, catalogue: EngineCatalogue, *, workers: int, stack: int, memory: int) -> None:
+    def __init__(
+        self,
+        name: EngineName,
+        catalogue: EngineCatalogue,
+        native_code: EngineCode,
+        *,
+        workers: int,
+        stack: int,
+        memory: int,
+    ) -> None:
         self._name = name
         self._catalogue = catalogue
+        self._load_native_code = native_code
         self._workers = workers
         self._stack = stack
         self._memory = memory
         self._engine: Engine | None = None
-        self._file: Path | None = None
+        self._native_code: SealedCode | None = None
         self._base: bytes | None = None
         self._kept_warm = False
         self._building = False
@@ -59,7 +75,8 @@ class Snapshots:
     async def take(self, source: str, file: str) -> Snapshot | str:
         """Return the image of the function in `source`, or the author's error. `file` is its name in messages.
 
-        Raises EngineMissing, and WorkerDied when the process ended for an unknown reason.
+        Raises EngineMissing when the engine cannot be built or precompiled, and WorkerDied when the process ended for
+        an unknown reason.
         """
         engine = await self._open()
         request = worker.SOURCE + file.encode() + b"\n" + source.encode()
@@ -97,7 +114,7 @@ class Snapshots:
                     await self._open()
                 else:
                     await asyncio.sleep(_BUILD_CHECK_SECONDS)
-            except EngineMissing:
+            except (EngineMissing, WorkerDied):
                 await asyncio.sleep(_BUILD_RETRY_SECONDS)
         await self.pool.keep_warm(self._workers)
 
@@ -113,28 +130,37 @@ class Snapshots:
         if self._engine is None:
             self._building = True
             try:
-                self._engine = await self._catalogue.get(self._name)
-            except EngineMissing as missing:
+                engine = await self._catalogue.get(self._name)
+                self._native_code = await self._load_native_code(engine.digest)
+                self._engine = engine
+            except (EngineMissing, EngineUnavailable, LimitReached, WorkerDied) as missing:
                 self._missing = str(missing)
-                raise
+                if isinstance(missing, (EngineMissing, WorkerDied)):
+                    raise
+                raise EngineMissing(f"the {self._name} engine cannot be used: {missing}") from None
             finally:
                 self._building = False
         return self._engine
 
     def _spawn(self) -> WorkerProcess:
-        assert self._engine
+        assert self._native_code
         packages = Path(wasmtime.__file__).parent.parent
         libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
         program = (
             f"import runpy, sys; sys.path.append({str(packages)!r}); runpy.run_path(sys.argv[1], run_name='__main__')"
         )
-        arguments = [self._name, self._engine.file, self._stack, self._memory, _TIME_LIMIT_SECONDS]
+        code, config = self._native_code, Path(precompiler.__file__)
+        arguments = [
+            *(self._name, code.descriptor, code.size, config),
+            *(self._stack, self._memory, _TIME_LIMIT_SECONDS),
+        ]
         sandbox = Sandbox(
             name=f"{self._name} snapshots",
             command=[sys.executable, "-I", "-S", "-c", program, worker.__file__, *map(str, arguments)],
-            readable=[packages, Path(worker.__file__), self._engine.file, Path(sys.base_prefix, "lib"), *libraries],
-            memory=self._memory + _COMPILER_BYTES,
-            memory_files=True,  # wasmtime maps the initial memory of the engine from one
+            readable=[packages, Path(worker.__file__), config, Path(sys.base_prefix, "lib"), *libraries],
+            memory=self._memory + _WORKER_BYTES,
+            memory_files=True,  # without /proc, wasmtime maps the initial memory of the engine from one
+            descriptor=code.descriptor,
         )
         return WorkerProcess(sandbox, answer_limit=_ANSWER_LIMIT_BYTES)
 

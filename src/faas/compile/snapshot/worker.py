@@ -4,12 +4,19 @@ The author's top-level code runs here. It is confined twice: WebAssembly has no 
 below, and the process is a worker of faas.sandbox. Neither the time nor randomness of the host is available, because
 they would be the same in every call of the function.
 
-As a program, this file imports only wasmtime and nothing of faas. Arguments: the name of the engine and its module, the
-guests' stack and memory in bytes, and the time limit in seconds.
+The native code of the engine is that of the server: the worker inherits a descriptor of sealed memory, which it can
+only read (faas.runtime.precompile.sealed_code). It compiles nothing itself. wasmtime refuses native code of another
+configuration, so the file with the server's is executed here, too.
+
+As a program, this file imports only wasmtime and nothing of faas. Arguments: the name of the engine, the descriptor of
+its native code and its size, the file with `engine_config`, the guests' stack and memory in bytes, and the time limit
+in seconds.
 """
 
 import json
+import os
 import re
+import runpy
 import struct
 import sys
 import threading
@@ -42,14 +49,18 @@ class EvaluationFailed(Exception):
 
 
 class Engine:
-    """An engine, compiled. `evaluate` uses a new instance each time."""
+    """An engine, loaded. A new instance evaluates each source.
 
-    def __init__(self, binary: bytes, stack: int, memory: int, seconds: float) -> None:
-        config = wasmtime.Config()
-        config.epoch_interruption = True
-        config.max_wasm_stack = stack
+    `native_code` is an open file of `size` bytes, and `config` the configuration that it was made with.
+    """
+
+    def __init__(self, native_code: int, size: int, config: wasmtime.Config, memory: int, seconds: float) -> None:
         self._engine = wasmtime.Engine(config)
-        self._module = wasmtime.Module(self._engine, binary)
+        path = Path(f"/proc/self/fd/{native_code}")
+        if path.exists():
+            self._module = wasmtime.Module.deserialize_file(self._engine, str(path))
+        else:  # without /proc
+            self._module = wasmtime.Module.deserialize(self._engine, os.pread(native_code, size, 0))
         self._state = [
             export.name
             for export in self._module.exports
@@ -243,10 +254,13 @@ def serve(name: str, engine: Engine, requests: BinaryIO, answers: BinaryIO) -> N
 
 
 if __name__ == "__main__":
-    engine_name, module, stack_bytes, memory_bytes, time_limit = sys.argv[-5:]
-    serve(
-        engine_name,
-        Engine(Path(module).read_bytes(), int(stack_bytes), int(memory_bytes), float(time_limit)),
-        sys.stdin.buffer,
-        sys.stdout.buffer,
+    engine_name, descriptor, code_bytes, config_file, stack_bytes, memory_bytes, time_limit = sys.argv[-7:]
+    engine_config = runpy.run_path(config_file)["engine_config"]
+    loaded = Engine(
+        int(descriptor),
+        int(code_bytes),
+        engine_config(int(stack_bytes), copy_on_write=True),
+        int(memory_bytes),
+        float(time_limit),
     )
+    serve(engine_name, loaded, sys.stdin.buffer, sys.stdout.buffer)

@@ -10,11 +10,15 @@ import os
 import platform
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
+
+from faas.runtime.precompile.sealed_code import SealedCode
 
 log = structlog.get_logger()
 
@@ -39,18 +43,25 @@ class NativeCodeCache:
     def get(self, digest: bytes) -> bytes | None:
         """Return the native code of the module with this SHA-256 `digest`, or None."""
         try:
-            self._check_folder()
-            descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-                if not _only_ours(os.fstat(descriptor)):
-                    return None
+            with self._opened(digest) as file:
                 content = file.read()
-                with suppress(OSError):  # a read-only disk
-                    os.utime(descriptor)
         except OSError:
             return None
         native_code = content[_DIGEST_BYTES:]
         return native_code if hashlib.sha256(native_code).digest() == content[:_DIGEST_BYTES] else None
+
+    def get_sealed(self, digest: bytes) -> SealedCode | None:
+        """Return the same in sealed memory, or None. What is compared with its digest is what is sealed already."""
+        try:
+            with self._opened(digest) as file:
+                expected = file.read(_DIGEST_BYTES)
+                sealed = SealedCode.copy_of(file.fileno(), _DIGEST_BYTES)
+        except OSError:
+            return None
+        if sealed.digest() == expected:
+            return sealed
+        sealed.close()
+        return None
 
     def put(self, digest: bytes, native_code: bytes) -> None:
         """Keep the native code of a module. A concurrent reader sees the whole file or none."""
@@ -71,6 +82,18 @@ class NativeCodeCache:
         except OSError as error:
             self._enabled = False  # until the next start
             log.warning("native_code_cache.disabled", folder=str(self._folder), error=str(error))
+
+    @contextmanager
+    def _opened(self, digest: bytes) -> Iterator[BinaryIO]:
+        """Open the file of a module. Raises OSError where there is none, or one that another user may write."""
+        self._check_folder()
+        descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            if not _only_ours(os.fstat(descriptor)):
+                raise PermissionError(f"{self._path(digest)} can be written by other users or belongs to another user")
+            yield file
+            with suppress(OSError):  # a read-only disk
+                os.utime(descriptor)
 
     def _path(self, digest: bytes) -> Path:
         return self._folder / f"{digest.hex()}-{self._engine}{_SUFFIX}"

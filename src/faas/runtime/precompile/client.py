@@ -9,6 +9,7 @@ import wasmtime
 
 from faas.runtime.precompile import worker
 from faas.runtime.precompile.cache import NativeCodeCache
+from faas.runtime.precompile.sealed_code import SealedCode
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 
 _ANSWER_LIMIT_BYTES = 256 << 20
@@ -50,10 +51,15 @@ class Precompiler:
             memory=self._memory,
         )
 
-    async def get_cached(self, digest: bytes, *, copy_on_write: bool = False) -> bytes | None:
+    async def get_cached(self, digest: bytes) -> bytes | None:
         """Return the native code of the module with this SHA-256 `digest` from the disk, or None."""
-        cache = self._caches.get(copy_on_write)
+        cache = self._caches.get(False)
         return await asyncio.to_thread(cache.get, digest) if cache else None
+
+    async def get_cached_engine(self, digest: bytes) -> SealedCode | None:
+        """Return the native code of an engine module, with copy-on-write memory, from the disk, or None."""
+        cache = self._caches.get(True)
+        return await asyncio.to_thread(cache.get_sealed, digest) if cache else None
 
     async def precompile(self, digest: bytes, binary: bytes, *, new: bool, copy_on_write: bool = False) -> bytes | str:
         """Return the native code of `binary`, or why it is not a module. `new`: it was never precompiled before.
