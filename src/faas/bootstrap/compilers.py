@@ -1,5 +1,6 @@
 """The runtime and the compilers of a process, as its settings ask for them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -43,6 +44,17 @@ def open_engines(stack: AsyncExitStack) -> EngineCatalogue:
     engines = EngineCatalogue()
     stack.push_async_callback(engines.close)
     return engines
+
+
+async def load_cached_engines(runtime: Runtime, engines: EngineCatalogue) -> None:
+    """Load the engines whose native code is on the disk, so that no call after a restart waits for them."""
+
+    async def load(name: EngineName) -> None:
+        engine = await asyncio.to_thread(engines.find, name)
+        if engine:
+            await runtime.load_cached_engine(engine.digest)
+
+    await asyncio.gather(*map(load, get_args(EngineName)))
 
 
 async def open_runtime(

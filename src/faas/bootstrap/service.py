@@ -25,7 +25,7 @@ from uuid_utils.compat import uuid7
 from faas.api.application import create_application, create_compiler_application
 from faas.api.invocation import InvocationHandler
 from faas.bootstrap.background_tasks import run_consumer, run_in_background
-from faas.bootstrap.compilers import open_compilers, open_engines, open_runtime
+from faas.bootstrap.compilers import load_cached_engines, open_compilers, open_engines, open_runtime
 from faas.bootstrap.database import open_database
 from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
@@ -86,6 +86,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         engines = open_engines(stack)
         runtime = await open_runtime(stack, settings, engines, cache=settings.data_dir / "artifacts")
         stack.callback(shutdown.finish)
+        await run_in_background(stack, load_cached_engines(runtime, engines), "engines-load")
         await run_in_background(stack, runtime.precompiler_pool.keep_warm(), "precompiler-keep-warm")
         process_id = uuid7()
         # The heartbeat has its own connection: a busy pool must not make this process look dead to its peers.

@@ -1,6 +1,5 @@
 """Engine modules, and the functions that are images of one: they share its native code and differ in memory alone."""
 
-import hashlib
 from collections import deque
 from typing import Any
 
@@ -78,12 +77,12 @@ class EngineModule:
         return instance
 
     def _keeps_memory_when_discarded(self) -> bool:
-        def digest() -> bytes:
-            return hashlib.sha256(ffi.buffer(self.initial.memory_address, self.initial.memory_size)).digest()
-
-        before = digest()
+        memory = ffi.buffer(self.initial.memory_address, self.initial.memory_size)
+        before = bytes(memory)
         self.initial.discard_pages()
-        return digest() == before
+        kept = bool(memory == before)
+        self.initial.discard_pages()  # they were mapped in order to be compared
+        return kept
 
     def copy_to(self, target: Any, start: int, end: int) -> None:
         """Copy this range of the memory to `target`, which is zero: the part beyond the memory is left as it is."""

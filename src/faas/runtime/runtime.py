@@ -6,7 +6,9 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+from faas.runtime.engine_module import EngineUnavailable
 from faas.runtime.engine_modules import EngineModules, LoadEngine, no_engines
 from faas.runtime.epoch_ticker import EpochTicker
 from faas.runtime.guest_runner import GuestRunner, ticks
@@ -19,7 +21,7 @@ from faas.runtime.module_cache import Executable, ModuleCache
 from faas.runtime.outcome import Outcome
 from faas.runtime.precompile.client import Precompiler
 from faas.runtime.precompile.sealed_code import SealedCode
-from faas.sandbox import WorkerPool
+from faas.sandbox import LimitReached, WorkerDied, WorkerPool
 
 _GUEST_THREAD_STACK_BYTES = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
 _GUEST_THREAD_NICENESS = 10
@@ -101,6 +103,12 @@ class Runtime:
         Raises EngineUnavailable, LimitReached and WorkerDied.
         """
         return (await self._engines.get(digest)).native_code
+
+    async def load_cached_engine(self, digest: bytes) -> None:
+        """Load the engine module if its native code is on the disk, so that the first call does not wait for that."""
+        if self._precompiler.has_cached_engine(digest):
+            with suppress(EngineUnavailable, LimitReached, WorkerDied):  # the first call says so
+                await self._engines.get(digest)
 
     async def assemble(self, text: str) -> bytes | str:
         """Return the module that a text in WebAssembly's text format describes, or diagnostics. Raises WorkerDied."""

@@ -79,6 +79,23 @@ async def test_engine_module_comes_from_the_cache_on_disk_after_a_restart(tmp_pa
     assert len(loads) == 1
 
 
+async def test_engine_module_is_loaded_ahead_only_from_the_cache_on_disk(tmp_path: Path) -> None:
+    def opened() -> Runtime:
+        precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, cache=tmp_path)
+        return Runtime(SMALL_LIMITS, precompiler, threads=2, cached_modules=4, load_engine=load_engine)
+
+    async with opened() as first:
+        await first.load_cached_engine(engine_digest())
+        assert not first._engines.pools
+        assert not first.precompiler_pool.processes
+        assert await run_module(first, image_of(b"1"), b'"m"') == Outcome(output=b"1")
+    async with opened() as second:
+        await second.load_cached_engine(engine_digest())
+        assert second._engines.pools
+        assert await run_module(second, image_of(b"1"), b'"m"') == Outcome(output=b"1")
+        assert not second.precompiler_pool.processes
+
+
 async def test_engine_module_that_is_unknown_is_looked_for_again() -> None:
     known = False
 

@@ -63,6 +63,10 @@ class NativeCodeCache:
         sealed.close()
         return None
 
+    def has(self, digest: bytes) -> bool:
+        """Return whether there is a file for this module; `get` may still find that it is damaged."""
+        return self._path(digest).exists()
+
     def put(self, digest: bytes, native_code: bytes) -> None:
         """Keep the native code of a module. A concurrent reader sees the whole file or none."""
         if not self._enabled:

@@ -61,6 +61,11 @@ class Precompiler:
         cache = self._caches.get(True)
         return await asyncio.to_thread(cache.get_sealed, digest) if cache else None
 
+    def has_cached_engine(self, digest: bytes) -> bool:
+        """Return whether the native code of an engine module is on the disk."""
+        cache = self._caches.get(True)
+        return cache is not None and cache.has(digest)
+
     async def precompile(self, digest: bytes, binary: bytes, *, new: bool, copy_on_write: bool = False) -> bytes | str:
         """Return the native code of `binary`, or why it is not a module. `new`: it was never precompiled before.
 
