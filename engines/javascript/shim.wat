@@ -32,6 +32,7 @@
   (import "host" "host_now" (func $host_now (result f64)))
   (import "host" "host_elapsed" (func $host_elapsed (result f64)))
   (import "host" "host_random" (func $host_random (param i32 i32)))
+  (import "host" "host_execution_id" (func $host_execution_id (param i32)))
   (import "host" "host_remaining" (func $host_remaining (result f64)))
   (import "host" "host_sleep" (func $host_sleep (param f64) (result i32)))
 
@@ -241,6 +242,13 @@
         (call $unboxed (i32.load (local.get $arguments)))))
       (if (local.get $pointer) (then
         (call $host_random (local.get $pointer) (i32.load offset=32 (global.get $state)))))
+      (return (call $new_undefined))))
+    ;; i: executionId(bytes), fills a Uint8Array of 16 bytes
+    (if (i32.eq (local.get $letter) (i32.const 105)) (then
+      (local.set $pointer (call $bytes_of (call $context) (i32.add (global.get $state) (i32.const 32))
+        (call $unboxed (i32.load (local.get $arguments)))))
+      (if (i32.eq (i32.load offset=32 (global.get $state)) (i32.const 16)) (then
+        (call $host_execution_id (local.get $pointer))))
       (return (call $new_undefined))))
     ;; t: remaining(), milliseconds of the time limit
     (if (i32.eq (local.get $letter) (i32.const 116)) (then

@@ -7,7 +7,7 @@ answered with an error: there are no files, sockets, processes or arguments.
 import re
 from collections.abc import Mapping
 
-HEADER_BYTES = 36  # of each request: 32 random bytes, then the length of the part of bytes
+HEADER_BYTES = 36  # of each request: 16 random bytes, the id of the execution, the length of the part of bytes
 # Python's functions of the host, called as METH_FASTCALL: (self, arguments, count) → object.
 PYTHON_FUNCTIONS = ("python_log", "python_sleep", "python_remaining")
 ENTRY_POINTS = ("alloc", "compile", "load", "handle")

@@ -45,6 +45,12 @@ async def test_flow_2_register_function_compile_fails(served: Platform) -> None:
     assert await served.pool.fetchval("SELECT count(*) FROM modules") == 0
 
 
+async def test_flow_3_lambda_request_id_is_the_id_of_the_execution(served: Platform) -> None:
+    await served.deploy("f", "export const handler = (event, context) => context.awsRequestId;", "javascript")
+    execution = await served.execute("f")
+    assert execution["output"] == execution["id"]
+
+
 async def test_flow_3_execute_function(served: Platform) -> None:
     await served.deploy("sum", (EXAMPLES / "sum.as.ts").read_text(), "assemblyscript")
     execution = await served.execute("sum", {"numbers": [1, 2, 3.5]})

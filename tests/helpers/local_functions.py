@@ -1,6 +1,7 @@
 """Functions that are compiled and called in this process, without a database and a port."""
 
 import hashlib
+from uuid import UUID
 
 import msgspec
 
@@ -25,13 +26,14 @@ class LocalFunctions(msgspec.Struct):
         assert isinstance(binary, bytes), binary
         return await self.run(binary, input_json)
 
-    async def run(self, binary: bytes, input_json: bytes = b"{}") -> Outcome:
+    async def run(self, binary: bytes, input_json: bytes = b"{}", execution_id: UUID | None = None) -> Outcome:
         """Return the outcome of one call of an image module."""
 
         async def load() -> bytes:
             return binary
 
-        return await self.local.runtime.run(hashlib.sha256(binary).digest(), load, input_json)
+        digest = hashlib.sha256(binary).digest()
+        return await self.local.runtime.run(digest, load, input_json, execution_id=execution_id)
 
     async def value(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> object:
         """Return the output of one call of `source`, which must succeed."""

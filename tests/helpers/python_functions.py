@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -32,14 +33,15 @@ class PythonFunctions:
         assert not isinstance(compiled, Compiled), "it compiles"
         return compiled.diagnostics
 
-    async def outcome(self, source: str, document: bytes = b"{}") -> Outcome:
+    async def outcome(self, source: str, document: bytes = b"{}", execution_id: UUID | None = None) -> Outcome:
         """Execute `source` with the input `document`."""
         binary = await self.image(source)
 
         async def load() -> bytes:
             return binary
 
-        return await self.local.runtime.run(hashlib.sha256(binary).digest(), load, document)
+        digest = hashlib.sha256(binary).digest()
+        return await self.local.runtime.run(digest, load, document, execution_id=execution_id)
 
     async def call(self, source: str, value: object = None) -> Any:
         """Return the output of `source` for the input `value`. It must complete."""

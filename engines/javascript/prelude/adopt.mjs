@@ -1,12 +1,16 @@
 // Contracts: which of a module's exports is called, and how.
 
+import { formatUuid } from "./randomness.mjs";
+
 const ACCEPTED = "export function handle(input), a default function, or handler(event, context)";
 
 let remaining = null;
+let fillExecutionId = null;
 
-/** `hostRemaining` returns how many milliseconds of the time limit are left. */
-export function setRemaining(hostRemaining) {
+/** The host's functions: how many milliseconds of the time limit are left, and one that fills in the execution's id. */
+export function installContracts(hostRemaining, hostExecutionId) {
   remaining = hostRemaining;
+  fillExecutionId = hostExecutionId;
 }
 
 /** Waits for the evaluation of a module and adopts its exports. */
@@ -78,9 +82,15 @@ function lambda(handler) {
   });
 }
 
+function executionId() {
+  const bytes = new Uint8Array(16);
+  fillExecutionId(bytes);
+  return formatUuid(bytes);
+}
+
 function lambdaContext() {
   return {
-    awsRequestId: crypto.randomUUID(),
+    awsRequestId: executionId(),
     functionVersion: "$LATEST",
     callbackWaitsForEmptyEventLoop: false,
     getRemainingTimeInMillis: () => Math.max(0, Math.floor(remaining())),

@@ -2,7 +2,7 @@
 // engine is built, so every image and every call begins with it.
 
 import { removePlaceholders } from "./before_packages.mjs";
-import { adoptModule, adoptScript, setRemaining } from "./adopt.mjs";
+import { adoptModule, adoptScript, installContracts } from "./adopt.mjs";
 import { installConsole } from "./console.mjs";
 import { describe, installStacks } from "./errors.mjs";
 import { Execution } from "./execution.mjs";
@@ -12,14 +12,14 @@ import { installTimers } from "./timers.mjs";
 import { installWebApis } from "./web.mjs";
 
 /** Returns the dispatcher. The parameters are functions of the host, in the order of the letters that shim.wat knows. */
-export default function setUp(log, random, elapsed, remaining) {
+export default function setUp(log, random, elapsed, remaining, executionId) {
   removePlaceholders();
   installStacks();
   installConsole(log);
   installRandomness(random);
   installTimers(elapsed);
   installWebApis(elapsed);
-  setRemaining(remaining);
+  installContracts(remaining, executionId);
   const execution = new Execution();
   // The numbers of the operations are those of shim.wat. Each returns the answer as a string, the milliseconds to sleep
   // as an integer, or undefined when the job queue must run first.

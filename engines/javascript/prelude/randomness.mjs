@@ -10,6 +10,11 @@ const QUOTA_BYTES = 65536; // of the Web Cryptography API
 const DIGESTS = { "SHA-1": sha1, "SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512 };
 const INTEGER_ARRAY = /^(?:Big)?(?:Int|Uint)(?:8|16|32|64)(?:Clamped)?Array$/;
 
+/** Returns 16 bytes as the text of a UUID. */
+export function formatUuid(bytes) {
+  return bytes.toHex().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 export function installRandomness(fill) {
   let state = null; // of the generator sfc32, from the host at the first use in a call
   function next() {
@@ -53,7 +58,7 @@ export function installRandomness(fill) {
       fill(bytes);
       bytes[6] = bytes[6] & 0x0f | 0x40;
       bytes[8] = bytes[8] & 0x3f | 0x80;
-      return bytes.toHex().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+      return formatUuid(bytes);
     }
     get subtle() {
       return subtle;

@@ -20,7 +20,7 @@ from typing import Any
 from . import console, failures, lambda_context, output, randomness
 from .event_loop import EventLoop
 
-_SEED, _REQUEST_ID = slice(0, 16), slice(16, 32)  # of a header
+_SEED, _EXECUTION_ID = slice(0, 16), slice(16, 32)  # of a header
 HANDLE, LAMBDA_HANDLER = "handle", "lambda_handler"
 _PARAMETERS = {HANDLE: ("input",), LAMBDA_HANDLER: ("event", "context")}
 _CONTRACTS = {HANDLE: "json", LAMBDA_HANDLER: "lambda"}
@@ -139,7 +139,7 @@ def _caller(name: str, function: Any) -> Callable[[Any, bytes], Any]:
             pass
     if name == HANDLE:
         return lambda document, _header: function(document)
-    return lambda document, header: function(document, lambda_context.LambdaContext(header[_REQUEST_ID]))
+    return lambda document, header: function(document, lambda_context.LambdaContext(header[_EXECUTION_ID]))
 
 
 def _accepts(function: FunctionType, arguments: int) -> bool:

@@ -16,8 +16,8 @@ class LambdaContext:
     identity = None
     client_context = None
 
-    def __init__(self, request_id: bytes) -> None:
-        self.aws_request_id = str(uuid.UUID(bytes=request_id, version=4))
+    def __init__(self, execution_id: bytes) -> None:
+        self.aws_request_id = str(uuid.UUID(bytes=execution_id))
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the time limit."""

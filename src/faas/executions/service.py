@@ -158,7 +158,7 @@ class ExecutionService:
         return known
 
     async def _run(self, start: ExecutionStart, started: Started) -> Execution:
-        outcome = await self._run_guest(started, start.input)
+        outcome = await self._run_guest(start, started)
         completed_at = max(start.started_at, datetime.now(UTC))
         if not await self._retry_buffer.record(ExecutionEnd(start.id, outcome, completed_at)):
             # A peer has taken this process for dead and reaped the execution, or the function was deleted with it.
@@ -211,7 +211,7 @@ class ExecutionService:
             raise result.reason
         return result
 
-    async def _run_guest(self, started: Started, input_json: bytes) -> Outcome:
+    async def _run_guest(self, start: ExecutionStart, started: Started) -> Outcome:
         async def load_module() -> bytes:
             async with acquire(self._pool) as connection:
                 module = await queries.get_module(connection, started.module_digest)
@@ -221,7 +221,7 @@ class ExecutionService:
 
         limits = self._runtime.limits.narrowed(started.limits.time, started.limits.memory)
         try:
-            return await self._runtime.run(started.module_digest, load_module, input_json, limits)
+            return await self._runtime.run(started.module_digest, load_module, start.input, limits, start.id)
         except _ModuleRemoved:
             return Outcome(error="interrupted: the revision was removed before its module was loaded")
         except Exception as error:

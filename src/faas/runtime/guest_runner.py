@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from typing import TypeAlias
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -51,19 +52,21 @@ class GuestRunner:
         self._shutting_down = True
         self._interrupted.set()
 
-    def run_threaded(self, module: Executable, input_json: bytes, limits: Limits) -> Outcome:
+    def run_threaded(self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None) -> Outcome:
         """Run a guest with the whole time limit. For guest threads."""
         began = time.thread_time()
-        with HostContext(limits, self._interrupted) as context:
+        with HostContext(limits, self._interrupted, execution_id) as context:
             result = self._call(module, input_json, limits, ticks(limits.time))
             outcome = self._outcome(module, result, context)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def run_inline(self, module: Executable, input_json: bytes, limits: Limits) -> InlineResult:
+    def run_inline(
+        self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None
+    ) -> InlineResult:
         """Run a guest with INLINE_TICKS as its deadline. For the event loop."""
         began = time.thread_time()
-        with HostContext(limits) as context:
+        with HostContext(limits, None, execution_id) as context:
             result = self._call(module, input_json, limits, INLINE_TICKS)
             if isinstance(result, _Failure):
                 if result.sleeps:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID, uuid4
 
 from faas.runtime.limits import Limits
 from faas.units import format_duration
@@ -32,9 +33,12 @@ class HostContext:
     one it may not sleep.
     """
 
-    def __init__(self, limits: Limits, interrupted: threading.Event | None = None) -> None:
+    def __init__(
+        self, limits: Limits, interrupted: threading.Event | None = None, execution_id: UUID | None = None
+    ) -> None:
         self.limits = limits
         self._interrupted = interrupted
+        self._execution_id = execution_id
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
         self.sleep_refused = False
@@ -50,6 +54,12 @@ class HostContext:
 
     def __exit__(self, *_: object) -> None:
         _thread.context = None
+
+    def execution_id(self) -> bytes:
+        """Return the 16 bytes of the execution's id: of a random one where the caller has none."""
+        if self._execution_id is None:
+            self._execution_id = uuid4()
+        return self._execution_id.bytes
 
     def throttle(self) -> None:
         """Count a call of a host function, and sleep when there were very many."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from uuid import UUID
 
 from faas.runtime.engine_module import EngineUnavailable
 from faas.runtime.engine_modules import EngineModules, LoadEngine, no_engines
@@ -115,12 +116,18 @@ class Runtime:
         return await self._precompiler.assemble(text)
 
     async def run(
-        self, digest: bytes, load: Callable[[], Awaitable[bytes]], input_json: bytes, limits: Limits | None = None
+        self,
+        digest: bytes,
+        load: Callable[[], Awaitable[bytes]],
+        input_json: bytes,
+        limits: Limits | None = None,
+        execution_id: UUID | None = None,
     ) -> Outcome:
         """Execute the module with this SHA-256 `digest` in a fresh instance; `load` fetches one that is not cached.
 
-        `input_json` is a JSON document, UTF-8. `limits` are the runtime's own or narrower ones. Whatever the guest does
-        is an Outcome. Raises WorkerDied, and what `load` raises.
+        `input_json` is a JSON document, UTF-8. `limits` are the runtime's own or narrower ones. `execution_id` is what
+        the guest is told as the id of its execution, a random one by default. Whatever the guest does is an Outcome.
+        Raises WorkerDied, and what `load` raises.
         """
         module = self._modules.get_cached(digest) or await self._modules.get(digest, load, new=False)
         if isinstance(module, InvalidModule):
@@ -130,17 +137,19 @@ class Runtime:
             for _ in range(self._inline_attempts):
                 if not module.inline_policy.runs_inline or len(input_json) > MAX_INLINE_BYTES:
                     break
-                result = self._guests.run_inline(module, input_json, limits)
+                result = self._guests.run_inline(module, input_json, limits, execution_id)
                 if isinstance(result, Outcome):
                     return result
                 if isinstance(result, RunInThread):
                     break
-            return await self._run_in_thread(module, input_json, limits)
+            return await self._run_in_thread(module, input_json, limits, execution_id)
 
-    async def _run_in_thread(self, module: Executable, input_json: bytes, limits: Limits) -> Outcome:
+    async def _run_in_thread(
+        self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None
+    ) -> Outcome:
         def work() -> Outcome:
             with module.pool.epoch_ticker.deadline(limits.time):
-                return self._guests.run_threaded(module, input_json, limits)
+                return self._guests.run_threaded(module, input_json, limits, execution_id)
 
         return await asyncio.get_running_loop().run_in_executor(self._guest_threads, work)
 

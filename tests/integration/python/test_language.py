@@ -6,6 +6,7 @@ import uuid
 
 import msgspec
 import pytest
+from uuid_utils.compat import uuid7
 
 from tests.helpers.python_functions import PythonFunctions
 
@@ -199,6 +200,14 @@ async def test_python_lambda_handler_gets_its_context(python: PythonFunctions, p
     assert request_id != second[1]
     assert 0 < milliseconds <= 1500
     assert version == "$LATEST"
+
+
+async def test_python_lambda_request_id_is_the_id_of_the_execution(python: PythonFunctions) -> None:
+    """In the first calls, which have fresh instances, and in later ones, whose instance is restored."""
+    source = "def lambda_handler(event, context):\n    return context.aws_request_id\n"
+    ids = [uuid7() for _ in range(8)]
+    outcomes = [await python.outcome(source, execution_id=execution_id) for execution_id in ids]
+    assert [outcome.output for outcome in outcomes] == [f'"{execution_id}"'.encode() for execution_id in ids]
 
 
 async def test_python_function_may_be_any_callable(python: PythonFunctions) -> None:

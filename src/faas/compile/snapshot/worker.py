@@ -37,7 +37,7 @@ _PAGE_BYTES = 4096
 _WASM_PAGE_BYTES = 64 << 10
 _U32 = 0xFFFF_FFFF
 _FAILED = b"!"  # the beginning of an answer of the engine that is an error
-_PYTHON_RANDOM_BYTES, _PYTHON_BYTES = 32, 0x8000_0000
+_PYTHON_HEADER_BYTES, _PYTHON_BYTES = 32, 0x8000_0000
 _SCRIPT, _MODULE = 0, 1
 _MODULE_SYNTAX = re.compile(rb"^[ \t]*(?:export\b|import\b\s*[\w{*\"'])", re.MULTILINE)
 # Two lines before the author's first, which the engine counts from -1.
@@ -183,7 +183,7 @@ def evaluate_python(engine: Engine, source: bytes, _file: bytes) -> tuple[str, I
 
 def _ask_python(instance: Instance, function: str, part: bytes, text: bytes, *, is_bytes: bool) -> bytes:
     """Call an entry point of the Python engine (engines/python/host_module.py), which answers bytes or a text."""
-    request = bytes(_PYTHON_RANDOM_BYTES) + struct.pack("<I", len(part)) + part + text
+    request = bytes(_PYTHON_HEADER_BYTES) + struct.pack("<I", len(part)) + part + text
     packed = instance.call(function, instance.put(request), len(request))
     answer = instance.read(packed >> 32 & _U32, packed & _U32 & ~_PYTHON_BYTES)
     if bool(packed & _PYTHON_BYTES) != is_bytes:
@@ -201,6 +201,7 @@ def _host_functions() -> Iterator[tuple[str, wasmtime.FuncType, Any]]:
     yield "elapsed", wasmtime.FuncType([], [f64]), lambda: 0.0
     # The prelude refuses randomness and timers at top level.
     yield "random", wasmtime.FuncType([i32, i32], []), lambda *_: None
+    yield "execution_id", wasmtime.FuncType([i32], []), lambda *_: None  # only a call has one
     yield "remaining", wasmtime.FuncType([], [f64]), lambda: 0.0
     yield "sleep", wasmtime.FuncType([f64], [i32]), lambda _: 1
 

@@ -70,6 +70,13 @@ def _random(caller: Any, start: int, size: int) -> None:
         memory.write(caller, os.urandom(size), start)
 
 
+def _execution_id(caller: Any, start: int) -> None:
+    start &= _U32
+    memory, written = caller["memory"], host_context.current().execution_id()
+    if start + len(written) <= memory.data_len(caller):
+        memory.write(caller, written, start)
+
+
 def _now(_caller: Any) -> float:
     return time.time_ns() / 1_000_000
 
@@ -97,6 +104,7 @@ CONVENTION = CallingConvention(
         "elapsed": HostFunction((), ("f64",), _elapsed),
         "remaining": HostFunction((), ("f64",), _remaining),
         "random": HostFunction(("i32", "i32"), (), _random),
+        "execution_id": HostFunction(("i32",), (), _execution_id),
         "sleep": HostFunction(("f64",), ("i32",), _sleep),
     },
     invoke=_invoke,

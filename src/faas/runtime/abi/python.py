@@ -1,8 +1,8 @@
 """The convention of the Python engine (engines/python/host_module.py).
 
-`alloc(len: i32) -> i32` allocates memory for a request: 32 random bytes, the length of a part of bytes (0 here), and
-the input. `handle(ptr: i32, len: i32) -> i64` returns `ptr << 32 | len` of the output; the highest bit of `len` is set
-where it is a message for the author instead. Input, output and message are UTF-8.
+`alloc(len: i32) -> i32` allocates memory for a request: 16 random bytes, the 16 bytes of the execution's id, the length
+of a part of bytes (0 here), and the input. `handle(ptr: i32, len: i32) -> i64` returns `ptr << 32 | len` of the output;
+the highest bit of `len` is set where it is a message for the author instead. Input, output and message are UTF-8.
 """
 
 import os
@@ -16,12 +16,12 @@ from faas.units import format_size
 
 _U32 = 0xFFFF_FFFF
 _FAILED = 0x8000_0000
-_RANDOM_BYTES, _NO_PART = 32, bytes(4)
+_RANDOM_BYTES, _NO_PART = 16, bytes(4)
 _OUT_OF_MEMORY = "MemoryError: the memory limit is exceeded"  # engines/python/guest/failures.py
 
 
 def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
-    request = os.urandom(_RANDOM_BYTES) + _NO_PART + input_json
+    request = os.urandom(_RANDOM_BYTES) + host_context.current().execution_id() + _NO_PART + input_json
     start = instance.call("alloc", len(request)) & _U32
     if not start or not instance.write(start, request):
         raise GuestFault(_memory_limit())

@@ -1,6 +1,9 @@
 """The contracts of JavaScript functions, and JSON in and out."""
 
+from uuid import UUID
+
 import pytest
+from uuid_utils.compat import uuid7
 
 from faas.runtime import images
 from tests.helpers.local_functions import LocalFunctions
@@ -49,6 +52,15 @@ async def test_contract_lambda_forms(functions: LocalFunctions, source: str) -> 
     assert await contract_of(functions, source) == "lambda"
 
 
+async def test_lambda_request_id_is_the_id_of_the_execution(functions: LocalFunctions) -> None:
+    """In the first calls, which have fresh instances, and in later ones, whose instance is restored."""
+    binary = await functions.compile("export const handler = async (event, context) => context.awsRequestId;")
+    assert isinstance(binary, bytes), binary
+    ids = [uuid7() for _ in range(8)]
+    outcomes = [await functions.run(binary, execution_id=execution_id) for execution_id in ids]
+    assert [outcome.output for outcome in outcomes] == [f'"{execution_id}"'.encode() for execution_id in ids]
+
+
 async def test_lambda_context_has_the_remaining_time_and_new_ids(functions: LocalFunctions) -> None:
     source = """export const handler = (_, context) => {
       const remaining = context.getRemainingTimeInMillis();
@@ -58,7 +70,7 @@ async def test_lambda_context_has_the_remaining_time_and_new_ids(functions: Loca
     assert isinstance(first, dict)
     assert isinstance(second, dict)
     assert first["remaining"] is second["remaining"] is True
-    assert first["id"] != second["id"]
+    assert UUID(str(first["id"])) != UUID(str(second["id"]))
 
 
 @pytest.mark.parametrize(
