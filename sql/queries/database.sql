@@ -22,3 +22,10 @@ SELECT
 -- name: identify_backend()^
 -- The server process of this statement. Behind a connection pooler, processes of several servers may have one pid.
 SELECT pg_backend_pid() AS pid, (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started;
+
+-- name: try_lock(key)$
+-- Of all processes and commands that share the database, one does the task of this key at a time. Held by the session.
+SELECT pg_try_advisory_lock(:key);
+
+-- name: unlock(key)$
+SELECT pg_advisory_unlock(:key);

@@ -3,13 +3,6 @@
 SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('executions') AND relkind = 'p')
    AND to_regclass('retention_marks') IS NOT NULL;
 
--- name: try_lock(key)$
--- Of all processes and commands that share the database, one prunes at a time. Held by the session.
-SELECT pg_try_advisory_lock(:key);
-
--- name: unlock(key)$
-SELECT pg_advisory_unlock(:key);
-
 -- name: get_state()^
 -- The clock of the database decides what is old: there is one, whereas each process has its own.
 SELECT clock_timestamp() AS now,

@@ -43,3 +43,15 @@ async def describe_server(connection: Connection) -> Server:
 async def identify_backend(connection: Connection) -> Backend:
     """Return the server process that runs this statement."""
     return Backend(**await _sql.identify_backend(connection))
+
+
+async def try_lock(connection: Connection, *, key: int) -> bool:
+    """Take the advisory lock for the session; return False when another one holds it."""
+    locked: bool = await _sql.try_lock(connection, key=key)
+    return locked
+
+
+async def unlock(connection: Connection, *, key: int) -> bool:
+    """Release the advisory lock; return False when the session does not hold it."""
+    released: bool = await _sql.unlock(connection, key=key)
+    return released

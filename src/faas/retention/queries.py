@@ -54,18 +54,6 @@ async def has_partitions(connection: Connection) -> bool:
     return found
 
 
-async def try_lock(connection: Connection, *, key: int) -> bool:
-    """Take the advisory lock for the session; return False when another one holds it."""
-    locked: bool = await _sql.try_lock(connection, key=key)
-    return locked
-
-
-async def unlock(connection: Connection, *, key: int) -> bool:
-    """Release the advisory lock; return False when the session does not hold it."""
-    released: bool = await _sql.unlock(connection, key=key)
-    return released
-
-
 async def get_state(connection: Connection) -> StateRow:
     """Return the state that runs share."""
     return StateRow(**await _sql.get_state(connection))
