@@ -34,7 +34,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield check_platform()
     sandboxes = {"Python": _python_sandbox(settings)}
     with suppress(ConfigurationError):  # Node is missing, which the installation's check says
-        sandboxes["Node"] = node_sandbox(["--version"], memory=settings.compile_memory)
+        sandboxes["Node"] = node_sandbox("Node", ["--version"], memory=settings.compile_memory)
     layers = []
     for program, sandbox in sandboxes.items():
         try:

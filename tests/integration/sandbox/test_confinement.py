@@ -63,7 +63,7 @@ async def listening() -> tuple[asyncio.Server, int, list[object]]:
 async def test_sandbox_of_the_compiler_has_no_file_network_or_environment() -> None:
     server, port, connections = await listening()
     attempts = ", ".join(f"{json.dumps(name)}: () => {code}" for name, code in ATTEMPTS.items())
-    results = await probe(node_sandbox(["--eval", PROBE % attempts, str(port)], memory=2 << 30))
+    results = await probe(node_sandbox("Node", ["--eval", PROBE % attempts, str(port)], memory=2 << 30))
     assert results.pop("environment") == []
     assert results.pop("connect") in {"EPERM", "EACCES", "ERR_ACCESS_DENIED"}
     assert {name for name, result in results.items() if str(result).startswith("ESCAPED")} == set()
@@ -76,7 +76,7 @@ async def test_sandbox_of_the_compiler_has_no_file_network_or_environment() -> N
 async def test_sandbox_of_the_compiler_permits_its_own_files() -> None:
     """Without this the test above would pass for a sandbox that permits nothing at all."""
     attempts = f"'own': () => fs.readFileSync('{TOOLCHAIN}/package.json', 'utf8').length > 10"
-    results = await probe(node_sandbox(["--eval", PROBE % attempts, "1"], memory=2 << 30))
+    results = await probe(node_sandbox("Node", ["--eval", PROBE % attempts, "1"], memory=2 << 30))
     assert results["own"] == "ESCAPED true"
 
 
@@ -228,7 +228,7 @@ async def test_sandbox_seccomp_without_landlock(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 async def test_sandbox_drops_the_capabilities_of_root() -> None:
     code = "fs.readFileSync('/proc/self/status', 'utf8')"
-    sandbox = node_sandbox(["--eval", PROBE % f"'status': () => {code}", "1"], memory=2 << 30)
+    sandbox = node_sandbox("Node", ["--eval", PROBE % f"'status': () => {code}", "1"], memory=2 << 30)
     sandbox.command.insert(2, "--allow-fs-read=/proc")
     sandbox.readable.append(Path("/proc"))
     status = str((await probe(sandbox))["status"])

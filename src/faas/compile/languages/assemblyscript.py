@@ -30,10 +30,13 @@ def find_node() -> Path:
     return node
 
 
-def node_sandbox(arguments: list[str], *, memory: int) -> Sandbox:
-    """Return a sandbox for Node with `arguments`, restricted to the toolchain by Node's permission model as well."""
+def node_sandbox(name: str, arguments: list[str], *, memory: int) -> Sandbox:
+    """Return a sandbox for Node with `arguments`, restricted to the toolchain by Node's permission model as well.
+
+    `name` is that of the process in logs and in messages about its limits.
+    """
     return Sandbox(
-        name="AssemblyScript compiler",
+        name=name,
         command=[
             str(find_node()),
             "--openssl-config=/dev/null",  # the sandbox prevents reading the default one
@@ -100,5 +103,5 @@ class AssemblyScriptCompiler:
         await self.pool.keep_warm(self._workers)
 
     def _spawn(self) -> WorkerProcess:
-        sandbox = node_sandbox([str(TOOLCHAIN / "worker.mjs")], memory=self._memory)
+        sandbox = node_sandbox("AssemblyScript compiler", [str(TOOLCHAIN / "worker.mjs")], memory=self._memory)
         return WorkerProcess(sandbox, answer_limit=max(self._output_limit, _ANSWER_MARGIN_BYTES) + _ANSWER_MARGIN_BYTES)

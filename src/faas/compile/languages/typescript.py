@@ -60,7 +60,7 @@ class TypeScriptCompiler:
         await self._snapshots.close()
 
     def _spawn(self) -> WorkerProcess:
-        sandbox = node_sandbox([str(TOOLCHAIN / "strip_types.mjs")], memory=self._memory)
+        sandbox = node_sandbox("TypeScript compiler", [str(TOOLCHAIN / "strip_types.mjs")], memory=self._memory)
         return WorkerProcess(sandbox, answer_limit=_ANSWER_LIMIT_BYTES)
 
 

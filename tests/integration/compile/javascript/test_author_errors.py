@@ -1,8 +1,11 @@
 """What the author of a faulty program reads: at deployment, or as the outcome of an execution."""
 
 import pytest
+import structlog
 
 from faas.compile.code_frame import with_code_frame
+from faas.compile.languages.typescript import TypeScriptCompiler
+from faas.compile.outcome import CompileFailure
 from tests.helpers.local_functions import LocalFunctions
 
 # Programs that do not compile: the beginning of the message, and the line of its frame that is marked, with the caret.
@@ -179,3 +182,14 @@ def test_code_frame_shows_a_long_line_around_the_column() -> None:
 
 def test_code_frame_ignores_places_outside_the_source() -> None:
     assert with_code_frame("E: m\n    at function.js:9:1", "one\ntwo", "function.js").endswith("> 2 | two\n    |    ^")
+
+
+async def test_typescript_worker_has_its_own_name_in_logs(functions: LocalFunctions) -> None:
+    """An operator finds the process of a stuck compilation by it."""
+    running = functions.local.compilers["typescript"]
+    assert isinstance(running, TypeScriptCompiler)
+    compiler = TypeScriptCompiler(running._snapshots, workers=1, timeout=20, memory=2 << 30)
+    with structlog.testing.capture_logs() as logs:
+        assert isinstance(await compiler.compile("let x: = 1"), CompileFailure)
+    await compiler.pool.close()
+    assert [entry["worker"] for entry in logs if entry["event"] == "worker.started"] == ["TypeScript compiler"]
