@@ -20,8 +20,9 @@ SLOT_BYTES = 4 << 30
 # Measured: without a pool one execution starts with 6 GiB of address space, and not with 4.
 FAIL_ADDRESS_SPACE_BYTES = 6 << 30
 # Measured on x86-64: a pool of 20,000 slots can be made, one of 24,000 aborts the process. A process has 128 TiB, and
-# the kernel places what it maps first anywhere in it. There are two pools: of modules, and of engines.
-POOL_ADDRESS_SPACE_BYTES = 40 << 40
+# the kernel places what it maps first anywhere in it. This is for both pools: of modules, and of engines.
+POOL_ADDRESS_SPACE_BYTES = 80 << 40
+KEPT_INSTANCES = 32  # slots of the second pool beside those for executions; as in runtime/kept_instances.py
 MAIN_STACK_BYTES = 1 << 20  # of the event loop's thread, beside the guest's; as in runtime/inline_policy.py
 
 
@@ -65,14 +66,18 @@ def check_processes(settings: Settings, limit: int, group_limit: int | None) -> 
 
 
 def check_address_space(settings: Settings, limit: int) -> Finding:
-    """Check `ulimit -v`: the pool reserves SLOT_BYTES, of addresses and not of memory, for each execution in flight."""
+    """Check `ulimit -v`: the pools reserve SLOT_BYTES, of addresses and not of memory, for each execution in flight.
+
+    The second one, of engines, is made when a function in JavaScript, TypeScript or Python is executed.
+    """
     slots = settings.max_in_flight + 1  # one more is the event loop's
-    pool = f"{show_size(slots * SLOT_BYTES)} for {settings.max_in_flight:,} executions in flight"
+    reserved = (slots + slots + KEPT_INSTANCES) * SLOT_BYTES
+    pools = f"{show_size(reserved)} for {settings.max_in_flight:,} executions in flight"
     if limit == resource.RLIM_INFINITY:
-        if slots * SLOT_BYTES > POOL_ADDRESS_SPACE_BYTES:
-            found = f"the pool would reserve {pool}; the limit is {show_size(POOL_ADDRESS_SPACE_BYTES)}"
+        if reserved > POOL_ADDRESS_SPACE_BYTES:
+            found = f"the two pools would reserve {pools}; the limit is {show_size(POOL_ADDRESS_SPACE_BYTES)}"
             return fail("address-space", found, "lower FAAS_MAX_IN_FLIGHT (--max-in-flight)")
-        return ok("address-space", f"unlimited (ulimit -v); the pool reserves {pool}")
+        return ok("address-space", f"unlimited (ulimit -v); the two pools of instances reserve {pools}")
     found = f"{show_size(limit)} (ulimit -v)"
     remedy = (
         "remove the limit: `ulimit -v unlimited`, LimitAS=infinity in systemd; memory is limited by a control group"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from faas.doctor.cgroup import memory_limit
 from faas.doctor.finding import Finding, fail, ok, warn
+from faas.doctor.limits import KEPT_INSTANCES
 from faas.doctor.shown import show_size
 from faas.settings import Settings
 
@@ -12,6 +13,8 @@ from faas.settings import Settings
 # 394 MB.
 FAIL_MEMORY_BYTES = 256 << 20
 WARN_MEMORY_BYTES = 1 << 30
+# At most: 32 instances of engines with 8 MiB each, for as long as they are kept (decision 31).
+KEPT_INSTANCES_BYTES = KEPT_INSTANCES * (8 << 20)
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -37,8 +40,9 @@ def check_memory(settings: Settings, machine: int, group_limit: int | None) -> F
         limit = show_size(settings.compile_memory)
         remedy = f"lower FAAS_COMPILE_MEMORY (--compile-memory) below it, or {raise_it}"
         return warn("memory", f"{found}; one compiler process may take {limit}", remedy)
-    at_once = size // settings.memory_limit
+    at_once = (size - KEPT_INSTANCES_BYTES) // settings.memory_limit
     if at_once < 1:
         remedy = f"lower FAAS_MEMORY_LIMIT (--memory-limit), or {raise_it}"
         return warn("memory", f"{found}; one execution may take {show_size(settings.memory_limit)}", remedy)
-    return ok("memory", f"{found}: {at_once:,} executions of {show_size(settings.memory_limit)} fill it")
+    kept = f"beside {show_size(KEPT_INSTANCES_BYTES)} for kept instances"
+    return ok("memory", f"{found}: {at_once:,} executions of {show_size(settings.memory_limit)} fill it, {kept}")

@@ -10,7 +10,7 @@ import pytest
 
 from faas.doctor import limits
 from faas.doctor.limits import check_address_space, check_open_files, check_processes, check_stack
-from faas.runtime import inline_policy
+from faas.runtime import inline_policy, kept_instances
 from faas.settings import Settings
 
 SETTINGS = Settings(max_in_flight=256, database_pool=16, compile_workers=2, stack_limit=1 << 20)
@@ -51,12 +51,13 @@ def test_processes_control_group_is_reported_when_it_is_lower(limit: int) -> Non
 def test_address_space_pool_of_all_executions_is_reported() -> None:
     found = check_address_space(SETTINGS, UNLIMITED)
     assert found.status == "OK"
-    assert "1 TiB for 256 executions" in found.finding
+    assert "2.1 TiB for 256 executions" in found.finding  # 2 x 257 + 32 slots of 4 GiB
+    assert limits.KEPT_INSTANCES == kept_instances.MAX_KEPT_INSTANCES
 
 
 def test_address_space_too_many_executions_for_a_process_fail() -> None:
-    assert check_address_space(Settings(max_in_flight=10_239), UNLIMITED).status == "OK"
-    found = check_address_space(Settings(max_in_flight=10_240), UNLIMITED)
+    assert check_address_space(Settings(max_in_flight=10_223), UNLIMITED).status == "OK"
+    found = check_address_space(Settings(max_in_flight=10_224), UNLIMITED)
     assert found.status == "FAIL"
     assert "FAAS_MAX_IN_FLIGHT" in found.action
 

@@ -34,6 +34,11 @@ def test_memory_less_than_one_execution_warns() -> None:
     assert "FAAS_MEMORY_LIMIT" in found.action
 
 
+def test_memory_of_kept_instances_is_left_to_them() -> None:
+    found = check_memory(SETTINGS, 2 * GIB, None)
+    assert "14 executions of 128 MiB fill it, beside 256 MiB for kept instances" in found.finding
+
+
 def test_memory_of_this_machine_is_reported() -> None:
     (found,) = check(Settings())
     assert found.check == "memory"
