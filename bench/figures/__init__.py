@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.figures import call, compiling, deploys, engines, executions, growth, latency, memory, restart, retention
+from bench.figures import (
+    call,
+    compiling,
+    deploys,
+    engines,
+    executions,
+    growth,
+    latency,
+    memory,
+    restart,
+    retention,
+    revisions,
+)
 from bench.plan import Plan
 from bench.stats import Figure
 
@@ -15,6 +27,7 @@ POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "deploys": deploys.measure,
     "restart": restart.measure,
     "growth": growth.measure,
+    "revisions": revisions.measure,
     "memory": memory.measure,
 }
 # Measured only when they are named: they take too long.

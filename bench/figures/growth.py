@@ -16,7 +16,7 @@ import msgspec
 from bench import servers
 from bench.client import BODY, client_of
 from bench.database import psql
-from bench.load import press, require_wrk
+from bench.load import Load, press, require_wrk
 from bench.plan import Plan
 from bench.servers import Server
 from bench.stats import Figure, at_most, figure
@@ -26,7 +26,7 @@ _FUNCTIONS, _REVISIONS, _JOBS = 10_000, 20, 10_000
 _OTHERS = 49  # functions beside the two that are measured
 _READS = 200  # paths that one measurement requests in turn
 _TARGET = at_most(1.3)
-_EXECUTE = "execute"
+EXECUTE = "execute"
 _THREADED_MICROSECONDS = 10  # of a guest thread's processor time for each request: an inline guest takes none
 
 # The worst case for listing: the oldest quarter belongs to `old1`, which has no later executions; of the others every
@@ -60,7 +60,7 @@ SELECT id FROM (
 """
 
 # Functions with copies of the revision of a small one, by name. The last revision is live.
-_COPIES = """
+COPIES = """
 WITH copies AS (
     INSERT INTO functions (id, name, newest_revision, live_revision)
     SELECT uuidv7(), '{prefix}' || number, {revisions}, {revisions} FROM generate_series(1, {count}) AS number
@@ -86,8 +86,8 @@ CHECKPOINT;
 
 
 # Vacuums come at the same moments for both, and never during a measurement.
-_WITHOUT_AUTOVACUUM = "ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();"
-_BEFORE_A_ROUND = "VACUUM ANALYZE; CHECKPOINT;"
+WITHOUT_AUTOVACUUM = "ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();"
+BEFORE_A_ROUND = "VACUUM ANALYZE; CHECKPOINT;"
 
 
 class _Arm(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ class _Arm(msgspec.Struct, frozen=True):
     def serving(self) -> Iterator[Server]:
         """Run a server whose role is api, so that it consumes no compilation jobs."""
         with servers.faas(self.data_dir, "--role", "api") as server:
-            psql(server, _BEFORE_A_ROUND)
+            psql(server, BEFORE_A_ROUND)
             yield server
 
     def reads(self) -> dict[str, list[str]]:
@@ -135,7 +135,7 @@ class Rounds(msgspec.Struct, frozen=True):
 
     def figure(self, call: str, named: str, against: str) -> Figure:
         """Return the figure of one call."""
-        noisy = call == _EXECUTE and self.mixed > 0
+        noisy = call == EXECUTE and self.mixed > 0
         ours, theirs = self.milliseconds[f"large {call}"], self.milliseconds[f"small {call}"]
         return figure(f"{call} {named}", "ms", _TARGET, ours, (against, theirs), noisy=noisy)
 
@@ -146,17 +146,17 @@ def measure(plan: Plan) -> list[Figure]:
     few, many = plan.count(_FEW), plan.count(_MANY)
     plan.progress(f"{few:,} executions beside {many:,}")
     small, large = _filled(plan, "small", few), _filled(plan, "large", many)
-    calls = [_EXECUTE, *small.reads()]
+    calls = [EXECUTE, *small.reads()]
     rounds = measure_rounds(plan, calls, lambda: _warm_servers(small, large, calls))
     figures = [rounds.figure(call, f"with {many:,} executions", f"with {few:,}") for call in calls]
 
     functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
     plan.progress(f"{functions:,} functions with {_REVISIONS} revisions each and {jobs:,} jobs more")
     with large.serving() as server:
-        psql(server, _COPIES.format(prefix="copy", count=functions, revisions=_REVISIONS) + _QUEUED.format(count=jobs))
-    rounds = measure_rounds(plan, [_EXECUTE], lambda: _warm_servers(small, large, [_EXECUTE]))
+        psql(server, COPIES.format(prefix="copy", count=functions, revisions=_REVISIONS) + _QUEUED.format(count=jobs))
+    rounds = measure_rounds(plan, [EXECUTE], lambda: _warm_servers(small, large, [EXECUTE]))
     named = f"with {functions:,} functions of {_REVISIONS} revisions, {jobs:,} jobs too"
-    return [*figures, rounds.figure(_EXECUTE, named, f"with {_OTHERS + 3} and none")]
+    return [*figures, rounds.figure(EXECUTE, named, f"with {_OTHERS + 3} and none")]
 
 
 def _filled(plan: Plan, name: str, executions: int) -> _Arm:
@@ -168,9 +168,9 @@ def _filled(plan: Plan, name: str, executions: int) -> _Arm:
     with servers.faas(data_dir, "--role", "api") as server:
         psql(
             server,
-            _WITHOUT_AUTOVACUUM
-            + _COPIES.format(prefix="old", count=1, revisions=1)
-            + _COPIES.format(prefix="other", count=_OTHERS, revisions=1)
+            WITHOUT_AUTOVACUUM
+            + COPIES.format(prefix="old", count=1, revisions=1)
+            + COPIES.format(prefix="other", count=_OTHERS, revisions=1)
             + _EXECUTIONS.format(count=executions),
         )
         return _Arm(data_dir, psql(server, _SAMPLE.format(count=_READS)).split())
@@ -192,7 +192,7 @@ def measure_rounds(
             # The order is reversed after each round.
             names = list(measures)[:: -1 if number % 2 else 1]
             found = {name: measures[name]() for name in names}
-        if found[f"small {_EXECUTE}"].threaded != found[f"large {_EXECUTE}"].threaded:
+        if found[f"small {EXECUTE}"].threaded != found[f"large {EXECUTE}"].threaded:
             if repetitions < plan.rounds:
                 repetitions += 1
                 plan.progress("a round is repeated: guests ran in threads on one server, inline on the other")
@@ -215,7 +215,7 @@ def _warm_servers(small: _Arm, large: _Arm, calls: Sequence[str]) -> Iterator[Ma
                 _reads(server, paths)
         yield {
             f"{name} {call}": partial(_executions, server)
-            if call == _EXECUTE
+            if call == EXECUTE
             else partial(_reads, server, arm.reads()[call])
             for call in calls
             for name, (arm, server) in arms.items()
@@ -224,10 +224,16 @@ def _warm_servers(small: _Arm, large: _Arm, calls: Sequence[str]) -> Iterator[Ma
 
 def _executions(server: Server) -> Timed:
     """Measure 16 concurrent executions for a second."""
+    load, threaded = press_executions(server, connections=16, seconds=1)
+    return Timed(load.median, threaded)
+
+
+def press_executions(server: Server, *, connections: int, seconds: float) -> tuple[Load, bool]:
+    """Execute `add` for `seconds`; return the load, and whether guests ran in threads instead of inline."""
     before = server.guest_thread_seconds
-    load = press(server.url, ["/functions/add/execute"], connections=16, seconds=1, body=BODY)
+    load = press(server.url, ["/functions/add/execute"], connections=connections, seconds=seconds, body=BODY)
     microseconds = (server.guest_thread_seconds - before) / load.requests * 1e6
-    return Timed(load.median, microseconds > _THREADED_MICROSECONDS)
+    return load, microseconds > _THREADED_MICROSECONDS
 
 
 def _reads(server: Server, paths: Sequence[str]) -> Timed:
