@@ -21,16 +21,23 @@ _STATEMENT_TIMEOUT = "20s"
 class Pacer:
     """Limits the share of time that batches take: after each it pauses `pause_factor` times as long as the batch took.
 
-    `spent` is true once `seconds` have passed, with None never.
+    `spent` is true once `seconds` have passed, with None never. Each step of a run has its own pacer (`restarted`): with
+    one for all, a step that needs hours, as the first deletion of years of executions, would leave the steps after it no
+    time until it is done.
     """
 
     def __init__(self, pause_factor: float, seconds: float | None = None) -> None:
         self._pause_factor = pause_factor
+        self._seconds = seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def restarted(self) -> "Pacer":
+        """Return a pacer that has as much time as this one, from now on."""
+        return Pacer(self._pause_factor, self._seconds)
 
     @property
     def spent(self) -> bool:
-        """Whether the time for this run is over."""
+        """Whether the time of this step is over."""
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     @asynccontextmanager

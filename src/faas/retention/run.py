@@ -1,5 +1,6 @@
 """One run of retention: what is due, and in which order it goes."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import msgspec
@@ -30,10 +31,19 @@ class RunResult(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def run_once(connection: Connection, policy: Policy, pacer: Pacer, *, paused: bool = False) -> RunResult:
-    """Apply `policy` until everything is done or `pacer` is spent. The caller holds the advisory lock.
+    """Apply `policy` until everything is done, or each step has taken the time of `pacer`.
 
-    While `paused`, nothing goes because of its age.
+    The caller holds the advisory lock. While `paused`, nothing goes because of its age.
     """
+    complete = True
+
+    async def step(work: Callable[[Pacer], Awaitable[int]]) -> int:
+        nonlocal complete
+        own = pacer.restarted()
+        count = await work(own)
+        complete = complete and not own.spent
+        return count
+
     state = await queries.get_state(connection)
     created = await maintenance.create_missing(connection, state.now, width_for(policy.executions))
     partitions = await queries.list_partitions(connection)
@@ -43,12 +53,15 @@ async def run_once(connection: Connection, policy: Policy, pacer: Pacer, *, paus
         horizon = policy.horizon(state.now)
         if horizon is not None:
             dropped = await maintenance.drop(connection, expired_partitions(partitions, horizon))
-            deleted = await batches.delete_executions(connection, pacer, stray_ranges(partitions, policy, state.now))
-            deleted_messages = await batches.delete_archived_messages(connection, pacer, horizon)
+            strays = stray_ranges(partitions, policy, state.now)
+            deleted = await step(lambda own: batches.delete_executions(connection, own, strays))
+            deleted_messages = await step(lambda own: batches.delete_archived_messages(connection, own, horizon))
             partitions = await queries.list_partitions(connection)
-        cleared = await batches.clear_payloads(connection, pacer, await payload_ranges(connection, partitions, policy))
-    of_functions = await batches.clean_deleted_functions(
-        connection, pacer, id_ranges(partitions), DELETION_GRACE_SECONDS
+        due = await payload_ranges(connection, partitions, policy)
+        cleared = await step(lambda own: batches.clear_payloads(connection, own, due))
+    ranges = id_ranges(partitions)
+    of_functions = await step(
+        lambda own: batches.clean_deleted_functions(connection, own, ranges, DELETION_GRACE_SECONDS)
     )
     if deleted or cleared or of_functions or deleted_messages:
         log.info(
@@ -58,7 +71,7 @@ async def run_once(connection: Connection, policy: Policy, pacer: Pacer, *, paus
             executions_of_deleted_functions=of_functions,
             archived_messages=deleted_messages,
         )
-    return RunResult(created, dropped, deleted, cleared, of_functions, deleted_messages, not pacer.spent)
+    return RunResult(created, dropped, deleted, cleared, of_functions, deleted_messages, complete)
 
 
 def stray_ranges(partitions: list[Partition], policy: Policy, now: datetime) -> list[IdRange]:

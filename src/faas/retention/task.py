@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 _INTERVAL_SECONDS = 60.0
 _BUSY_INTERVAL_SECONDS = 1.0  # between two runs when the first did not finish
-_RUN_SECONDS = 20.0  # of batches; then other processes and `faas prune` may take the lock
+_STEP_SECONDS = 5.0  # of the batches of each of four steps; then other processes and `faas prune` may take the lock
 _PAUSE_FACTOR = 9.0  # batches take a tenth of the time
 _CLOCK_JUMP_SHARE = 4  # a jump of more than a fourth of the time that is kept
 _LEAST_CLOCK_JUMP = timedelta(days=1)
@@ -72,7 +72,7 @@ class RetentionTask:
         state = await queries.get_state(connection)
         policy = policy_of(self._settings, keeps_all=state.keeps_all)
         paused = await _is_paused(connection, state, policy)
-        return await run_once(connection, policy, Pacer(_PAUSE_FACTOR, _RUN_SECONDS), paused=paused)
+        return await run_once(connection, policy, Pacer(_PAUSE_FACTOR, _STEP_SECONDS), paused=paused)
 
 
 async def _is_paused(connection: Connection, state: queries.StateRow, policy: Policy) -> bool:

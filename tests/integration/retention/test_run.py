@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -9,10 +10,10 @@ import asyncpg
 import pytest
 
 from faas.database.pool import Connection, Pool
-from faas.retention import maintenance, queries
+from faas.retention import batches, maintenance, queries
 from faas.retention.batches import Pacer
 from faas.retention.forecast import forecast
-from faas.retention.partitions import GREATEST_ID, first_id
+from faas.retention.partitions import GREATEST_ID, IdRange, first_id
 from faas.retention.policy import Policy
 from faas.retention.run import RunResult, run_once
 from tests.helpers.executions import insert_function
@@ -291,6 +292,29 @@ async def test_run_stops_when_its_time_is_over_and_continues_later(pool: Pool) -
         result = await run_once(connection, policy, Pacer(0, seconds=0))
     assert (result.cleared, result.complete) == (0, False)
     assert (await run(pool, policy)).cleared == 500
+
+
+async def test_run_step_that_does_not_finish_leaves_time_to_the_others(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting years of executions takes hours; payloads and executions of deleted functions go meanwhile."""
+    function_id, gone = await insert_function(pool, "f"), await insert_function(pool, "gone")
+    await insert_executions(pool, function_id, [(800 + number) * DAY for number in range(3)])
+    await insert_executions(pool, function_id, [2 * DAY])
+    await insert_executions(pool, gone, [HOUR])
+    await pool.execute("INSERT INTO deleted_functions (function_id) VALUES ($1)", gone)
+    delete = batches.delete_executions
+
+    async def delete_until_the_time_is_over(connection: Connection, pacer: Pacer, ranges: Sequence[IdRange]) -> int:
+        while not pacer.spent:
+            await asyncio.sleep(0.01)
+        return await delete(connection, pacer, ranges)
+
+    monkeypatch.setattr(batches, "delete_executions", delete_until_the_time_is_over)
+    async with pool.acquire() as connection:
+        result = await run_once(connection, Policy(90 * DAY, DAY), Pacer(0, seconds=2))
+    assert (result.deleted, result.cleared, result.deleted_of_functions) == (0, 4, 1)
+    assert not result.complete
 
 
 async def test_drop_waits_for_a_lock_only_briefly_and_tries_again(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
