@@ -21,9 +21,9 @@ _STATEMENT_TIMEOUT = "20s"
 class Pacer:
     """Limits the share of time that batches take: after each it pauses `pause_factor` times as long as the batch took.
 
-    `spent` is true once `seconds` have passed, with None never. Each step of a run has its own pacer (`restarted`): with
-    one for all, a step that needs hours, as the first deletion of years of executions, would leave the steps after it no
-    time until it is done.
+    `spent` is true once `seconds` have passed, with None never. Each step of a run has its own pacer (`restarted`).
+    With one for all, a step that needs hours, as the first deletion of years of executions, would leave the steps
+    after it no time until it is done.
     """
 
     def __init__(self, pause_factor: float, seconds: float | None = None) -> None:
