@@ -102,7 +102,7 @@ async def _create_beside_large_default(connection: Connection, partition: Partit
     """Create a partition of which the default partition has no row, without reading all of its rows under the lock.
 
     ATTACH PARTITION reads them to see that none belongs to the new partition, unless a validated constraint says so.
-    Validating it reads them too, and lets executions pass meanwhile. But the constraint refuses new rows at once: those
+    Validating it reads them too, while executions go on. But the constraint refuses new rows at once: those
     of a clock that is ahead by more than _EXCLUSION_MARGIN, until the partition exists.
     """
 

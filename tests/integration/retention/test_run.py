@@ -297,7 +297,7 @@ async def test_run_stops_when_its_time_is_over_and_continues_later(pool: Pool) -
 async def test_run_step_that_does_not_finish_leaves_time_to_the_others(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deleting years of executions takes hours; payloads and executions of deleted functions go meanwhile."""
+    """Deleting years of executions takes hours; payloads and executions of deleted functions go during it."""
     function_id, gone = await insert_function(pool, "f"), await insert_function(pool, "gone")
     await insert_executions(pool, function_id, [(800 + number) * DAY for number in range(3)])
     await insert_executions(pool, function_id, [2 * DAY])
