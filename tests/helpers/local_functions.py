@@ -7,7 +7,7 @@ import msgspec
 
 from faas.bootstrap.compilers import LocalRuntime
 from faas.compile.outcome import CompileFailure
-from faas.runtime import Outcome
+from faas.runtime import Limits, Outcome
 
 
 class LocalFunctions(msgspec.Struct):
@@ -26,14 +26,20 @@ class LocalFunctions(msgspec.Struct):
         assert isinstance(binary, bytes), binary
         return await self.run(binary, input_json)
 
-    async def run(self, binary: bytes, input_json: bytes = b"{}", execution_id: UUID | None = None) -> Outcome:
-        """Return the outcome of one call of an image module."""
+    async def run(
+        self,
+        binary: bytes,
+        input_json: bytes = b"{}",
+        limits: Limits | None = None,
+        execution_id: UUID | None = None,
+    ) -> Outcome:
+        """Return the outcome of one call of an image module, with limits of its own where there are some."""
 
         async def load() -> bytes:
             return binary
 
         digest = hashlib.sha256(binary).digest()
-        return await self.local.runtime.run(digest, load, input_json, execution_id=execution_id)
+        return await self.local.runtime.run(digest, load, input_json, limits, execution_id)
 
     async def value(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> object:
         """Return the output of one call of `source`, which must succeed."""
