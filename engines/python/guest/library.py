@@ -149,6 +149,13 @@ _NETWORK_FUNCTIONS = (
 )  # fmt: skip
 
 
+def _replace_logging(module: ModuleType) -> None:
+    # AWS Lambda gives the root logger a handler, and its functions only set a level. The handler of last resort, which
+    # writes warnings where there is none, writes all that the levels of the loggers admit: unlike with a handler of the
+    # root logger, `basicConfig` still has an effect.
+    module.lastResort.setLevel(module.NOTSET)
+
+
 def _replace_socket(module: ModuleType) -> None:
     class Socket(module._socket.socket):  # type: ignore[name-defined,misc]
         def __init__(self, *arguments: object, **options: object) -> None:
@@ -207,6 +214,7 @@ def _replace_zoneinfo(module: ModuleType) -> None:
 
 _REPLACEMENTS: dict[str, Callable[[ModuleType], None]] = {
     "http.client": _replace_http_client,
+    "logging": _replace_logging,
     "socket": _replace_socket,
     "subprocess": _replace_subprocess,
     "threading": _replace_threading,

@@ -171,6 +171,19 @@ async def test_python_logs_are_lines(python: PythonFunctions) -> None:
     ]
 
 
+async def test_python_logger_without_a_handler_writes_what_its_level_admits(python: PythonFunctions) -> None:
+    """As in AWS Lambda, whose functions set the level of the root logger and add no handler."""
+    source = (
+        "import logging\nlogger = logging.getLogger()\nlogger.setLevel(logging.INFO)\ndef handle(input):\n"
+        "    logger.info('shown')\n    logging.getLogger('child').info('of a child')\n    logger.debug('hidden')\n"
+    )
+    assert (await python.outcome(source)).logs == "error: shown\nerror: of a child"
+    configured = source.replace("def", "logging.basicConfig(format='%(levelname)s %(message)s')\ndef")
+    assert (await python.outcome(configured)).logs == "error: INFO shown\nerror: INFO of a child"
+    default = source.replace("logger.setLevel(logging.INFO)\n", "")
+    assert not (await python.outcome(default)).logs
+
+
 async def test_python_logs_of_a_failed_call_are_kept(python: PythonFunctions) -> None:
     outcome = await python.outcome("def handle(input):\n    print('before')\n    while True: pass\n")
     assert (outcome.error, outcome.logs) == ("time limit of 1.5s exceeded", "before")
