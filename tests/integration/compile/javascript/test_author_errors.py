@@ -104,7 +104,8 @@ TYPESCRIPT_ERRORS = [
     ("namespace N { export const a = 1; }", "SyntaxError: TypeScript namespace declaration is not supported", "> 1 |"),
     ("let a: number;\nlet b: string = ;", "SyntaxError: Expression expected\n    at function.ts:2:17", "> 2 | let b: string = ;"),
     ("type T = { a: number };\nconst t: T = undefined as unknown as T;\nconst u: number = t.a as number;\nexport const handle = () => u;", "TypeError: cannot read property 'a' of undefined\n    at <anonymous> (function.ts:3:19)", "> 3 | const u: number = t.a as number;"),
-    ("import type { X } from 'types';\nimport { y } from 'y';\nexport const handle = (x: X) => y;", "import of 'y': a function is one file; bundle it: npx esbuild --bundle --format=esm\n    at function.ts:2:19", "> 2 | import { y } from 'y';"),
+    ("import { X } from 'types';\nexport const handle = (x: X) => x;", "import of 'types': a function is one file; bundle it: npx esbuild --bundle --format=esm; if it is for types alone, write import type\n    at function.ts:1:19", "> 1 | import { X } from 'types';"),
+    ("import type { X } from 'types';\nimport { y } from 'y';\nexport const handle = (x: X) => y;", "import of 'y': a function is one file; bundle it: npx esbuild --bundle --format=esm; if it is for types alone, write import type\n    at function.ts:2:19", "> 2 | import { y } from 'y';"),
 ]  # fmt: skip
 
 ASSEMBLYSCRIPT = [
