@@ -42,7 +42,10 @@ def load_source(file: Path, language: Language) -> Source:
     command = [str(esbuild), str(file.resolve()), *_OPTIONS, '--define:process.env.NODE_ENV="production"']
     result = subprocess.run(command, cwd=file.resolve().parent, capture_output=True, check=False)
     if result.returncode:
-        raise ConfigurationError(f"{file}: {esbuild} failed:\n{result.stderr.decode('utf-8', 'replace').strip()}")
+        errors = result.stderr.decode("utf-8", "replace").strip()
+        if "is built into node" in errors:
+            errors += "\n\nfunctions do not have Node's own modules; there is no other platform to choose"
+        raise ConfigurationError(f"{file}: {esbuild} failed:\n{errors}")
     return Source("javascript", result.stdout.decode(), esbuild)
 
 

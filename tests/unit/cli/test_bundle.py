@@ -65,6 +65,16 @@ def test_bundle_reports_what_esbuild_says(project: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
         load_source(file, "javascript")
     assert 'Could not resolve "./missing"' in str(refused.value)
+    assert "Node's own modules" not in str(refused.value)
+
+
+def test_bundle_says_that_functions_do_not_have_modules_of_node(project: Path) -> None:
+    """esbuild advises --platform=node, which would not help."""
+    file = project / "src" / "a.js"
+    file.write_text("import fs from 'fs';\nexport const handle = () => fs;")
+    with pytest.raises(ConfigurationError) as refused:
+        load_source(file, "javascript")
+    assert str(refused.value).endswith("functions do not have Node's own modules; there is no other platform to choose")
 
 
 def test_bundle_needs_an_esbuild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
