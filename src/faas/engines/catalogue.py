@@ -34,7 +34,7 @@ _ERROR_SHOWN_CHARACTERS = 500
 
 
 class EngineMissing(Exception):
-    """Raised when an engine module is not there and cannot be built. The message says what to do."""
+    """Raised when an engine module is not there and cannot be built, or does not fit. The message says what to do."""
 
 
 class EngineCatalogue:

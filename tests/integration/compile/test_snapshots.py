@@ -29,9 +29,9 @@ async def runtime() -> AsyncIterator[Runtime]:
         yield found
 
 
-def opened(runtime: Runtime, catalogue: EngineCatalogue | None = None) -> Snapshots:
+def opened(runtime: Runtime, catalogue: EngineCatalogue | None = None, *, memory: int = MEMORY) -> Snapshots:
     catalogue = catalogue or EngineCatalogue()
-    return Snapshots("javascript", catalogue, runtime.engine_code, workers=1, stack=STACK, memory=MEMORY)
+    return Snapshots("javascript", catalogue, runtime.engine_code, workers=1, stack=STACK, memory=memory)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,16 @@ async def test_snapshot_of_a_source_has_the_same_bytes_in_every_process(snapshot
         assert await image(other, ORDER) == first
     finally:
         await other.close()
+
+
+async def test_snapshot_below_the_memory_of_the_engine_says_what_is_needed(runtime: Runtime) -> None:
+    snapshots = opened(runtime, memory=192 << 10)
+    with pytest.raises(
+        EngineMissing, match=r"limit of 192 KiB is too small for the javascript engine, which needs \d+ KiB"
+    ):
+        await snapshots.take(ORDER, "function.js")
+    assert snapshots.state().startswith("DOWN: the memory limit of 192 KiB")
+    await snapshots.close()
 
 
 async def test_snapshot_names_its_engine_and_is_small(snapshots: Snapshots) -> None:

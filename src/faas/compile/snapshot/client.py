@@ -16,6 +16,7 @@ from faas.runtime import EngineUnavailable, SealedCode, images
 from faas.runtime.images import Contract, Image
 from faas.runtime.precompile import worker as precompiler
 from faas.sandbox import LimitReached, Sandbox, WorkerDied, WorkerPool, WorkerProcess
+from faas.units import format_size
 
 _TIME_LIMIT_SECONDS = 5.0  # of top-level code; an execution has its own limit
 _ANSWER_MARGIN_SECONDS = 5.0  # reading and writing the answer, on a busy machine
@@ -131,6 +132,7 @@ class Snapshots:
             self._building = True
             try:
                 engine = await self._catalogue.get(self._name)
+                _check_memory_limit(engine, self._memory)
                 self._native_code = await self._load_native_code(engine.digest)
                 self._engine = engine
             except (EngineMissing, EngineUnavailable, LimitReached, WorkerDied) as missing:
@@ -163,6 +165,15 @@ class Snapshots:
             descriptor=code.descriptor,
         )
         return WorkerProcess(sandbox, answer_limit=_ANSWER_LIMIT_BYTES)
+
+
+def _check_memory_limit(engine: Engine, limit: int) -> None:
+    needed = images.initial_memory_bytes(engine.binary)
+    if limit < needed:
+        raise EngineMissing(
+            f"the memory limit of {format_size(limit)} is too small for the {engine.name} engine, which needs "
+            f"{format_size(needed)}: raise FAAS_MEMORY_LIMIT"
+        )
 
 
 def _image(engine: Engine, base: bytes, answer: bytes) -> Snapshot:

@@ -17,7 +17,7 @@ from faas.runtime.images.binary_format import (
     read_sections,
     write_section,
 )
-from faas.runtime.images.image import MAX_GLOBAL_VALUE, Contract, Image, ImageError, Segment, check
+from faas.runtime.images.image import MAX_GLOBAL_VALUE, WASM_PAGE_BYTES, Contract, Image, ImageError, Segment, check
 
 ENGINE_SECTION, GLOBALS_SECTION, CONTRACT_SECTION = "faas.engine", "faas.globals", "faas.contract"
 
@@ -36,6 +36,16 @@ def carries_engine(binary: bytes) -> bool:
         )
     except MalformedModule:
         return False
+
+
+def initial_memory_bytes(engine: bytes) -> int:
+    """Return the size of the memory with which an instance of the engine module starts. Raises MalformedModule."""
+    for identifier, content in read_sections(engine):
+        if identifier == MEMORY:
+            reader = Reader(content)
+            reader.take(2)  # the number of memories, and the flags of the first one
+            return reader.u32() * WASM_PAGE_BYTES
+    raise MalformedModule("it has no memory")
 
 
 def build(image: Image) -> bytes:
