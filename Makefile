@@ -12,6 +12,7 @@ LOCKS := requirements
 RUN_STAMP := $(VENV)/.run-done
 DEV_STAMP := $(VENV)/.dev-done
 DIST_STAMP := $(VENV)/.dist-done
+TOOLCHAINS_STAMP := $(VENV)/.toolchains-done
 GEMINI_STAMP := $(VENV)/.gemini-done
 BENCH_STAMP := $(BENCH_VENV)/.done
 DOCS_STAMP := $(DOCS_VENV)/.done
@@ -41,7 +42,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev gemini engines run test test-all coverage torture check format bench wheel dist notices smoke docs demo lock commits clean
+.PHONY: help setup dev gemini toolchains engines run test test-all coverage torture check format bench wheel dist notices smoke docs demo lock commits clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +77,13 @@ $(GEMINI_STAMP): $(RUN_STAMP) $(LOCKS)/bundle.lock
 	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/bundle.lock
 	@touch $@
 
+toolchains: $(TOOLCHAINS_STAMP) ## add zig and Go to .venv, for the tests of programs in C and Go (test-all does it first)
+
+$(TOOLCHAINS_STAMP): $(RUN_STAMP) $(LOCKS)/toolchains.lock
+	@echo "==> zig and Go for tests (about 180 MB to download)"
+	@$(UV_ADD) $(BIN)/python -r $(LOCKS)/toolchains.lock
+	@touch $@
+
 engines: setup ## build the engine modules (run builds what is missing in the background)
 	@$(BIN)/python -m faas.engines.build
 
@@ -85,7 +93,7 @@ run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--
 test: dev ## run the unit, architecture and integration tests, under 3 minutes (ARGS="-k name" for some; WORKERS=n in parallel)
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e and not slow" $(ARGS)
 
-test-all: dev ## run all tests but those of `make smoke`
+test-all: dev toolchains ## run all tests but those of `make smoke`
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 coverage: dev ## run all tests but the slow ones, and report the coverage of src (htmlcov/ with ARGS="--cov-report=html")
@@ -162,6 +170,7 @@ lock: setup ## write requirements/*.lock from pyproject.toml (UPGRADE=1 takes th
 	@$(UV_COMPILE) --group engines -o $(LOCKS)/engines.lock
 	@$(UV_COMPILE) --all-extras -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock pyproject.toml -o $(LOCKS)/bundle.lock
 	@$(UV_COMPILE) --group dist -c $(LOCKS)/run.lock -c $(LOCKS)/dev.lock -o $(LOCKS)/dist.lock
+	@$(UV_COMPILE) --group toolchains -c $(LOCKS)/dist.lock -o $(LOCKS)/toolchains.lock
 
 clean: ## remove .venv, caches and the npm packages; data directories stay
 	rm -rf src/faas/engines/built $(VENV) $(BENCH_VENV) $(DOCS_VENV) .venv-engines $(NPM_PACKAGES:%=%/node_modules) tools/site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build

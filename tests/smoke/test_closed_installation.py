@@ -43,9 +43,8 @@ PIPS = {
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
     """An index of everything that is locked, and of a newer release of each."""
     folder = tmp_path_factory.mktemp("index")
-    locks = [
-        LOCKS / f"{name}.lock" for name in ("installer", "build", "run", "dev", "bundle", "bench", "dist", "engines")
-    ]
+    names = ("installer", "build", "run", "dev", "bundle", "bench", "dist", "engines", "toolchains")
+    locks = [LOCKS / f"{name}.lock" for name in names]
     download_wheels(locks, folder / "wheels")
     tarballs = download_tarballs(NPM_LOCKS, folder / "tarballs")
     with PackageIndex(folder / "wheels", tarballs).serving() as serving:
@@ -153,7 +152,8 @@ def test_make_targets_add_exactly_their_locked_packages(
     index: PackageIndex, environment: dict[str, str], checkout: Path
 ) -> None:
     names = ["installer", "run"]
-    for target, lock in {"dev": "dev", "gemini": "bundle", ".venv/.dist-done": "dist"}.items():
+    locks = {"dev": "dev", "gemini": "bundle", ".venv/.dist-done": "dist", "toolchains": "toolchains"}
+    for target, lock in locks.items():
         _run(["make", target, f"PYTHON={PYTHON}"], environment, checkout)
         names.append(lock)
         installed = _installed(checkout / ".venv")
