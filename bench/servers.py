@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bench.failure import BenchmarkFailed
 ROOT = Path(__file__).parent.parent
 FAAS = Path(sys.executable).with_name("faas")
 PEERS = ROOT / ".venv-bench" / "bin"  # of peers that are not dependencies of faas
+NPM_PEERS = ROOT / "bench" / "peers" / "javascript"
 _START_TIMEOUT_SECONDS, _STOP_TIMEOUT_SECONDS = 60.0, 60.0
 
 
@@ -35,11 +36,15 @@ class Server(msgspec.Struct, frozen=True):
     @property
     def resident_mib(self) -> float:
         """The resident memory of the server's process in MiB, without its children."""
+        return self.memory_kib("VmRSS") / 1024
+
+    def memory_kib(self, kind: str) -> int:
+        """A kind of the memory of the server's process in KiB, without its children: VmRSS, RssAnon, RssFile…"""
         status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+        found = re.search(rf"^{kind}:\s+(\d+) kB$", status, re.MULTILINE)
         if not found:
-            raise BenchmarkFailed(f"process {self.pid} has no resident memory: it ended")
-        return int(found[1]) / 1024
+            raise BenchmarkFailed(f"process {self.pid} has no {kind}: it ended")
+        return int(found[1])
 
     @property
     def guest_thread_seconds(self) -> float:
@@ -54,10 +59,12 @@ class Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def faas(data_dir: Path, *options: str) -> Iterator[Server]:
-    """Run `faas serve` with an embedded Postgres on a free port; it logs only errors."""
-    command = [str(FAAS), "serve", "--port", "0", "--data-dir", str(data_dir), "--log-level", "error", *options]
-    with _running(command, stderr=subprocess.PIPE) as process:
+def faas(
+    data_dir: Path, *options: str, program: Sequence[str] = (str(FAAS),), environ: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run `faas serve` with an embedded Postgres on a free port; it logs only errors. `program` is the command."""
+    command = [*program, "serve", "--port", "0", "--data-dir", str(data_dir), "--log-level", "error", *options]
+    with _running(command, stderr=subprocess.PIPE, environ=environ) as process:
         lines = _lines(process)
         url = _awaited(process, lines, r" serves (http://\S+)")
         began = time.perf_counter()
@@ -82,6 +89,45 @@ def functions_framework() -> Iterator[Server]:
 
 
 @contextmanager
+def workerd() -> Iterator[Server]:
+    """Run the function in JavaScript in workerd, with one isolate, which is all that a worker has."""
+    command = [
+        _npm_program("@cloudflare/workerd-*/bin/workerd"),
+        "serve",
+        str(NPM_PEERS / "workerd.capnp"),
+        "--socket-addr",
+        "http=127.0.0.1:{port}",
+    ]
+    with _on_free_port(command) as server:
+        yield server
+
+
+@contextmanager
+def deno() -> Iterator[Server]:
+    """Run the function in JavaScript in `deno serve`, in one thread."""
+    command = [
+        _npm_program("@deno/*/deno"),
+        "serve",
+        "--quiet",
+        "--no-config",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+    ]
+    with _on_free_port([*command, str(NPM_PEERS / "worker.js")]) as server:
+        yield server
+
+
+def _npm_program(pattern: str) -> str:
+    """Return the program of an npm peer. npm installs only the package of this platform."""
+    found = next((NPM_PEERS / "node_modules").glob(pattern), None)
+    if found is None:
+        raise BenchmarkFailed(f"{NPM_PEERS}/node_modules has no {pattern}: `make bench` installs it")
+    return str(found)
+
+
+@contextmanager
 def _on_free_port(command: Sequence[str]) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -101,7 +147,9 @@ def _on_free_port(command: Sequence[str]) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(command: Sequence[str], stderr: int) -> Iterator[subprocess.Popen[str]]:
+def _running(
+    command: Sequence[str], stderr: int, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     try:
         process = subprocess.Popen(
             command,
@@ -111,7 +159,7 @@ def _running(command: Sequence[str], stderr: int) -> Iterator[subprocess.Popen[s
             stderr=stderr,
             text=True,
             start_new_session=True,  # Ctrl-C must not reach the server directly
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environ or {})},
         )
     except OSError as error:
         raise BenchmarkFailed(f"{command[0]} does not start: {error.strerror}") from None

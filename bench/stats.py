@@ -26,6 +26,11 @@ class Target(msgspec.Struct, frozen=True, rename="camel"):
     relation: Literal["≥", "≤"]
     bound: float
 
+    @property
+    def judged(self) -> bool:
+        """False for a comparison that is reported, without a target."""
+        return self.relation == "≤" or self.bound > 0
+
     def met_by(self, value: float) -> bool:
         """Return whether `value` is within the bound."""
         return value >= self.bound if self.relation == "≥" else value <= self.bound
@@ -39,6 +44,11 @@ def at_least(ratio: float) -> Target:
 def at_most(ratio: float) -> Target:
     """Return the target that ours is at most `ratio` times the reference."""
     return Target("ratio", "≤", ratio)
+
+
+def reported(compared: Literal["ratio", "value"] = "ratio") -> Target:
+    """Return the target of what is reported, and not judged."""
+    return Target(compared, "≥", 0)
 
 
 def within(difference: float) -> Target:

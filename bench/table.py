@@ -18,7 +18,7 @@ def cells(figure: Figure) -> tuple[str, ...]:
     target = figure.target
     unit = "" if target.compared == "ratio" else f" {figure.unit}"
     sign = "+" if target.compared == "difference" else ""
-    bound = f"{target.relation} {sign}{target.bound:.3g}{unit}"
+    bound = f"{target.relation} {sign}{target.bound:.3g}{unit}" if target.judged else "—"
     ratio = "—"
     if target.compared != "value":
         ratio = f"{figure.compared:{sign}.2f}{unit}"
@@ -37,6 +37,8 @@ def cells(figure: Figure) -> tuple[str, ...]:
 
 def verdict(figure: Figure) -> str:
     """Return whether the target is met, or that the host was too noisy to judge, with the spread of the reference."""
+    if not figure.target.judged:
+        return "—"
     if figure.noisy:
         return f"too noisy ({figure.spread:.2f})"
     return "yes" if figure.met else "NO"
@@ -44,6 +46,7 @@ def verdict(figure: Figure) -> str:
 
 def summary(figures: Sequence[Figure]) -> str:
     """Return the numbers of the verdicts in one line."""
+    figures = [figure for figure in figures if figure.target.judged]
     met = sum(figure.met and not figure.noisy for figure in figures)
     noisy = sum(figure.noisy for figure in figures)
     return f"{met} of {len(figures)} met" + (f", {noisy} too noisy to judge" if noisy else "")

@@ -8,7 +8,7 @@ from bench import table
 from bench.database import parse_pgbench
 from bench.failure import BenchmarkFailed
 from bench.load import parse_report
-from bench.stats import at_least, at_most, below, figure, within
+from bench.stats import at_least, at_most, below, figure, reported, within
 from bench.steady import is_complete
 
 WRK = """Running 3s test @ http://127.0.0.1:8080
@@ -55,6 +55,15 @@ def test_parse_pgbench() -> None:
 def test_parse_pgbench_rejects_failed_transactions(output: str) -> None:
     with pytest.raises(BenchmarkFailed, match="pgbench"):
         parse_pgbench(output)
+
+
+def test_reported_figures_are_shown_and_not_judged() -> None:
+    judged = figure("one", "ms", at_most(2), [1.0], ("other", [1.0]))
+    shown = figure("two", "/s", reported(), [3.0], ("other", [4.0]))
+    value = figure("three", "KiB", reported("value"), [3.0])
+    assert table.cells(shown)[-3:] == ("0.75", "—", "—")
+    assert table.cells(value)[-3:] == ("—", "—", "—")
+    assert table.summary([judged, shown, value]) == "1 of 1 met"
 
 
 def test_is_complete_with_the_last_byte_of_a_response() -> None:
