@@ -18,6 +18,9 @@ from faas.units import format_size
 
 PROMOTION_CALLS = 4  # see KeptInstances
 MAX_GLOBALS = 8  # of an engine; each is set for each call
+# Quick executions before an image is called on the event loop. Its engine is warm, so the first one says enough; where
+# thousands of functions take turns, each may wait long for its third.
+_INITIAL_STREAK = 1
 _START_TICKS = 1000  # of an engine's own start function
 
 log = structlog.get_logger()
@@ -117,7 +120,7 @@ class FunctionImage:
         self.pool = engine.pool
         self.convention = engine.linked.convention
         self.contract: Contract = image.contract
-        self.inline_policy = InlinePolicy()
+        self.inline_policy = InlinePolicy(initial_streak=_INITIAL_STREAK)
         self.memory = ImageMemory(image.segments, engine.memory, engine.memory_size)
         self.pages = image.pages
         self.recent_calls: deque[int] = deque(maxlen=PROMOTION_CALLS)  # of KeptInstances

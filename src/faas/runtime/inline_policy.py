@@ -44,17 +44,17 @@ class InlinePolicy:
 
     A few quick executions in a row make the module run inline. A slow one ends that, and doubles the number needed the
     next time, unless many quick ones preceded it: a machine that stops for a moment must not count against the module.
-    `allowed` is False for modules that may block. Safe to use from several threads: a lost update costs only a decision
-    that is a little late.
+    `allowed` is False for modules that may block. `initial_streak` is how many quick executions come before the first
+    inline one. Safe to use from several threads: a lost update costs only a decision that is a little late.
     """
 
     __slots__ = ("_allowed", "_needed_streak", "_quick_streak", "runs_inline")
 
-    def __init__(self, *, allowed: bool = True) -> None:
+    def __init__(self, *, allowed: bool = True, initial_streak: int = _INITIAL_STREAK) -> None:
         self.runs_inline = False
         self._allowed = allowed
         self._quick_streak = 0
-        self._needed_streak = _INITIAL_STREAK
+        self._needed_streak = initial_streak
 
     def record_duration(self, seconds: float) -> None:
         """Record that an execution took `seconds` of processor time."""

@@ -35,6 +35,18 @@ def checking_threads(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return threads
 
 
+def test_inline_policy_initial_streak_is_how_many_quick_executions_come_first() -> None:
+    policy = InlinePolicy(initial_streak=1)
+    assert not policy.runs_inline
+    policy.record_duration(0.0001)
+    assert policy.runs_inline
+    policy.record_duration(0.1)
+    policy.record_duration(0.0001)
+    assert not policy.runs_inline
+    policy.record_duration(0.0001)
+    assert policy.runs_inline
+
+
 def test_inline_policy_slow_executions_double_the_streak_it_needs() -> None:
     policy = InlinePolicy()
     needed = []
