@@ -24,6 +24,7 @@ from faas.compile.worker import CompilationWorker
 from faas.database.migrations import migrate
 from faas.database.pool import Pool, open_pool
 from faas.database.postgres.server import EmbeddedPostgres
+from faas.engines import EngineCatalogue, EngineStore
 from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
@@ -230,7 +231,10 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
         "wat": WatCompiler(bare_platform.runtime),
         "wasm": WasmCompiler(bare_platform.runtime),
     }
-    handler = CompilationWorker(bare_platform.pool, bare_platform.runtime, compilers, settings.compile_output_limit)
+    engines = EngineStore(bare_platform.pool, EngineCatalogue())
+    handler = CompilationWorker(
+        bare_platform.pool, bare_platform.runtime, engines, compilers, settings.compile_output_limit
+    )
     consumer = Consumer(
         bare_platform.pool,
         messages.COMPILATION_JOBS,

@@ -1,13 +1,25 @@
 -- Revisions: what a deploy makes. A function keeps serving its live revision while the next one is compiled.
 
--- Compiled modules, stored once however many revisions have them. wasm does not compress well; as EXTERNAL a module is
--- read without being inflated.
+-- The engine modules that images were taken with, in the order in which servers have brought them. A later number of the
+-- same name is a newer engine. Rows stay when the binary of an engine is removed, so that the order does not change.
+CREATE TABLE engines (
+    digest bytea PRIMARY KEY,
+    name   text NOT NULL,
+    number integer NOT NULL UNIQUE CHECK (number >= 1)
+);
+
+-- Compiled modules, stored once however many revisions have them: modules of functions, and engine modules. Of an image,
+-- `engine` is the engine that it needs, which therefore is stored for as long as the image. wasm does not compress well;
+-- as EXTERNAL a module is read without being inflated.
 CREATE TABLE modules (
     digest bytea PRIMARY KEY,
     wasm   bytea NOT NULL,
-    CONSTRAINT digest_is_sha256 CHECK (digest = sha256(wasm))
+    engine bytea REFERENCES modules (digest),
+    CONSTRAINT digest_is_sha256 CHECK (digest = sha256(wasm)),
+    CONSTRAINT engine_is_known FOREIGN KEY (engine) REFERENCES engines (digest)
 );
 ALTER TABLE modules ALTER COLUMN wasm SET STORAGE EXTERNAL;
+CREATE INDEX modules_by_engine ON modules (engine) WHERE engine IS NOT NULL;
 
 -- Modules that no revision refers to, and since when that is known. Not a column of modules: an update of a row would hash
 -- the module again.

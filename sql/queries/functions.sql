@@ -143,15 +143,15 @@ UPDATE revisions SET status = 'FAILED', compile_error = :compile_error
 WHERE function_id = :function_id AND number = :number AND status IN ('PENDING', 'COMPILING')
 RETURNING number;
 
--- name: store_module(module_digest, module)!
+-- name: store_module(module_digest, module, engine)!
 -- Locks a module that there is, so that one that is about to be removed is either kept or stored again.
 WITH stored AS (
     SELECT digest FROM modules WHERE digest = :module_digest FOR KEY SHARE
 ), unmarked AS (
     DELETE FROM unreferenced_modules WHERE digest = :module_digest
 )
-INSERT INTO modules (digest, wasm)
-SELECT :module_digest::bytea, :module::bytea WHERE NOT EXISTS (SELECT FROM stored)
+INSERT INTO modules (digest, wasm, engine)
+SELECT :module_digest::bytea, :module::bytea, :engine::bytea WHERE NOT EXISTS (SELECT FROM stored)
 ON CONFLICT DO NOTHING;
 
 -- name: touch_function(function_id)!
@@ -180,23 +180,29 @@ WHERE revisions.function_id = :function_id AND revisions.number = removable.numb
 RETURNING revisions.number;
 
 -- name: mark_unreferenced_modules()!
--- A module without revisions is removed later (delete_unreferenced_modules): an execution that has started may load it.
+-- A module without revisions, and without images of it, is removed later (delete_unreferenced_modules): an execution that
+-- has started may load it.
 INSERT INTO unreferenced_modules (digest)
-SELECT digest FROM modules WHERE NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+SELECT digest FROM modules AS module
+WHERE NOT EXISTS (SELECT FROM revisions WHERE module_digest = module.digest)
+  AND NOT EXISTS (SELECT FROM modules AS image WHERE image.engine = module.digest)
 ON CONFLICT DO NOTHING;
 
 -- name: unmark_referenced_modules()!
 -- A mark that was set while a revision was being committed would otherwise leave its module without a grace period.
-DELETE FROM unreferenced_modules WHERE EXISTS (SELECT FROM revisions WHERE module_digest = digest);
+DELETE FROM unreferenced_modules AS unreferenced
+WHERE EXISTS (SELECT FROM revisions WHERE module_digest = unreferenced.digest)
+   OR EXISTS (SELECT FROM modules AS image WHERE image.engine = unreferenced.digest);
 
 -- name: delete_unreferenced_modules(grace_seconds, limit)$
--- The foreign key of revisions refuses to remove a module that a revision has referred to in the meantime.
+-- The foreign keys refuse to remove a module that a revision or an image has referred to in the meantime.
 WITH removed AS (
     DELETE FROM modules
     WHERE digest IN (
-        SELECT digest FROM unreferenced_modules
+        SELECT digest FROM unreferenced_modules AS unreferenced
         WHERE since < clock_timestamp() - make_interval(secs => :grace_seconds::float8)
-          AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = digest)
+          AND NOT EXISTS (SELECT FROM revisions WHERE module_digest = unreferenced.digest)
+          AND NOT EXISTS (SELECT FROM modules AS image WHERE image.engine = unreferenced.digest)
         LIMIT :limit::bigint
     )
     RETURNING digest

@@ -18,7 +18,9 @@ ALLOWED_RELATIONS = {
         "unreferenced_modules",
         "revisions_in_flight",
         "deleted_functions",
+        "engines",
     },
+    "engines": {"engines", "modules", "unreferenced_modules"},
     "executions": {"executions", "processes", "executable_functions", "executable_revisions", "executable_modules"},
     "queue": {"pgmq", "archive_rejected"},
     "database": set(),
@@ -26,6 +28,7 @@ ALLOWED_RELATIONS = {
     "backup": {
         "functions",
         "revisions",
+        "engines",
         "modules",
         "executions",
         "processes",

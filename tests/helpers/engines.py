@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 
+from faas.engines import Engine, EngineCatalogue, EngineName
 from faas.runtime.images import PAGE_BYTES, WASM_PAGE_BYTES, Contract, Image, build, difference
+from faas.runtime.images.binary_format import CUSTOM, encode_name, write_section
 from tests.helpers.support import wat
 
 ENGINE_PAGES = 4
@@ -72,14 +74,14 @@ ENGINE_WAT = r"""(module
 
 
 @cache
-def engine_binary() -> bytes:
-    """The engine module."""
-    return wat(ENGINE_WAT)
+def engine_binary(version: int = 1) -> bytes:
+    """The engine module. Its versions differ in a custom section, so in their digest and nothing else."""
+    return wat(ENGINE_WAT) + write_section(CUSTOM, encode_name("version") + bytes((version,)))
 
 
-def engine_digest() -> bytes:
+def engine_digest(version: int = 1) -> bytes:
     """The digest of the engine module."""
-    return hashlib.sha256(engine_binary()).digest()
+    return hashlib.sha256(engine_binary(version)).digest()
 
 
 async def load_engine(digest: bytes) -> bytes | None:
@@ -107,6 +109,7 @@ def image_of(
     writes: Mapping[int, bytes] | None = None,
     global_values: Mapping[str, int] | None = None,
     contract: Contract = "json",
+    version: int = 1,
 ) -> bytes:
     """Return the image module of a function that greets with the JSON document `greeting`."""
     memory = engine_memory() + bytes((pages - ENGINE_PAGES) * WASM_PAGE_BYTES)
@@ -116,10 +119,26 @@ def image_of(
         memory[address : address + len(data)] = data
     return build(
         Image(
-            engine=engine_digest(),
+            engine=engine_digest(version),
             pages=pages,
             segments=difference(bytes(engine_memory()), pages_of(memory)),
             globals=global_values or {"sp": 48, "steps": 48},
             contract=contract,
         )
     )
+
+
+class InstalledCatalogue(EngineCatalogue):
+    """The catalogue of an installation that has one engine, and cannot build others."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def find(self, name: EngineName) -> Engine | None:
+        """Return the engine if it is the one of this installation."""
+        return self.engine if name == self.engine.name else None
+
+    async def load(self, digest: bytes) -> bytes | None:
+        """Return the engine if it is the one of this installation."""
+        return self.engine.binary if digest == self.engine.digest else None

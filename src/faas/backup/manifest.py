@@ -13,6 +13,7 @@ FORMAT = 1
 # yet. The migrations create pgmq's own tables.
 TABLES = (
     "functions",
+    "engines",
     "modules",
     "revisions",
     "executions",

@@ -19,7 +19,7 @@ from faas.compile.languages.wat import WatCompiler
 from faas.compile.snapshot import Snapshots
 from faas.engines import EngineCatalogue, EngineName
 from faas.languages import Language
-from faas.runtime import Limits, Precompiler, Runtime
+from faas.runtime import Limits, LoadEngine, Precompiler, Runtime
 from faas.settings import Settings
 
 
@@ -35,7 +35,7 @@ async def open_local_runtime(settings: Settings) -> AsyncIterator[LocalRuntime]:
     """Open the runtime and all compilers. Their worker processes start with the first request."""
     async with AsyncExitStack() as stack:
         engines = open_engines(stack)
-        runtime = await open_runtime(stack, settings, engines, cache=None)
+        runtime = await open_runtime(stack, settings, engines.load, cache=None)
         yield LocalRuntime(open_compilers(stack, settings, runtime, engines, get_args(Language)), runtime)
 
 
@@ -58,7 +58,7 @@ async def load_cached_engines(runtime: Runtime, engines: EngineCatalogue) -> Non
 
 
 async def open_runtime(
-    stack: AsyncExitStack, settings: Settings, engines: EngineCatalogue, *, cache: Path | None
+    stack: AsyncExitStack, settings: Settings, load_engine: LoadEngine, *, cache: Path | None
 ) -> Runtime:
     """Open the runtime, with `cache` as the folder of precompiled modules, until `stack` closes."""
     limits = Limits(
@@ -82,7 +82,7 @@ async def open_runtime(
             precompiler,
             threads=settings.max_in_flight,
             cached_modules=settings.module_cache,
-            load_engine=engines.load,
+            load_engine=load_engine,
         )
     )
 

@@ -30,6 +30,7 @@ from faas.bootstrap.database import open_database
 from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
+from faas.engines import EngineStore
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.heartbeat import HEARTBEAT_SESSION_SETTINGS, HeartbeatMonitor
 from faas.executions.recorder import ExecutionRecorder, open_recorder
@@ -83,8 +84,9 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
     async with AsyncExitStack() as stack:
         url, _ = await stack.enter_async_context(open_database(settings))
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
-        engines = open_engines(stack)
-        runtime = await open_runtime(stack, settings, engines, cache=settings.data_dir / "artifacts")
+        catalogue = open_engines(stack)
+        engines = EngineStore(pool, catalogue)
+        runtime = await open_runtime(stack, settings, engines.load, cache=settings.data_dir / "artifacts")
         stack.callback(shutdown.finish)
         await run_in_background(stack, load_cached_engines(runtime, engines), "engines-load")
         await run_in_background(stack, runtime.precompiler_pool.keep_warm(), "precompiler-keep-warm")
@@ -99,14 +101,15 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         await run_in_background(stack, listener.run(), "listener")
         consumers: dict[str, Consumer] = {}
         if messages.COMPILATION_RESULTS in _QUEUES_BY_ROLE[settings.role]:
-            consumers[messages.COMPILATION_RESULTS] = _results_consumer(settings, pool, runtime, listener)
+            consumers[messages.COMPILATION_RESULTS] = _results_consumer(settings, pool, runtime, engines, listener)
             await run_in_background(stack, ModuleCleanup(pool).run(), "module-cleanup")
         compilers: dict[str, Compiler] = {}
         if messages.COMPILATION_JOBS in _QUEUES_BY_ROLE[settings.role]:
-            compilers = open_compilers(stack, settings, runtime, engines, settings.languages)
+            compilers = open_compilers(stack, settings, runtime, catalogue, settings.languages)
             for language, compiler in compilers.items():
                 await run_in_background(stack, compiler.keep_warm(), f"compiler-keep-warm:{language}")
-            consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, runtime, listener, compilers)
+            worker = CompilationWorker(pool, runtime, engines, compilers, settings.compile_output_limit)
+            consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, listener, worker)
         for queue, consumer in consumers.items():
             await run_consumer(stack, queue, consumer)
 
@@ -159,11 +162,13 @@ async def _drain(executions: ExecutionService, shutdown: GracefulShutdown) -> No
     await executions.drain(shutdown.remaining_seconds())
 
 
-def _results_consumer(settings: Settings, pool: Pool, runtime: Runtime, listener: Listener) -> Consumer:
+def _results_consumer(
+    settings: Settings, pool: Pool, runtime: Runtime, engines: EngineStore, listener: Listener
+) -> Consumer:
     return Consumer(
         pool,
         messages.COMPILATION_RESULTS,
-        CompileResultHandler(pool, runtime),
+        CompileResultHandler(pool, runtime, engines),
         listener.event(messages.COMPILATION_RESULTS),
         concurrency=_RESULT_CONCURRENCY,
         visibility_timeout=settings.visibility_timeout,
@@ -171,13 +176,11 @@ def _results_consumer(settings: Settings, pool: Pool, runtime: Runtime, listener
     )
 
 
-def _jobs_consumer(
-    settings: Settings, pool: Pool, runtime: Runtime, listener: Listener, compilers: dict[str, Compiler]
-) -> Consumer:
+def _jobs_consumer(settings: Settings, pool: Pool, listener: Listener, worker: CompilationWorker) -> Consumer:
     return Consumer(
         pool,
         messages.COMPILATION_JOBS,
-        CompilationWorker(pool, runtime, compilers, settings.compile_output_limit),
+        worker,
         listener.event(messages.COMPILATION_JOBS),
         concurrency=settings.compile_workers,
         visibility_timeout=settings.visibility_timeout,

@@ -14,11 +14,12 @@ from faas import metrics
 from faas.compile.languages import Compiler
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.database.pool import Pool, acquire
+from faas.engines import EngineStore
 from faas.queue import messages, pgmq
 from faas.queue.decoding import decode_or_dead_letter
 from faas.queue.messages import CompilationJob, CompilationResult, CompilationStarted, FunctionRevision
 from faas.queue.pgmq import Message
-from faas.runtime import Runtime
+from faas.runtime import Runtime, images
 from faas.units import format_size
 
 log = structlog.get_logger()
@@ -28,11 +29,20 @@ _QUEUE = messages.COMPILATION_JOBS
 class CompilationWorker:
     """Compiles the messages of `compilation_jobs` with `compilers`, by language.
 
-    A module may have `output_limit` bytes.
+    A module may have `output_limit` bytes. The engines of images are kept in `engines`, so that any process can check
+    and run them.
     """
 
-    def __init__(self, pool: Pool, runtime: Runtime, compilers: Mapping[str, Compiler], output_limit: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        runtime: Runtime,
+        engines: EngineStore,
+        compilers: Mapping[str, Compiler],
+        output_limit: int,
+    ) -> None:
         self._pool = pool
+        self._engines = engines
         self._runtime = runtime
         self._compilers = compilers
         self._output_limit = output_limit
@@ -98,8 +108,12 @@ class CompilationWorker:
             return CompileFailure(
                 f"the module has {len(outcome.binary)} bytes; the limit is {format_size(self._output_limit)}"
             )
-        fault = await self._runtime.check(outcome.binary)
-        return CompileFailure(fault) if fault else outcome
+        if fault := await self._runtime.check(outcome.binary):
+            return CompileFailure(fault)
+        engine = images.engine_of(outcome.binary)
+        if engine is not None:
+            await self._engines.keep(engine)
+        return outcome
 
 
 def _result(job: CompilationJob, outcome: Compiled | CompileFailure) -> CompilationResult:

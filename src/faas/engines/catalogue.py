@@ -31,6 +31,7 @@ _LOCKS = (
 )
 _RECIPE_SUFFIXES = {".c", ".json", ".lock", ".mjs", ".py", ".txt", ".wat"}
 _ERROR_SHOWN_CHARACTERS = 500
+_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 class EngineMissing(Exception):
@@ -49,17 +50,20 @@ class EngineCatalogue:
 
         Engines that are missing are built. Raises EngineMissing.
         """
-        names: tuple[EngineName, ...] = get_args(EngineName)
-        built = [engine for name in names if (engine := self.find(name))]
-        for engine in built:
-            if engine.digest == digest:
-                return engine.binary
-        for name in names:
-            if name not in {engine.name for engine in built}:
-                added = await self.get(name)
-                if added.digest == digest:
-                    return added.binary
+        if found := self.find_by_digest(digest):
+            return found.binary
+        for name in _NAMES:
+            if self.find(name) is None and (added := await self.get(name)).digest == digest:
+                return added.binary
         return None
+
+    def find_by_digest(self, digest: bytes) -> Engine | None:
+        """Return the built engine of this installation with this SHA-256 digest, or None."""
+        return next((engine for engine in self.built() if engine.digest == digest), None)
+
+    def built(self) -> list[Engine]:
+        """Return the engines that need not be built."""
+        return [engine for name in _NAMES if (engine := self.find(name))]
 
     def find(self, name: EngineName) -> Engine | None:
         """Return the engine, or None where it is not built yet."""

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from faas.database.pool import Connection, Pool, acquire
+from faas.engines import EngineMissing, EngineStore
 from faas.functions import live, queries
 from faas.functions.queries import LockedFunctionRow
 from faas.languages import ENGINE_LANGUAGES
@@ -32,10 +33,11 @@ _FOREIGN_IMAGE = (
 
 
 class CheckedModule(msgspec.Struct, frozen=True):
-    """A module that the runtime accepts."""
+    """A module that the runtime accepts. `engine` is the digest of the engine that an image needs."""
 
     binary: bytes
     contract: Contract
+    engine: bytes | None
 
 
 class NoModule(msgspec.Struct, frozen=True):
@@ -47,9 +49,10 @@ class NoModule(msgspec.Struct, frozen=True):
 class CompileResultHandler:
     """Applies the messages of `compilation_results` to the revisions of functions."""
 
-    def __init__(self, pool: Pool, runtime: Runtime) -> None:
+    def __init__(self, pool: Pool, runtime: Runtime, engines: EngineStore) -> None:
         self._pool = pool
         self._runtime = runtime
+        self._engines = engines
 
     async def handle(self, message: Message) -> None:
         """Apply one message and archive it, in one transaction."""
@@ -115,7 +118,13 @@ class CompileResultHandler:
         contract = None if fault else await self._runtime.contract(binary)
         if contract is None:
             return NoModule(fault or "the module cannot be executed")
-        return CheckedModule(binary, contract)
+        engine = images.engine_of(binary)
+        try:
+            if engine is not None:
+                await self._engines.keep(engine)
+        except EngineMissing as missing:
+            return NoModule(f"the image cannot be stored: {missing}")
+        return CheckedModule(binary, contract, engine)
 
     async def _runs_in_an_engine(self, result: CompilationResult) -> bool:
         """Return True if the revision of `result` is written in a language whose functions are images of an engine."""
@@ -159,7 +168,7 @@ async def _apply(
             await queries.touch_function(connection, function_id=function.id)
         return failed is not None
     digest = hashlib.sha256(checked.binary).digest()
-    await queries.store_module(connection, module_digest=digest, module=checked.binary)
+    await queries.store_module(connection, module_digest=digest, module=checked.binary, engine=checked.engine)
     promote = await queries.mark_ready(
         connection, function_id=function.id, number=number, module_digest=digest, contract=checked.contract
     )

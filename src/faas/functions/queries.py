@@ -245,9 +245,12 @@ async def mark_failed(connection: Connection, *, compile_error: str, function_id
     return changed
 
 
-async def store_module(connection: Connection, *, module_digest: bytes, module: bytes) -> None:
-    """Store a module under its SHA-256 digest, unless it is stored already."""
-    await _sql.store_module(connection, module_digest=module_digest, module=module)
+async def store_module(connection: Connection, *, module_digest: bytes, module: bytes, engine: bytes | None) -> None:
+    """Store a module under its SHA-256 digest, unless it is stored already. `engine` is that of an image.
+
+    Raises asyncpg.ForeignKeyViolationError when the engine is not stored.
+    """
+    await _sql.store_module(connection, module_digest=module_digest, module=module, engine=engine)
 
 
 async def delete_excess_revisions(connection: Connection, *, function_id: UUID, keep: int) -> list[int]:

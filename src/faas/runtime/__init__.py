@@ -1,6 +1,7 @@
 """The WebAssembly runtime: one engine, a cache of precompiled modules, and a fresh instance for every execution."""
 
 from faas.runtime.engine_module import EngineUnavailable
+from faas.runtime.engine_modules import LoadEngine
 from faas.runtime.limits import Limits
 from faas.runtime.linked_module import Contract
 from faas.runtime.outcome import Outcome
@@ -8,4 +9,4 @@ from faas.runtime.precompile.client import Precompiler
 from faas.runtime.precompile.sealed_code import SealedCode
 from faas.runtime.runtime import Runtime
 
-__all__ = ["Contract", "EngineUnavailable", "Limits", "Outcome", "Precompiler", "Runtime", "SealedCode"]
+__all__ = ["Contract", "EngineUnavailable", "Limits", "LoadEngine", "Outcome", "Precompiler", "Runtime", "SealedCode"]

@@ -85,7 +85,8 @@ class EngineModules:
         binary = await self._load(digest)
         if binary is None:
             raise EngineUnavailable(
-                f"the function needs the engine {digest.hex()[:16]}, which this server does not have: deploy it again"
+                f"the function needs the engine {digest.hex()[:16]}, which neither this server nor its database has: "
+                "deploy it again"
             )
         if hidden := await asyncio.to_thread(hidden_state, binary):
             raise EngineUnavailable(f"the engine cannot be restored: {hidden}")

@@ -31,7 +31,7 @@ async def test_module_cleanup_keeps_a_module_that_is_stored_again(pool: Pool) ->
     await cleanup.remove()
     async with pool.acquire() as connection:
         digest = hashlib.sha256(b"again").digest()
-        await queries.store_module(connection, module_digest=digest, module=b"again")
+        await queries.store_module(connection, module_digest=digest, module=b"again", engine=None)
     assert await pool.fetchval("SELECT count(*) FROM unreferenced_modules") == 0
 
 

@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from faas.database.pool import Pool
+from faas.engines import EngineCatalogue, EngineStore
 from faas.errors import FunctionNotFound, RevisionConflict, RevisionNotFound
 from faas.function_ref import FunctionRef
 from faas.function_settings import FunctionLimits, FunctionSettings
@@ -209,7 +210,7 @@ class Subject:
         self.pool = pool
         self.functions = FunctionService(pool, RULES)
         self.revisions = RevisionService(pool)
-        self.handler = CompileResultHandler(pool, runtime)
+        self.handler = CompileResultHandler(pool, runtime, EngineStore(pool, EngineCatalogue()))
         self.name = f"f{uuid4().hex}"
         self.ref = FunctionRef.by_name(self.name)
         self.id: UUID | None = None

@@ -118,7 +118,7 @@ async def test_image_says_the_contract_of_its_function(runtime: Runtime) -> None
 async def test_check_accepts_images_of_known_engines_only(runtime: Runtime) -> None:
     assert await runtime.check(image_of(b"1")) is None
     unknown = build(Image(engine=bytes(32), pages=4, segments=(), globals={}, contract="json"))
-    assert "does not have" in (await runtime.check(unknown) or "")
+    assert "which neither this server nor its database has" in (await runtime.check(unknown) or "")
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ refused for every language that has no engine.
 
 from faas.runtime.images.difference import PAGE_BYTES, difference
 from faas.runtime.images.image import WASM_PAGE_BYTES, Contract, Image, ImageError, Segment
-from faas.runtime.images.image_module import build, carries_engine, initial_memory_bytes, parse
+from faas.runtime.images.image_module import build, carries_engine, engine_of, initial_memory_bytes, parse
 
 __all__ = [
     "PAGE_BYTES", "WASM_PAGE_BYTES", "Contract", "Image", "ImageError", "Segment", "build", "carries_engine",
-    "difference", "initial_memory_bytes", "parse",
+    "difference", "engine_of", "initial_memory_bytes", "parse",
 ]  # fmt: skip

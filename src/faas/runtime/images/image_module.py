@@ -29,13 +29,21 @@ def carries_engine(binary: bytes) -> bool:
 
     After a section that is longer than the module, nothing is looked for: wasmtime refuses such a module.
     """
+    return engine_of(binary) is not None
+
+
+def engine_of(binary: bytes) -> bytes | None:
+    """Return the digest of the engine that the image `binary` needs, or None where it is no image.
+
+    The digest is what the custom section `faas.engine` contains, of a valid image 32 bytes.
+    """
     try:
-        return any(
-            identifier == CUSTOM and _is_custom(content, ENGINE_SECTION)
-            for identifier, content in read_sections(binary)
-        )
+        for identifier, content in read_sections(binary):
+            if identifier == CUSTOM and _is_custom(content, ENGINE_SECTION):
+                return _custom(content, ENGINE_SECTION)
     except MalformedModule:
-        return False
+        pass
+    return None
 
 
 def initial_memory_bytes(engine: bytes) -> int:

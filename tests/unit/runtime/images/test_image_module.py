@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import wasmtime
 
-from faas.runtime.images import Image, ImageError, Segment, build, carries_engine, parse
+from faas.runtime.images import Image, ImageError, Segment, build, carries_engine, engine_of, parse
 
 ENGINE = hashlib.sha256(b"an engine").digest()
 IMAGE = Image(
@@ -160,6 +160,11 @@ def test_image_module_parse_of_random_changes_returns_an_image_or_raises_image_e
         accepted += 1
         assert build(image) == changed
     assert accepted
+
+
+def test_image_module_engine_is_that_of_the_image() -> None:
+    assert engine_of(build(IMAGE)) == IMAGE.engine
+    assert engine_of(bytes(wasmtime.wat2wasm("(module (memory 1) (func))"))) is None
 
 
 def test_image_module_engine_marker_is_found_anywhere() -> None:
