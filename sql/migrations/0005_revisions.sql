@@ -28,7 +28,9 @@ CREATE TABLE unreferenced_modules (
     since  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- A revision never changes but for the progress of its compilation. promote: it goes live when it is READY.
+-- A revision never changes but for the progress of its compilation, and its image, which a newer engine replaces (see
+-- the trigger outcome_is_final). promote: it goes live when it is READY. upgrade_error: why `upgrade_engine` could not
+-- take its image.
 CREATE TABLE revisions (
     function_id   uuid NOT NULL REFERENCES functions (id) ON DELETE CASCADE,
     number        integer NOT NULL CHECK (number >= 1),
@@ -41,6 +43,8 @@ CREATE TABLE revisions (
     module_digest bytea REFERENCES modules (digest),
     contract      text,
     compile_error text,
+    upgrade_engine bytea REFERENCES engines (digest),
+    upgrade_error  text,
     created_by    text,
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (function_id, number),
@@ -49,6 +53,7 @@ CREATE TABLE revisions (
         CHECK (status <> 'READY' OR (module_digest IS NOT NULL AND contract IS NOT NULL AND compile_error IS NULL)),
     CONSTRAINT failed_has_an_error
         CHECK (status <> 'FAILED' OR (compile_error IS NOT NULL AND module_digest IS NULL AND contract IS NULL)),
+    CONSTRAINT upgrade_failed_completely CHECK ((upgrade_engine IS NULL) = (upgrade_error IS NULL)),
     CONSTRAINT waiting_has_neither
         CHECK (status NOT IN ('PENDING', 'COMPILING')
                OR (module_digest IS NULL AND contract IS NULL AND compile_error IS NULL))
@@ -65,8 +70,22 @@ $$;
 CREATE TRIGGER content_is_fixed
     BEFORE UPDATE OF function_id, number, language, source, settings, created_by, created_at ON revisions
     FOR EACH ROW EXECUTE FUNCTION refuse_change_of_revision();
+-- The outcome is final, but for one change: the image of a READY revision is replaced by one of a newer engine.
+CREATE FUNCTION is_newer_image(present bytea, next bytea) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM modules AS old_image JOIN engines AS old_engine ON old_engine.digest = old_image.engine,
+                    modules AS new_image JOIN engines AS new_engine ON new_engine.digest = new_image.engine
+        WHERE old_image.digest = present AND new_image.digest = next
+          AND new_engine.name = old_engine.name AND new_engine.number > old_engine.number
+    );
+$$;
 CREATE TRIGGER outcome_is_final BEFORE UPDATE OF status, module_digest, contract, compile_error ON revisions
-    FOR EACH ROW WHEN (old.status IN ('READY', 'FAILED')) EXECUTE FUNCTION refuse_change_of_revision();
+    FOR EACH ROW
+    WHEN (old.status IN ('READY', 'FAILED')
+          AND ((new.status, new.contract, new.compile_error) IS DISTINCT FROM
+               (old.status, old.contract, old.compile_error)
+               OR NOT is_newer_image(old.module_digest, new.module_digest)))
+    EXECUTE FUNCTION refuse_change_of_revision();
 
 -- What there was becomes the only revision of each function, with the number that it had.
 INSERT INTO modules (digest, wasm)

@@ -83,7 +83,7 @@ RETURNING number;
 
 -- name: get_revision(function_id, number)^
 SELECT function_id, revision.number AS revision, language, source, settings, status, compile_error, contract, promote,
-       revision.number = function.live_revision IS TRUE AS live, created_by, revision.created_at
+       revision.number = function.live_revision IS TRUE AS live, upgrade_error, created_by, revision.created_at
 FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
 WHERE revision.function_id = :function_id AND revision.number = :number;
 
@@ -93,14 +93,14 @@ SELECT status FROM revisions WHERE function_id = :function_id AND number = :numb
 -- name: list_revisions(function_id, before, limit, budget)
 -- Newest first. A page ends early when its sources together exceed :budget bytes. `found` counts up to :limit + 1
 -- revisions, so that the caller knows whether more follow.
-SELECT function_id, revision, language, source, settings, status, compile_error, contract, promote, live, created_by,
-       created_at, found
+SELECT function_id, revision, language, source, settings, status, compile_error, contract, promote, live, upgrade_error,
+       created_by, created_at, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
            sum(octet_length(source)) OVER newest - octet_length(source) AS bytes_before
     FROM (
         SELECT revision.function_id, revision.number AS revision, language, source, settings, status, compile_error,
-               contract, promote, revision.number = function.live_revision IS TRUE AS live, created_by,
+               contract, promote, revision.number = function.live_revision IS TRUE AS live, upgrade_error, created_by,
                revision.created_at
         FROM revisions AS revision JOIN functions AS function ON function.id = revision.function_id
         WHERE revision.function_id = :function_id AND (:before::int IS NULL OR revision.number < :before::int)
@@ -122,8 +122,11 @@ WHERE function_id = :function_id AND status IN ('PENDING', 'COMPILING') AND prom
 SELECT max(number) FROM revisions WHERE function_id = :function_id AND status IN ('PENDING', 'COMPILING');
 
 -- name: find_language(function_id, number)$
--- A revision never changes its language, so no lock is needed.
-SELECT language FROM revisions WHERE function_id = :function_id AND number = :number;
+-- Of the newest revision where no number is given. A revision never changes its language, so no lock is needed.
+SELECT language
+FROM revisions
+WHERE function_id = :function_id
+  AND number = coalesce(:number::int, (SELECT newest_revision FROM functions WHERE id = :function_id));
 
 -- name: mark_compiling(function_id, number)$
 -- Idempotent. Only from PENDING: a `started` message that is read after its result changes nothing.
@@ -178,6 +181,38 @@ DELETE FROM revisions USING removable
 WHERE revisions.function_id = :function_id AND revisions.number = removable.number
   AND removable.position <= (SELECT count(*) FROM revisions WHERE function_id = :function_id) - :keep::bigint
 RETURNING revisions.number;
+
+-- name: list_outdated_images(engine, languages, limit)
+-- READY revisions whose image is one of an older engine than :engine, which has not failed to take it: the live ones
+-- first. Their sources are not read.
+SELECT revision.function_id, revision.number
+FROM engines AS newer
+JOIN engines AS older ON older.name = newer.name AND older.number < newer.number
+JOIN modules AS image ON image.engine = older.digest
+JOIN revisions AS revision ON revision.module_digest = image.digest
+JOIN functions AS function ON function.id = revision.function_id
+WHERE newer.digest = :engine AND revision.language = ANY (:languages::text[])
+  AND revision.upgrade_engine IS DISTINCT FROM newer.digest
+ORDER BY revision.number IS DISTINCT FROM function.live_revision, revision.function_id DESC, revision.number DESC
+LIMIT :limit::bigint;
+
+-- name: get_image_source(function_id, number)^
+SELECT language, source, digest AS module_digest, contract
+FROM revisions JOIN modules ON digest = module_digest
+WHERE function_id = :function_id AND number = :number;
+
+-- name: replace_image(function_id, number, present, module_digest)$
+-- Idempotent. Only the image that :present is: another process may have replaced it in the meantime, or the revision may
+-- be gone. The trigger outcome_is_final refuses everything but an image of a newer engine.
+UPDATE revisions SET module_digest = :module_digest, upgrade_engine = NULL, upgrade_error = NULL
+WHERE function_id = :function_id AND number = :number AND module_digest = :present
+RETURNING number;
+
+-- name: record_upgrade_error(function_id, number, present, engine, error)$
+-- Guarded in the same way. The revision keeps its image; the engine does not try again.
+UPDATE revisions SET upgrade_engine = :engine, upgrade_error = :error
+WHERE function_id = :function_id AND number = :number AND module_digest = :present
+RETURNING number;
 
 -- name: mark_unreferenced_modules()!
 -- A module without revisions, and without images of it, is removed later (delete_unreferenced_modules): an execution that

@@ -22,7 +22,7 @@ ALLOWED = {
     "cli/functions.py": (2, "JSON of the server"),
     "cli/limits.py": (4, "JSON of the server; click decorates any function"),
     "cli/output.py": (2, "any value that msgspec encodes; JSON of the server"),
-    "cli/revisions.py": (3, "JSON of the server"),
+    "cli/revisions.py": (4, "JSON of the server"),
     "cli/setting_options.py": (6, "click decorates any function"),
     "compute_module/cli/setting_options.py": (1, "click decorates any function"),
     "compute_module/foundry/client.py": (4, "JSON of Foundry"),

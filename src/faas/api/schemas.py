@@ -88,6 +88,7 @@ class RevisionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     contract: Contract | None
     promote: bool
     live: bool
+    upgrade_error: str | None
     created_by: str | None
     created_at: datetime
 

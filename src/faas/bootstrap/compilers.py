@@ -16,8 +16,10 @@ from faas.compile.languages.python import PythonCompiler
 from faas.compile.languages.typescript import TypeScriptCompiler
 from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
+from faas.compile.outcome import Compiled
 from faas.compile.snapshot import Snapshots
 from faas.engines import EngineCatalogue, EngineName
+from faas.functions.engine_upgrade import RefusedSource, TakeImage
 from faas.languages import Language
 from faas.runtime import Limits, LoadEngine, Precompiler, Runtime
 from faas.settings import Settings
@@ -123,6 +125,16 @@ def open_compilers(
     for compiler in compilers.values():
         stack.push_async_callback(compiler.close)
     return compilers
+
+
+def image_taker(compilers: Mapping[str, Compiler]) -> TakeImage:
+    """Return how an engine upgrade takes images: with `compilers`, as deploys do."""
+
+    async def take(language: str, source: str) -> bytes | RefusedSource:
+        outcome = await compilers[language].compile(source)
+        return outcome.binary if isinstance(outcome, Compiled) else RefusedSource(outcome.diagnostics)
+
+    return take
 
 
 def _typescript_compiler(settings: Settings, snapshots: Snapshots) -> TypeScriptCompiler:

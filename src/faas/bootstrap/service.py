@@ -10,6 +10,7 @@ more, outside the pools.
 | starts of executions | 1 | all, api |
 | ends of executions | 2 | all, api |
 | retention | 1 | all, api |
+| engine upgrade, while there is one | 1 | all, compiler |
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from uuid_utils.compat import uuid7
 from faas.api.application import create_application, create_compiler_application
 from faas.api.invocation import InvocationHandler
 from faas.bootstrap.background_tasks import run_consumer, run_in_background
-from faas.bootstrap.compilers import load_cached_engines, open_compilers, open_engines, open_runtime
+from faas.bootstrap.compilers import image_taker, load_cached_engines, open_compilers, open_engines, open_runtime
 from faas.bootstrap.database import open_database
 from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
@@ -37,6 +38,7 @@ from faas.executions.recorder import ExecutionRecorder, open_recorder
 from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.functions.compile_results import CompileResultHandler
+from faas.functions.engine_upgrade import EngineUpgrade
 from faas.functions.module_cleanup import ModuleCleanup
 from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionRules, FunctionService
@@ -88,7 +90,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         engines = EngineStore(pool, catalogue)
         runtime = await open_runtime(stack, settings, engines.load, cache=settings.data_dir / "artifacts")
         stack.callback(shutdown.finish)
-        await run_in_background(stack, load_cached_engines(runtime, engines), "engines-load")
+        await run_in_background(stack, load_cached_engines(runtime, catalogue), "engines-load")
         await run_in_background(stack, runtime.precompiler_pool.keep_warm(), "precompiler-keep-warm")
         process_id = uuid7()
         # The heartbeat has its own connection: a busy pool must not make this process look dead to its peers.
@@ -110,6 +112,15 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
                 await run_in_background(stack, compiler.keep_warm(), f"compiler-keep-warm:{language}")
             worker = CompilationWorker(pool, runtime, engines, compilers, settings.compile_output_limit)
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, listener, worker)
+            upgrade = EngineUpgrade(
+                pool,
+                runtime,
+                engines,
+                take_image=image_taker(compilers),
+                languages=list(compilers),
+                open_own_pool=partial(open_pool, url, 1),
+            )
+            await run_in_background(stack, upgrade.run(), "engine-upgrade")
         for queue, consumer in consumers.items():
             await run_consumer(stack, queue, consumer)
 

@@ -39,7 +39,7 @@ def revisions(name: str, limit: int, client: Client, as_json: bool) -> None:
                     ago(revision["createdAt"]),
                     revision["language"],
                     " ".join(describe_settings(revision["settings"])) or "–",
-                    first_line(revision["compileError"]),
+                    _error_of(revision),
                 )
                 for revision in found
             ],
@@ -95,6 +95,12 @@ def diff(name: str, before: int, after: int, client: Client, as_json: bool) -> N
 
 
 COMMANDS: dict[str, click.Command] = {"revisions": revisions, "promote": promote, "rollback": rollback, "diff": diff}
+
+
+def _error_of(revision: dict[str, Any]) -> str:
+    if revision["upgradeError"]:
+        return f"on an older engine: {first_line(revision['upgradeError'])}"
+    return first_line(revision["compileError"])
 
 
 def _print_live(function: dict[str, Any], done: str, *, as_json: bool) -> None:

@@ -104,14 +104,9 @@ class CompileResultHandler:
 
     async def _check(self, result: CompilationResult) -> CheckedModule | NoModule:
         """Decode the module of `result` and check it with the runtime."""
-        if not result.success:
-            return NoModule(result.error or "the compiler failed without saying why")
-        if result.wasm_binary is None:
-            return NoModule("the compiler reported success without a module")
-        try:
-            binary = messages.decode_binary(result.wasm_binary)
-        except ValueError as error:
-            return NoModule(f"the compiler's module is not base64: {error}")
+        binary = _decode(result)
+        if isinstance(binary, NoModule):
+            return binary
         if images.carries_engine(binary) and not await self._runs_in_an_engine(result):
             return NoModule(_FOREIGN_IMAGE)
         fault = await self._runtime.check(binary)
@@ -128,10 +123,20 @@ class CompileResultHandler:
 
     async def _runs_in_an_engine(self, result: CompilationResult) -> bool:
         """Return True if the revision of `result` is written in a language whose functions are images of an engine."""
-        number = 1 if result.revision is None else result.revision  # as _addressed_revision has it
         async with acquire(self._pool) as connection:
-            language = await queries.find_language(connection, function_id=result.function_id, number=number)
+            language = await queries.find_language(connection, function_id=result.function_id, number=result.revision)
         return language in ENGINE_LANGUAGES
+
+
+def _decode(result: CompilationResult) -> bytes | NoModule:
+    if not result.success:
+        return NoModule(result.error or "the compiler failed without saying why")
+    if result.wasm_binary is None:
+        return NoModule("the compiler reported success without a module")
+    try:
+        return messages.decode_binary(result.wasm_binary)
+    except ValueError as error:
+        return NoModule(f"the compiler's module is not base64: {error}")
 
 
 def _addressed_revision(function: LockedFunctionRow, revision: int | None) -> int | None:

@@ -53,7 +53,8 @@ class Function(FunctionSummary, frozen=True, kw_only=True):
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """A revision of a function. READY has a module, FAILED a compile error.
 
-    `promote` says that it goes live by itself once it is READY, unless a newer one is live by then.
+    `promote` says that it goes live by itself once it is READY, unless a newer one is live by then. `upgrade_error` is
+    why it still has the image of an older engine.
     """
 
     function_id: UUID
@@ -66,6 +67,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     contract: Contract | None
     promote: bool
     live: bool
+    upgrade_error: str | None
     created_by: str | None
     created_at: datetime
 

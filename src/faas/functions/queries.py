@@ -3,6 +3,7 @@
 Each takes a connection, so that the caller's transaction covers the statement.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -84,8 +85,25 @@ class RevisionRow(msgspec.Struct, frozen=True, kw_only=True):
     contract: Contract | None
     promote: bool
     live: bool
+    upgrade_error: str | None
     created_by: str | None
     created_at: datetime
+
+
+class OutdatedImageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision whose image is one of an older engine."""
+
+    function_id: UUID
+    number: int
+
+
+class ImageSourceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the image of a revision was taken from, and its digest."""
+
+    language: Language
+    source: str
+    module_digest: bytes
+    contract: Contract | None
 
 
 class ListedRevisionRow(RevisionRow, frozen=True, kw_only=True):
@@ -215,8 +233,8 @@ async def find_waiting(connection: Connection, *, function_id: UUID) -> int | No
     return number
 
 
-async def find_language(connection: Connection, *, function_id: UUID, number: int) -> Language | None:
-    """Return the language of a revision, or None when there is no such revision."""
+async def find_language(connection: Connection, *, function_id: UUID, number: int | None) -> Language | None:
+    """Return the language of a revision, the newest one for None, or None when there is no such revision."""
     language: Language | None = await _sql.find_language(connection, function_id=function_id, number=number)
     return language
 
@@ -257,6 +275,40 @@ async def delete_excess_revisions(connection: Connection, *, function_id: UUID, 
     """Remove revisions of a function beyond `keep`; return their numbers."""
     rows = _sql.delete_excess_revisions(connection, function_id=function_id, keep=keep)
     return [row[0] async for row in rows]
+
+
+async def list_outdated_images(
+    connection: Connection, *, engine: bytes, languages: Sequence[str], limit: int
+) -> list[OutdatedImageRow]:
+    """Return up to `limit` revisions with an image of an older engine than `engine`, the live ones first."""
+    rows = _sql.list_outdated_images(connection, engine=engine, languages=languages, limit=limit)
+    return [OutdatedImageRow(**row) async for row in rows]
+
+
+async def get_image_source(connection: Connection, *, function_id: UUID, number: int) -> ImageSourceRow | None:
+    """Return what the image of a revision is taken from, or None when the revision is gone."""
+    row = await _sql.get_image_source(connection, function_id=function_id, number=number)
+    return ImageSourceRow(**row) if row else None
+
+
+async def replace_image(
+    connection: Connection, *, function_id: UUID, number: int, present: bytes, module_digest: bytes
+) -> int | None:
+    """Give a revision another image than `present`; return the number, or None when it does not have that any more."""
+    changed: int | None = await _sql.replace_image(
+        connection, function_id=function_id, number=number, present=present, module_digest=module_digest
+    )
+    return changed
+
+
+async def record_upgrade_error(
+    connection: Connection, *, function_id: UUID, number: int, present: bytes, engine: bytes, error: str
+) -> int | None:
+    """Record why `engine` cannot take the image of a revision, which keeps `present`; None when nothing changed."""
+    changed: int | None = await _sql.record_upgrade_error(
+        connection, function_id=function_id, number=number, present=present, engine=engine, error=error
+    )
+    return changed
 
 
 async def mark_unreferenced_modules(connection: Connection) -> None:

@@ -74,6 +74,12 @@ async def archive_dead_letter(connection: Connection, queue: str, message_id: in
     return await queries.archive_dead_letter(connection, queue=queue, msg_id=message_id, reason=reason)
 
 
+async def count(connection: Connection, queue: str) -> int:
+    """Return the number of messages in `queue`, with those that are being processed."""
+    (row,) = await queries.measure_queues(connection, queues=[queue])
+    return row.queue_length
+
+
 async def measure(connection: Connection, queues: list[str]) -> None:
     """Set the queue gauges of faas.metrics from the database."""
     for row in await queries.measure_queues(connection, queues=queues):

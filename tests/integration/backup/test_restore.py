@@ -22,6 +22,7 @@ from faas.database import migrations
 from faas.database.migrations import files, migrate
 from faas.database.pool import Pool
 from faas.errors import ConfigurationError
+from tests.helpers.engine_versions import installation, versions_in
 from tests.helpers.retention import create_old_partitions, insert_executions
 from tests.helpers.support import Platform, core_wat, eventually, replaced_database, returning_wat
 
@@ -168,6 +169,23 @@ async def test_restore_returns_revisions_with_their_modules_and_history(
     with pytest.raises(asyncpg.ForeignKeyViolationError):  # the constraints are restored, too
         await connection.execute("DELETE FROM revisions WHERE number = 2")
     await connection.close()
+
+
+async def test_restore_returns_images_with_their_engines(database_url: str, empty_database: str, file: Path) -> None:
+    """And the order of the engines: an installation that has another one runs the functions and goes on to upgrade."""
+    async with installation(1, database_url) as old, installation(2, database_url) as new:
+        await old.deploy("f", '"refused"')
+        new.compiler.refused = {'"refused"'}
+        await new.upgrade.run_once()
+        await new.deploy("g", '"new"')
+        await old.deploy("h", '"old"')
+    await backed_up(database_url, file)
+    await restored(empty_database, file)
+    assert await contents(empty_database) == await contents(database_url)
+    async with installation(3, empty_database) as newest:
+        assert [(await newest.call(name)).output for name in "fgh"] == [b'"refused"', b'"new"', b'"old"']
+        await newest.upgrade.run_once()
+        assert await versions_in(newest.pool) == {3}
 
 
 async def test_restore_of_an_empty_database(database_url: str, empty_database: str, file: Path) -> None:

@@ -21,6 +21,31 @@ FAILED = (
 )
 SECOND = "UPDATE functions SET newest_revision = 2 WHERE id = '{id}'"
 
+# Two engines of JavaScript and one of Python, and an image of each.
+ENGINES = (
+    "INSERT INTO modules (digest, wasm) VALUES (sha256('js1'), 'js1'), (sha256('js2'), 'js2'), (sha256('py3'), 'py3')",
+    (
+        "INSERT INTO engines (digest, name, number) "
+        "VALUES (sha256('js1'), 'javascript', 1), (sha256('js2'), 'javascript', 2), (sha256('py3'), 'python', 3)"
+    ),
+    (
+        "INSERT INTO modules (digest, wasm, engine) VALUES (sha256('of js1'), 'of js1', sha256('js1')), "
+        "(sha256('of js2'), 'of js2', sha256('js2')), (sha256('of py3'), 'of py3', sha256('py3'))"
+    ),
+)
+
+
+def with_image(image: str, number: int = 2) -> Sequence[str]:
+    """Return the statements that make the next revision, READY with an image."""
+    ready = READY.format(id="{id}", number=number).replace("sha256('f')", f"sha256('{image}')")
+    return (*ENGINES, SECOND.replace("= 2", f"= {number}"), ready)
+
+
+def replaced(image: str, more: str = "", number: int = 2) -> str:
+    """Return the statement that gives a revision another image."""
+    return f"UPDATE revisions SET module_digest = sha256('{image}') {more} WHERE number = {number}"
+
+
 # Statements of one transaction on a function whose revision 1 is READY and live, and the constraint that refuses them.
 REFUSED: dict[str, tuple[Sequence[str], str]] = {
     "live without a revision": (["UPDATE functions SET live_revision = 7"], "live_revision_is_not_ahead"),
@@ -89,6 +114,39 @@ REFUSED: dict[str, tuple[Sequence[str], str]] = {
         ["INSERT INTO modules (digest, wasm) VALUES (sha256('g'), 'g')", "UPDATE revisions SET module_digest = sha256('g')"],
         "cannot change: it is READY",
     ),
+    "image of an older engine": ([*with_image("of js2"), replaced("of js1")], "cannot change: it is READY"),
+    "image of the engine of another language": ([*with_image("of js1"), replaced("of py3")], "cannot change: it is READY"),
+    "image is replaced by a module without engine": (
+        [*with_image("of js1"), replaced("f")], "cannot change: it is READY"
+    ),
+    "module without engine is replaced by an image": (
+        [*with_image("of js1"), replaced("of js2", number=1)], "cannot change: it is READY"
+    ),
+    "image with another contract": (
+        [*with_image("of js1"), replaced("of js2", ", contract = 'lambda'")], "cannot change: it is READY"
+    ),
+    "image of a revision that becomes FAILED": (
+        [*with_image("of js1"), replaced("of js2", ", status = 'FAILED', compile_error = 'no'")],
+        "cannot change: it is READY",
+    ),
+    "engine of an image is removed": (
+        [*with_image("of js1"), "DELETE FROM modules WHERE wasm = 'js2'"], "modules_engine_fkey"
+    ),
+    "image of an engine that is not stored": (
+        [*ENGINES, "INSERT INTO engines (digest, name, number) VALUES (sha256('js4'), 'javascript', 4)",
+         "INSERT INTO modules (digest, wasm, engine) VALUES (sha256('x'), 'x', sha256('js4'))"],
+        "modules_engine_fkey",
+    ),
+    "image of a module that is no engine": (
+        ["INSERT INTO modules (digest, wasm, engine) VALUES (sha256('x'), 'x', sha256('f'))"], "engine_is_known"
+    ),
+    "two engines with one number": (
+        [*ENGINES, "INSERT INTO engines (digest, name, number) VALUES (sha256('x'), 'javascript', 2)"],
+        "engines_number_key",
+    ),
+    "failed upgrade without an engine": (
+        [*with_image("of js1"), "UPDATE revisions SET upgrade_error = 'no' WHERE number = 2"], "upgrade_failed_completely"
+    ),
     "FAILED gets another error": (
         [FAILED.format(id="{id}", number=2), SECOND, "UPDATE revisions SET compile_error = 'other' WHERE number = 2"],
         "cannot change: it is FAILED",
@@ -136,6 +194,12 @@ async def test_revision_constraints_accept_what_the_services_do(pool: Pool) -> N
             )
             await connection.execute("UPDATE functions SET live_revision = 2, previous_revisions = '{1}'")
         await connection.execute("DELETE FROM revisions WHERE number = 1")
+        async with connection.transaction():
+            for statement in with_image("of js1"):
+                await connection.execute(
+                    statement.format(id=function_id).replace("= 2", "= 3").replace(", 2, ", ", 3, ")
+                )
+        await connection.execute(replaced("of js2", number=3))
         await connection.execute("DELETE FROM functions")
         await connection.execute("DELETE FROM modules")
     assert await rows(pool) == [[], [], []]

@@ -1,4 +1,4 @@
-"""Tests of the diff of two revisions."""
+"""Tests of the list of revisions, and of the diff of two."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from faas.cli.client import Client
-from faas.cli.revisions import diff
+from faas.cli.revisions import diff, revisions
 
 
 class Answer:
@@ -56,3 +56,17 @@ def test_diff_describes_modules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_diff_of_equal_revisions_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diff_of(monkeypatch, {"source": "a"}, {"source": "a"}) == {"settings": "", "source": ""}
+
+
+def test_revisions_shows_why_one_is_on_an_older_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    revision = {"status": "READY", "live": True, "createdAt": "2026-11-26T10:00:00Z", "language": "python"}
+    shown = [
+        revision | {"revision": 2, "settings": {}, "compileError": None, "upgradeError": "SyntaxError: no\nline 1"},
+        revision | {"revision": 1, "settings": {}, "compileError": "no such name", "upgradeError": None},
+    ]
+    monkeypatch.setattr(Client, "pages", lambda _self, _path, _limit: shown)
+    result = CliRunner().invoke(revisions, ["f"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    second, first = [line.rstrip() for line in result.output.splitlines()[2:]]
+    assert second.endswith("on an older engine: SyntaxError: no")
+    assert first.endswith("no such name")

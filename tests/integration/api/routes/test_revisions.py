@@ -18,7 +18,7 @@ from tests.helpers.support import Platform, core_wat, eventually, returning_wat,
 
 REVISION_FIELDS = {
     "functionId", "revision", "language", "source", "settings", "status", "compileError", "contract", "promote", "live",
-    "createdBy", "createdAt",
+    "upgradeError", "createdBy", "createdAt",
 }  # fmt: skip
 
 
