@@ -37,14 +37,11 @@ def checking_threads(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 def test_inline_policy_initial_streak_is_how_many_quick_executions_come_first() -> None:
     policy = InlinePolicy(initial_streak=1)
-    assert not policy.runs_inline
-    policy.record_duration(0.0001)
-    assert policy.runs_inline
-    policy.record_duration(0.1)
-    policy.record_duration(0.0001)
-    assert not policy.runs_inline
-    policy.record_duration(0.0001)
-    assert policy.runs_inline
+    decisions = [policy.runs_inline]
+    for seconds in (0.0001, 0.1, 0.0001, 0.0001):
+        policy.record_duration(seconds)
+        decisions.append(policy.runs_inline)
+    assert decisions == [False, True, False, False, True]
 
 
 def test_inline_policy_slow_executions_double_the_streak_it_needs() -> None:
