@@ -1,12 +1,19 @@
 """An engine module, addressed by its content."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from faas.languages import Language
+
 EngineName = Literal["javascript", "python"]
+LANGUAGES: Mapping[EngineName, frozenset[Language]] = {  # whose functions are images of the engine
+    "javascript": frozenset({"javascript", "typescript"}),
+    "python": frozenset({"python"}),
+}
 
 
 class Engine(msgspec.Struct, frozen=True):

@@ -4,12 +4,15 @@ A process has the engines of its own version (catalogue.py). An engine is stored
 that processes of other versions, and later ones, can run the image.
 """
 
+import asyncio
+from collections.abc import Collection
+
 import structlog
 
 from faas.database.pool import Pool, acquire
 from faas.engines import queries
 from faas.engines.catalogue import EngineCatalogue, EngineMissing
-from faas.engines.engine import Engine
+from faas.engines.engine import LANGUAGES, Engine
 
 log = structlog.get_logger()
 
@@ -21,9 +24,11 @@ class EngineStore:
         self._pool = pool
         self._catalogue = catalogue
 
-    def current(self) -> list[Engine]:
-        """Return the engines of this installation that are built."""
-        return self._catalogue.built()
+    async def current(self, languages: Collection[str]) -> list[Engine]:
+        """Return the engines of this installation that are built and have functions in one of `languages`."""
+        names = [name for name, written in LANGUAGES.items() if not written.isdisjoint(languages)]
+        found = [await asyncio.to_thread(self._catalogue.find, name) for name in names]  # reads up to 22 MB once
+        return [engine for engine in found if engine]
 
     async def load(self, digest: bytes) -> bytes | None:
         """Return the engine module with this digest: of this installation or of the database, or one built for it.

@@ -93,7 +93,7 @@ class EngineUpgrade:
 
     async def run_once(self) -> None:
         """Upgrade what is outdated now, unless another process does."""
-        for engine in self._engines.current():
+        for engine in await self._engines.current(self._languages):
             await self._engines.register(engine)
             async with acquire(self._pool) as connection:
                 outdated = await self._list(connection, engine, 1)

@@ -58,3 +58,9 @@ async def test_engine_store_begins_the_grace_period_again(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM unreferenced_modules") == 0
     await ModuleCleanup(pool, grace_seconds=0).remove()
     assert await pool.fetchval("SELECT count(*) FROM modules") == 0
+
+
+async def test_engine_store_gives_the_engines_of_the_languages_asked_for(pool: Pool) -> None:
+    store = store_of(pool, b"js")
+    assert [each.digest for each in await store.current(["typescript", "wat"])] == [engine(b"js").digest]
+    assert await store.current(["python", "wat"]) == []
