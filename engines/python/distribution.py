@@ -44,7 +44,11 @@ class Distribution(msgspec.Struct, frozen=True):
 
 def unpack(python: Path, folder: Path) -> Distribution:
     """Unpack the distribution to `folder` with the packages of `python`. Raises ValueError when a part is missing."""
-    subprocess.run([str(python), "-I", str(_UNPACK), str(folder)], check=True)
+    unpacked = subprocess.run(
+        [str(python), "-I", str(_UNPACK), str(folder)], check=False, stderr=subprocess.PIPE, text=True
+    )
+    if unpacked.returncode:
+        raise ValueError(f"{_UNPACK.name} failed: {unpacked.stderr.strip()}")
     found: dict[str, SharedLibrary] = {}
     for file in sorted(folder.glob("*.wasm")):
         library = _library(file.read_bytes())

@@ -45,7 +45,9 @@ def unpack(folder: Path) -> None:
         else:
             with tarfile.open(fileobj=io.BytesIO(frame)) as archive:
                 if _LIBRARY_MARKER in archive.getnames():
-                    archive.extractall(folder / "library", filter="data")
+                    if hasattr(tarfile, "data_filter"):  # Python 3.11.4; the package is pinned by its hash anyway
+                        archive.extraction_filter = tarfile.data_filter
+                    archive.extractall(folder / "library")  # noqa: S202 (see above)
     zones = _package("tzdata") / "zoneinfo"
     for key in (_package("tzdata") / "zones").read_text().split():
         target = folder / "zones" / key
