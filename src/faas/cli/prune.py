@@ -76,7 +76,7 @@ async def _run(connection: Connection, policy: Policy) -> RunResult:
 
 def _kept(policy: Policy) -> str:
     executions = "all" if policy.executions is None else format_duration(policy.executions.total_seconds())
-    payloads = "as long"
+    payloads = "as long as executions"
     if policy.payloads is not None and policy.clears_payloads:
         payloads = format_duration(policy.payloads.total_seconds())
     return f"kept: executions {executions}, payloads {payloads}"
