@@ -69,6 +69,8 @@ class ExecutionService:
         self._admission = Admission()
         self._function_metrics = FunctionMetrics()
         self._in_flight: set[asyncio.Task[Execution]] = set()
+        # Counted when it is read: each change of a gauge takes a lock.
+        metrics.EXECUTIONS_IN_FLIGHT.set_function(lambda: len(self._in_flight))
 
     async def execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
         """Execute a function on `input_json`, a JSON object, and record it.
@@ -90,7 +92,6 @@ class ExecutionService:
             raise Saturated(self._max_in_flight, RETRY_AFTER_SECONDS)
         task = asyncio.create_task(self._execute(function_ref, input_json))
         self._in_flight.add(task)
-        metrics.EXECUTIONS_IN_FLIGHT.inc()
         task.add_done_callback(self._on_task_done)
         return task
 
@@ -107,7 +108,6 @@ class ExecutionService:
 
     def _on_task_done(self, task: "asyncio.Task[Execution]") -> None:
         self._in_flight.discard(task)
-        metrics.EXECUTIONS_IN_FLIGHT.dec()
         if not task.cancelled():
             # Retrieved so that asyncio does not log it: the caller, if still connected, gets it from the task.
             task.exception()
