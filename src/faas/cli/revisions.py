@@ -98,7 +98,7 @@ COMMANDS: dict[str, click.Command] = {"revisions": revisions, "promote": promote
 
 
 def _error_of(revision: dict[str, Any]) -> str:
-    if revision["upgradeError"]:
+    if revision.get("upgradeError"):  # a server of an earlier version does not send it
         return f"on an older engine: {first_line(revision['upgradeError'])}"
     return first_line(revision["compileError"])
 
