@@ -292,9 +292,9 @@ async def test_migrations_that_are_locked_fail_in_time_and_leave_no_session(data
 async def test_connections_too_few_warn(database_url: str) -> None:
     found = (await look(database_url, Settings(database_url=database_url, database_pool=100_000)))["connections"]
     assert found.status == "WARN"
-    assert "faas takes up to 100006" in found.finding
+    assert "faas takes up to 100007" in found.finding
     compiler = Settings(role="compiler", database_url=database_url, database_pool=100_000)
-    assert "faas takes up to 100002" in (await look(database_url, compiler))["connections"].finding
+    assert "faas takes up to 100003" in (await look(database_url, compiler))["connections"].finding
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(-70, "WARN"), (-50, "OK"), (50, "OK"), (70, "WARN")])
