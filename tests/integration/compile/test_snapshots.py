@@ -86,7 +86,7 @@ async def test_snapshot_worker_starts_from_the_native_code_of_the_server_alone(
 
     class WithoutFile(EngineCatalogue):
         async def get(self, name: str) -> Engine:
-            return msgspec.structs.replace(engine, file=tmp_path / "deleted.wasm", binary=b"")
+            return msgspec.structs.replace(engine, file=tmp_path / "deleted.wasm")
 
     found = opened(runtime, WithoutFile())
     assert images.parse(await image(found, ORDER)).engine == engine.digest
