@@ -245,7 +245,11 @@ class Subject:
         """Send a message and handle it, as the consumer of any process does; twice after a visibility timeout."""
         async with self.pool.acquire() as connection:
             await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(message))
-            delivered = await pgmq.read(connection, messages.COMPILATION_RESULTS, limit=1, visibility_timeout=60)
+            # As many are read as are sent, but a message may be locked by another delivery for a moment.
+            while not (
+                delivered := await pgmq.read(connection, messages.COMPILATION_RESULTS, limit=1, visibility_timeout=60)
+            ):
+                await asyncio.sleep(0.001)
         for _ in range(2 if twice else 1):
             for each in delivered:
                 await self.handler.handle(each)
