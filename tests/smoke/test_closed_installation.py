@@ -28,6 +28,7 @@ PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 SEEDS = {"pip", "setuptools", "faas"}  # what `python -m venv` brings, and the project itself
 NPM_FOLDERS = ("src/faas/compile/toolchain", "src/faas/api/pages", "engines/javascript")
 NPM_LOCKS = [ROOT / folder / "package-lock.json" for folder in NPM_FOLDERS]
+BENCH_NPM_LOCK = ROOT / "bench/peers/javascript/package-lock.json"  # not of `make setup`
 
 # The pip of Python 3.11.0, of Debian 12, of Python 3.11.5, the last of 2024, and the newest.
 PIPS = {
@@ -46,7 +47,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
     names = ("installer", "build", "run", "dev", "bundle", "bench", "dist", "engines", "toolchains")
     locks = [LOCKS / f"{name}.lock" for name in names]
     download_wheels(locks, folder / "wheels")
-    tarballs = download_tarballs(NPM_LOCKS, folder / "tarballs")
+    tarballs = download_tarballs([*NPM_LOCKS, BENCH_NPM_LOCK], folder / "tarballs")
     with PackageIndex(folder / "wheels", tarballs).serving() as serving:
         yield serving
 
