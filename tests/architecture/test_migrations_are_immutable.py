@@ -12,6 +12,8 @@ RELEASED_SHA256 = {
     "0002_executions": "e9d7248be109eaddec7d7e82d920b4d0ef35b3472b0ea40af4f9f35b52cd6340",
     "0003_queues": "6f49451613cf549d38d7f452750416b45509997967b37e51454ac307aceab1ab",
     "0004_failed_executions": "56ce8cb2c8087f7150434d410654de68285d78b5f9272a07bfae2802570d01e2",
+    "0005_revisions": "eed5cff0e9cc233e0022d3a83608845c6e946a941fbacc2dd478d1d06bee8b7f",
+    "0006_retention": "2b8b465d9b0187b2aeef5b788b44aae4ea22ef78ed7b008f2ea4054f5f0d9721",
 }
 
 
