@@ -1,4 +1,4 @@
--- name: start_execution(reference_id, reference_name, reference_revision, id, process_id, input, now)^
+-- name: start_execution(reference_id, reference_name, reference_revision, like, id, process_id, input, now, invoked_by)^
 -- One statement finds the revision to run and, if it is READY, records RUNNING: what runs was live at that moment.
 -- Returns the module to run, or why nothing was started: no row when there is no such function or revision, else the
 -- revision's status.
@@ -9,16 +9,18 @@ WITH found AS (
     JOIN executable_revisions AS revision
       ON revision.function_id = function.id
      AND revision.number = coalesce(:reference_revision::int, function.revision)
-    WHERE function.id = :reference_id::uuid OR function.name = :reference_name::text
+    WHERE (function.id = :reference_id::uuid OR function.name = :reference_name::text)
+      AND (:like::text[] IS NULL OR function.name LIKE ANY (:like::text[]))
 ), started AS (
-    INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
-    SELECT :id::uuid, found.id, found.number, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz
+    INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at, invoked_by)
+    SELECT :id::uuid, found.id, found.number, :process_id::uuid, :input::json, :now::timestamptz, :now::timestamptz,
+           :invoked_by::text
     FROM found
     WHERE status = 'READY'
 )
 SELECT id AS function_id, number AS revision, module_digest, name, live, limits, status, compile_error FROM found;
 
--- name: start_executions(ids, reference_ids, reference_names, reference_revisions, inputs, times, process_id)
+-- name: start_executions(ids, reference_ids, reference_names, reference_revisions, inputs, times, invokers, process_id)
 -- The same for a batch, in one commit. Returns a row for each execution that has started. The others are started alone,
 -- because this statement does not say why they have not. It waits for no lock: a deploy that is being committed does not
 -- delay it. OFFSET 0 fixes the order of the plan, which is made once and kept: from each request to its function and
@@ -27,10 +29,10 @@ WITH requested AS (
     SELECT *
     FROM unnest(
         :ids::uuid[], :reference_ids::uuid[], :reference_names::text[], :reference_revisions::int[], :inputs::json[],
-        :times::timestamptz[]
-    ) AS requested (execution_id, reference_id, reference_name, reference_revision, input, now)
+        :times::timestamptz[], :invokers::text[]
+    ) AS requested (execution_id, reference_id, reference_name, reference_revision, input, now, invoked_by)
 ), ready AS MATERIALIZED (
-    SELECT requested.execution_id, requested.input, requested.now, function.id AS function_id, function.name,
+    SELECT requested.execution_id, requested.input, requested.now, requested.invoked_by, function.id AS function_id, function.name,
            revision.number AS revision, revision.module_digest, revision.limits,
            revision.number = function.live_revision IS TRUE AS live
     FROM requested
@@ -48,25 +50,27 @@ WITH requested AS (
         OFFSET 0
     ) AS revision
 ), started AS (
-    INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at)
-    SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now
+    INSERT INTO executions (id, function_id, revision, process_id, input, created_at, started_at, invoked_by)
+    SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now, invoked_by
     FROM ready
 )
 SELECT execution_id, function_id, revision, module_digest, name, live, limits FROM ready;
 
--- name: find_limits(reference_id, reference_name, reference_revision)^
+-- name: find_limits(reference_id, reference_name, reference_revision, like)^
 -- The function, and the limits of the revision that the reference runs.
 SELECT function.id AS function_id, revision.limits
 FROM executable_functions AS function
 JOIN executable_revisions AS revision
   ON revision.function_id = function.id AND revision.number = coalesce(:reference_revision::int, function.revision)
-WHERE function.id = :reference_id::uuid OR function.name = :reference_name::text;
+WHERE (function.id = :reference_id::uuid OR function.name = :reference_name::text)
+  AND (:like::text[] IS NULL OR function.name LIKE ANY (:like::text[]));
 
--- name: find_function_id(reference_id, reference_name)^
+-- name: find_function_id(reference_id, reference_name, like)^
 -- The id by which the function's executions are listed.
 SELECT id
 FROM executable_functions
-WHERE id = :reference_id::uuid OR name = :reference_name::text;
+WHERE (id = :reference_id::uuid OR name = :reference_name::text)
+  AND (:like::text[] IS NULL OR name LIKE ANY (:like::text[]));
 
 -- name: get_module(module_digest)^
 SELECT wasm
@@ -88,13 +92,18 @@ WHERE executions.id = ended.id AND executions.id >= :least::uuid AND executions.
   AND executions.status NOT IN ('COMPLETED', 'FAILED')
 RETURNING executions.id;
 
--- name: get_execution(id)^
+-- name: get_execution(id, like, invoked_by)^
 -- The columns of list_executions first, then those that lists leave out because they may be large. Those of a deleted
 -- function are not found, although their rows are deleted later.
-SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, input, logs,
-       payloads_expired
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by, input,
+       logs, payloads_expired
 FROM executions
-WHERE id = :id AND EXISTS (SELECT FROM executable_functions WHERE executable_functions.id = executions.function_id);
+WHERE id = :id
+  AND (:invoked_by::text IS NULL OR invoked_by = :invoked_by::text)
+  AND EXISTS (
+      SELECT FROM executable_functions AS function
+      WHERE function.id = executions.function_id AND (:like::text[] IS NULL OR function.name LIKE ANY (:like::text[]))
+  );
 
 -- name: list_executions(function_id, oldest, cursor, status, limit, budget)
 -- Newest first, without inputs and logs. A page ends early when its outputs together exceed :budget bytes: outputs are
@@ -103,12 +112,12 @@ WHERE id = :id AND EXISTS (SELECT FROM executable_functions WHERE executable_fun
 -- The function is matched as a range of one id, and the order names function_id: with an equality, Postgres may scan
 -- the primary key backwards instead, through every newer execution of all other functions. :oldest excludes older
 -- partitions while the statement is planned.
-SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
            sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
     FROM (
-        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by
         FROM executions
         WHERE function_id >= :function_id AND function_id <= :function_id
           AND id >= :oldest::uuid
@@ -126,12 +135,12 @@ ORDER BY id DESC;
 -- The same before :before, in all partitions. Planned once for each connection (keep_plan): planning for 100 partitions
 -- takes ten times as long as the rest. So a parameter that may be NULL cannot be part of it, and FAILED and RUNNING, which
 -- have indexes of their own, are statements of their own.
-SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
            sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
     FROM (
-        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by
         FROM executions
         WHERE function_id >= :function_id AND function_id <= :function_id AND id < :before AND status = ANY(:statuses::text[])
         ORDER BY function_id, id DESC
@@ -144,12 +153,12 @@ ORDER BY id DESC;
 
 -- name: list_older_failed(function_id, before, limit, budget)
 -- list_older_executions of the FAILED ones, by the index that has only these.
-SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by, found
 FROM (
     SELECT *, count(*) OVER () AS found, row_number() OVER newest AS position,
            sum(coalesce(pg_column_size(output), 0)) OVER newest - coalesce(pg_column_size(output), 0) AS bytes_before
     FROM (
-        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+        SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by
         FROM executions
         WHERE function_id >= :function_id AND function_id <= :function_id AND id < :before AND status = 'FAILED'
         ORDER BY function_id, id DESC
@@ -164,11 +173,11 @@ ORDER BY id DESC;
 -- list_older_executions of the RUNNING ones, which have no output that a page could be too large for. MATERIALIZED keeps
 -- the planner on the index of RUNNING executions, whose columns are not those of the order.
 WITH running AS MATERIALIZED (
-    SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at
+    SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by
     FROM executions
     WHERE status = 'RUNNING'
 )
-SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, found
+SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by, found
 FROM (
     SELECT *, count(*) OVER () AS found
     FROM (

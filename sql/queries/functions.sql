@@ -4,8 +4,12 @@
 INSERT INTO functions (id, name, description, newest_revision)
 VALUES (:function_id, :name, :description, 1);
 
--- name: find_function(function_id, name)$
-SELECT id FROM functions WHERE id = :function_id::uuid OR name = :name::text;
+-- name: find_function(function_id, name, like)$
+-- :like has the names that the caller may reach, NULL for all.
+SELECT id
+FROM functions
+WHERE (id = :function_id::uuid OR name = :name::text)
+  AND (:like::text[] IS NULL OR name LIKE ANY (:like::text[]));
 
 -- name: get_function(function_id, revision)^
 -- What is shown of a function is the revision asked for, else the live one, else the newest.
@@ -19,7 +23,7 @@ JOIN revisions AS shown
   ON shown.function_id = function.id AND shown.number = coalesce(:revision::int, live_revision, newest_revision)
 WHERE function.id = :function_id;
 
--- name: list_functions(cursor, status, language, limit)
+-- name: list_functions(cursor, status, language, like, limit)
 -- Newest first; ids are UUIDv7. Sources are not read.
 SELECT function.id, name, description, shown.language, shown.settings, shown.status, shown.compile_error,
        shown.number AS revision, shown.contract, newest.number AS latest_revision, newest.status AS latest_status,
@@ -32,12 +36,13 @@ JOIN revisions AS shown
 WHERE (:cursor::uuid IS NULL OR function.id < :cursor::uuid)
   AND (:status::text IS NULL OR shown.status = :status::text)
   AND (:language::text IS NULL OR shown.language = :language::text)
+  AND (:like::text[] IS NULL OR name LIKE ANY (:like::text[]))
 ORDER BY function.id DESC
 LIMIT :limit;
 
 -- name: lock_function(function_id)^
 -- Held until the transaction ends: deploys, results, promotions and rollbacks of one function are made one after another.
-SELECT id, name, live_revision, first_revision, newest_revision, previous_revisions
+SELECT id, name, description, live_revision, first_revision, newest_revision, previous_revisions
 FROM functions
 WHERE id = :function_id
 FOR UPDATE;
@@ -69,14 +74,14 @@ INSERT INTO deleted_functions (function_id)
 SELECT id FROM deleted
 RETURNING function_id;
 
--- name: insert_revision(function_id, number, language, source, settings, promote)!
-INSERT INTO revisions (function_id, number, language, source, settings, promote)
-VALUES (:function_id, :number, :language, :source, :settings::json, :promote);
+-- name: insert_revision(function_id, number, language, source, settings, promote, created_by)!
+INSERT INTO revisions (function_id, number, language, source, settings, promote, created_by)
+VALUES (:function_id, :number, :language, :source, :settings::json, :promote, :created_by::text);
 
--- name: insert_ready_revision(function_id, number, settings, promote, model)$
+-- name: insert_ready_revision(function_id, number, settings, promote, created_by, model)$
 -- A revision with the source of the READY revision :model needs no compilation: it has the same module.
-INSERT INTO revisions (function_id, number, language, source, settings, promote, status, module_digest, contract)
-SELECT function_id, :number, language, source, :settings::json, :promote, status, module_digest, contract
+INSERT INTO revisions (function_id, number, language, source, settings, promote, created_by, status, module_digest, contract)
+SELECT function_id, :number, language, source, :settings::json, :promote, :created_by::text, status, module_digest, contract
 FROM revisions
 WHERE function_id = :function_id AND number = :model AND status = 'READY'
 RETURNING number;

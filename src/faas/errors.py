@@ -8,8 +8,14 @@ FaasError
 ├── NotFound                  what a request names does not exist
 │   ├── FunctionNotFound
 │   ├── RevisionNotFound
-│   └── ExecutionNotFound
+│   ├── ExecutionNotFound
+│   └── TokenNotFound
 ├── NameTaken                 another function has this name
+├── TokenNameTaken            another token has, or had, this name
+├── NotAuthenticated          the request has no token that is admitted
+├── NotAllowed                the token of the request does not allow this
+├── TooManyAttempts           the client has failed to authenticate too often
+├── RateLimited               the token is used more often than it may be
 ├── FunctionNotReady          the function has no module to execute (yet)
 ├── RevisionConflict          the revisions of the function do not allow what was asked for
 ├── Saturated                 this process executes as many functions as it may
@@ -84,6 +90,59 @@ class NameTaken(FaasError):
     def __init__(self, name: str) -> None:
         super().__init__(f"name: a function named {name!r} exists already; names are unique")
         self.name = name
+
+
+class TokenNotFound(NotFound):
+    """Raised when no token has this id."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"no token is called {reference[:100]!r}")
+
+
+class TokenNameTaken(FaasError):
+    """Raised when another token has this name, or had it before it was revoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"name: there is, or was, a token named {name!r}; names are not used again, so that the history is clear"
+        )
+
+
+class NotAuthenticated(FaasError):
+    """Raised when a request has no token that is admitted. The message does not say why it is not admitted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this needs a token: `Authorization: Bearer faas_…`, one that is known, not revoked and not expired"
+        )
+
+
+class NotAllowed(FaasError):
+    """Raised when the token of a request does not allow it; `missing_scope` is set when a scope is missing."""
+
+    def __init__(self, reason: str, missing_scope: str | None = None) -> None:
+        super().__init__(reason)
+        self.missing_scope = missing_scope
+
+
+class TooManyAttempts(FaasError):
+    """Raised when a client has failed to authenticate too often. It may try again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many failed authentications from this address; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class RateLimited(FaasError):
+    """Raised when a token is used more often than `per_second`. Clients may retry after `retry_after` seconds.
+
+    `headers` tell the state of the rate.
+    """
+
+    def __init__(self, per_second: float, retry_after: int, headers: dict[str, str]) -> None:
+        super().__init__(f"this token may make {per_second:g} requests per second; try again in {retry_after} s")
+        self.retry_after = retry_after
+        self.headers = headers
 
 
 class FunctionNotReady(FaasError):

@@ -51,6 +51,7 @@ def default_data_dir() -> Path:
 
 
 Role = Literal["all", "api", "compiler"]
+Auth = Literal["auto", "required", "off"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "all"
     host: Annotated[str, _described("address to listen on")] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), _described("TCP port to listen on; 0 picks a free one")] = 8080
+    auth: Annotated[
+        Auth,
+        _described("whether requests need tokens; auto asks for them once there is one, or beyond loopback"),
+    ] = "auto"
     data_dir: Annotated[Path, _described("data directory of the embedded Postgres and the cache of native code")] = (
         msgspec.field(default_factory=default_data_dir)
     )

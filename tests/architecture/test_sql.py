@@ -22,6 +22,8 @@ ALLOWED_RELATIONS = {
     },
     "engines": {"engines", "modules", "unreferenced_modules"},
     "executions": {"executions", "processes", "executable_functions", "executable_revisions", "executable_modules"},
+    "access": {"tokens", "token_changes"},
+    "audit": {"audit"},
     "queue": {"pgmq", "archive_rejected"},
     "database": set(),
     "doctor": {"schema_migrations"},

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from faas.bootstrap.compilers import image_taker
+from faas.caller import ANYONE
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
@@ -101,9 +102,9 @@ class Installation:
         """Deploy a revision. `applied_by` is the process that applies the result."""
         draft = FunctionDraft(name=name, language="javascript", source=source, settings=settings, promote=promote)
         if await self.pool.fetchval("SELECT EXISTS (SELECT FROM functions WHERE name = $1)", name):
-            await self.functions.update(FunctionRef.by_name(name), draft)
+            await self.functions.update(ANYONE, FunctionRef.by_name(name), draft)
         else:
-            await self.functions.create(draft)
+            await self.functions.create(ANYONE, draft)
         await self.compile()
         await (applied_by or self).apply()
 

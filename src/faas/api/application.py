@@ -8,15 +8,19 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from faas.access.service import TokenService
 from faas.api import problems
+from faas.api.access import AccessGate
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware import execute
+from faas.api.middleware.access import AccessMiddleware
 from faas.api.middleware.content_encoding import ContentEncodingMiddleware
 from faas.api.middleware.execute import ExecuteMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
 from faas.api.middleware.request_id import RequestIdMiddleware
 from faas.api.route_table import RouteTable, routes_of
-from faas.api.routes import executions, functions, revisions, system
+from faas.api.routes import audit, executions, functions, revisions, system, tokens
+from faas.audit import AuditTrail
 from faas.executions.service import ExecutionService
 from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionService
@@ -33,6 +37,10 @@ HANDLERS: Sequence[HTTPRouteHandler] = (
     revisions.roll_back_function,
     executions.list_executions,
     executions.get_execution,
+    tokens.create_token,
+    tokens.list_tokens,
+    tokens.revoke_token,
+    audit.list_audit,
     system.get_health,
     system.get_metrics,
     system.get_api_page,
@@ -51,6 +59,9 @@ def create_application(
     functions_service: FunctionService,
     revisions_service: RevisionService,
     executions_service: ExecutionService,
+    tokens_service: TokenService,
+    audit_trail: AuditTrail,
+    gate: AccessGate,
     invocations: InvocationHandler,
     check_health: system.HealthCheck,
     update_metrics: system.MetricsUpdate,
@@ -61,20 +72,26 @@ def create_application(
         "functions": functions_service,
         "revisions": revisions_service,
         "executions": executions_service,
+        "tokens": tokens_service,
+        "audit": audit_trail,
         "check_health": check_health,
         "update_metrics": update_metrics,
     }
     body_limit = input_limit + _ENVELOPE_BYTES
     application = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
     routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
-    return RequestIdMiddleware(MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes))
+    checked = MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes)
+    return RequestIdMiddleware(AccessMiddleware(checked, gate, routes))
 
 
-def create_compiler_application(*, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate) -> ASGIApp:
+def create_compiler_application(
+    *, gate: AccessGate, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate
+) -> ASGIApp:
     """Return the application of the role compiler: health and metrics, and a 404 that explains the role elsewhere."""
     services = {"check_health": check_health, "update_metrics": update_metrics}
     application = _create_litestar(COMPILER_HANDLERS, services, _ENVELOPE_BYTES)
-    return RequestIdMiddleware(MethodsMiddleware(application, RouteTable(routes_of(COMPILER_HANDLERS))))
+    routes = RouteTable(routes_of(COMPILER_HANDLERS))
+    return RequestIdMiddleware(AccessMiddleware(MethodsMiddleware(application, routes), gate, routes))
 
 
 def _create_litestar(handlers: Sequence[HTTPRouteHandler], services: dict[str, Any], body_limit: int) -> Litestar:

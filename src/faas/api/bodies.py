@@ -17,6 +17,7 @@ from faas.api.schemas import (
     FunctionCreateRequest,
     FunctionUpdateRequest,
     PromoteRequest,
+    TokenCreateRequest,
 )
 from faas.errors import InvalidRequest
 
@@ -26,6 +27,7 @@ create_request_decoder = msgspec.json.Decoder(FunctionCreateRequest)
 update_request_decoder = msgspec.json.Decoder(FunctionUpdateRequest)
 empty_request_decoder = msgspec.json.Decoder(EmptyRequest)
 promote_request_decoder = msgspec.json.Decoder(PromoteRequest)
+token_request_decoder = msgspec.json.Decoder(TokenCreateRequest)
 _execution_request_decoder = msgspec.json.Decoder(ExecutionRequest)
 
 SMALL_BODY_BYTES = 64 << 10  # checked in less time than a thread takes to start

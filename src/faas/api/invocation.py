@@ -7,8 +7,10 @@ import msgspec
 from litestar.types import HTTPScope
 
 from faas.api import bodies, problems
+from faas.api.access import caller_of
 from faas.api.mappers import execution_response
 from faas.api.responses import Answer
+from faas.caller import Caller
 from faas.errors import InvalidRequest
 from faas.executions.model import Execution
 from faas.executions.service import ExecutionService
@@ -27,7 +29,9 @@ class InvocationHandler:
     def answer(
         self, scope: HTTPScope, reference: str, content_type: str, body: bytes, content_length: int | None
     ) -> "asyncio.Future[Answer]":
-        """Invoke the function with this id or name and return the answer, which is done if the request is rejected.
+        """Invoke the function with this id or name for the caller in `scope`, and return the answer.
+
+        The answer is done if the request is rejected.
 
         `content_length` is what the client has announced, None for a chunked body or none at all. A body of any other
         size is rejected: an announced body that was lost must not be taken for an empty one, which is valid.
@@ -37,7 +41,7 @@ class InvocationHandler:
         """
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
-            execution = self._submit(reference, content_type, body, content_length)
+            execution = self._submit(caller_of(scope), reference, content_type, body, content_length)
         except Exception as error:  # noqa: BLE001 - problems.answer_error maps every error and logs unexpected ones
             answered.set_result(problems.answer_error(scope, error))
         else:
@@ -45,18 +49,18 @@ class InvocationHandler:
         return answered
 
     def _submit(
-        self, reference: str, content_type: str, body: bytes, content_length: int | None
+        self, caller: Caller, reference: str, content_type: str, body: bytes, content_length: int | None
     ) -> "asyncio.Task[Execution]":
         if content_length is not None and content_length != len(body):
             raise InvalidRequest("body", f"{content_length} bytes are announced, {len(body)} have arrived")
         function_ref = FunctionRef.parse(reference)
         if len(body) <= bodies.SMALL_BODY_BYTES:
             input_json = bodies.decode_small_execution_input(body, content_type)
-            return self._executions.submit(function_ref, input_json)
+            return self._executions.submit(caller, function_ref, input_json)
 
         async def decode_and_execute() -> Execution:
             input_json = await bodies.decode_execution_input(body, content_type)
-            return await self._executions.execute(function_ref, input_json)
+            return await self._executions.execute(caller, function_ref, input_json)
 
         task = asyncio.create_task(decode_and_execute())
         self._large.add(task)

@@ -4,15 +4,21 @@ from typing import Any
 
 import msgspec
 
+from faas.access.model import NewToken, Token, TokenDraft
 from faas.api.schemas import (
+    AuditEntryResponse,
     ExecutionRecordResponse,
     ExecutionResponse,
     FunctionCreateRequest,
     FunctionResponse,
     FunctionSummaryResponse,
     LatestRevisionResponse,
+    NewTokenResponse,
     RevisionResponse,
+    TokenCreateRequest,
+    TokenResponse,
 )
+from faas.audit import AuditEntry
 from faas.executions.model import Execution, ExecutionRecord
 from faas.functions.model import Function, FunctionDraft, FunctionSummary, Revision
 
@@ -52,6 +58,26 @@ def execution_record_response(record: ExecutionRecord) -> ExecutionRecordRespons
     )
 
 
+def token_draft(request: TokenCreateRequest) -> TokenDraft:
+    """Return `request` as the access package takes it."""
+    return msgspec.convert(_fields(request), TokenDraft)
+
+
+def token_response(token: Token) -> TokenResponse:
+    """Return `token` in the wire format."""
+    return msgspec.convert(token, TokenResponse, from_attributes=True)
+
+
+def new_token_response(new: NewToken) -> NewTokenResponse:
+    """Return a token that was just made, with its text."""
+    return msgspec.convert(_fields(new.token) | {"token": new.text}, NewTokenResponse)
+
+
+def audit_entry_response(entry: AuditEntry) -> AuditEntryResponse:
+    """Return `entry` in the wire format."""
+    return AuditEntryResponse(**_fields(entry))
+
+
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
     return msgspec.structs.asdict(struct)
 
@@ -68,4 +94,5 @@ def _shared_fields(execution: Execution) -> dict[str, Any]:
         "started_at": execution.started_at,
         "completed_at": execution.completed_at,
         "duration_ms": execution.duration_ms,
+        "invoked_by": execution.invoked_by,
     }

@@ -11,6 +11,7 @@ from typing import get_args
 import msgspec
 
 from faas import __version__
+from faas.api.openapi_access import SECURITY_SCHEMES, access_paths, describe_access
 from faas.api.openapi_parts import (
     BASE64,
     ENCODED,
@@ -34,7 +35,9 @@ from faas.api.openapi_parts import (
     problems,
     ref_to,
 )
+from faas.api.openapi_system import system_paths
 from faas.api.schemas import (
+    AuditEntryResponse,
     ExecutionRecordResponse,
     ExecutionRequest,
     ExecutionResponse,
@@ -43,9 +46,13 @@ from faas.api.schemas import (
     FunctionSummaryResponse,
     FunctionUpdateRequest,
     Health,
+    HealthStatus,
+    NewTokenResponse,
     Problem,
     PromoteRequest,
     RevisionResponse,
+    TokenCreateRequest,
+    TokenResponse,
 )
 from faas.executions.model import Status as ExecutionStatus
 from faas.functions.model import Status as FunctionStatus
@@ -269,55 +276,6 @@ def _executions() -> Schema:
     }
 
 
-def _system() -> Schema:
-    def text(media_type: str, description: str) -> Schema:
-        return {
-            "description": description,
-            "headers": {"X-Request-Id": REQUEST_ID},
-            "content": {media_type: {"schema": {"type": "string"}}},
-        }
-
-    return {
-        "/health": {
-            "get": {
-                "operationId": "getHealth",
-                "summary": "Get the health of the service",
-                "tags": ["system"],
-                "responses": {
-                    "200": json_answer(ref_to(Health), "Every component that is needed is up."),
-                    "503": json_answer(ref_to(Health), "A component that is needed is down."),
-                },
-            },
-        },
-        "/metrics": {
-            "get": {
-                "operationId": "getMetrics",
-                "summary": "Get the metrics",
-                "tags": ["system"],
-                "responses": {"200": text("text/plain", "Prometheus' text format.")},
-            }
-        },
-        "/schema": {
-            "get": {
-                "operationId": "getSchema",
-                "summary": "Get this description",
-                "description": "As JSON, or as a page for clients that accept text/html.",
-                "tags": ["system"],
-                "responses": {
-                    "200": {
-                        "description": "The description.",
-                        "headers": {"X-Request-Id": REQUEST_ID},
-                        "content": {
-                            "application/json": {"schema": {"type": "object"}},
-                            "text/html": {"schema": {"type": "string"}},
-                        },
-                    }
-                },
-            }
-        },
-    }
-
-
 def _constrain_function_request(schema: Schema) -> None:
     """Add what the checks of faas.functions accept to the schema of a request that creates or changes a function."""
     fields = schema["properties"]
@@ -350,8 +308,13 @@ def openapi_description() -> Schema:
         ExecutionRequest,
         ExecutionResponse,
         ExecutionRecordResponse,
+        TokenCreateRequest,
+        TokenResponse,
+        NewTokenResponse,
+        AuditEntryResponse,
         Problem,
         Health,
+        HealthStatus,
     ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for kind in (FunctionCreateRequest, FunctionUpdateRequest):
@@ -362,6 +325,8 @@ def openapi_description() -> Schema:
         "description": "Stored and passed on exactly as sent. Null or a missing input means {}.",
         "default": {},
     }
+    paths = {**_functions(), **_revisions(), **_executions(), **access_paths(), **system_paths()}
+    describe_access(paths)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -371,9 +336,16 @@ def openapi_description() -> Schema:
             "the background and executed in a sandbox over HTTP, with every execution recorded.",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": "functions"}, {"name": "revisions"}, {"name": "executions"}, {"name": "system"}],
-        "paths": {**_functions(), **_revisions(), **_executions(), **_system()},
+        "tags": [
+            {"name": "functions"},
+            {"name": "revisions"},
+            {"name": "executions"},
+            {"name": "access"},
+            {"name": "system"},
+        ],
+        "paths": paths,
         "components": {
+            "securitySchemes": SECURITY_SCHEMES,
             "schemas": schemas,
             "headers": {
                 "RequestId": {

@@ -1,5 +1,6 @@
 """Pagination of lists: `limit`, `cursor` and filters in the query, a `Link` to the next page in the response."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -10,7 +11,7 @@ import msgspec
 from faas.errors import InvalidRequest
 from faas.function_ref import parse_revision, parse_uuid
 
-C = TypeVar("C", UUID, int)
+C = TypeVar("C", UUID, int, str)
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -63,6 +64,13 @@ def parse_id_cursor(text: str) -> UUID:
     if cursor is None:
         raise _not_a_cursor(text)
     return cursor
+
+
+def parse_name_cursor(text: str) -> str:
+    """Return the cursor of a list that is ordered by name. Raises InvalidRequest."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise _not_a_cursor(text)
+    return text
 
 
 def parse_number_cursor(text: str) -> int:

@@ -18,10 +18,15 @@ from faas.errors import (
     FunctionNotReady,
     InvalidRequest,
     NameTaken,
+    NotAllowed,
+    NotAuthenticated,
     NotFound,
     PayloadTooLarge,
+    RateLimited,
     RevisionConflict,
     Saturated,
+    TokenNameTaken,
+    TooManyAttempts,
 )
 
 log = structlog.get_logger()
@@ -37,6 +42,8 @@ class ProblemKind(msgspec.Struct, frozen=True):
 
 INVALID_REQUEST = ProblemKind(400, "invalid-request", "The request is not valid")
 _FUNCTION_NOT_READY = ProblemKind(400, "function-not-ready", "The function is not READY")
+_NOT_AUTHENTICATED = ProblemKind(401, "not-authenticated", "A token is needed")
+_NOT_ALLOWED = ProblemKind(403, "not-allowed", "The token does not allow this")
 _NOT_FOUND = ProblemKind(404, "not-found", "Not found")
 _METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "Method Not Allowed")
 REQUEST_TIMEOUT = ProblemKind(408, "request-timeout", "Request Timeout")
@@ -46,6 +53,8 @@ _PAYLOAD_TOO_LARGE = ProblemKind(413, "payload-too-large", "The request is too l
 UNSUPPORTED_CONTENT_ENCODING = ProblemKind(415, "unsupported-content-encoding", "The content coding is not supported")
 _SATURATED = ProblemKind(429, "saturated", "Too many executions in flight")
 _LIMIT_REACHED = ProblemKind(429, "function-limit-reached", "A limit of the function is reached")
+_TOO_MANY_ATTEMPTS = ProblemKind(429, "too-many-attempts", "Too many failed authentications")
+_RATE_LIMITED = ProblemKind(429, "rate-limited", "The token is used too often")
 HEADERS_TOO_LARGE = ProblemKind(431, "headers-too-large", "Request Header Fields Too Large")
 _INTERNAL_ERROR = ProblemKind(500, "internal-error", "Internal error")
 NOT_IMPLEMENTED = ProblemKind(501, "not-implemented", "Not Implemented")
@@ -58,6 +67,11 @@ _KINDS_BY_ERROR: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (FunctionNotReady, _FUNCTION_NOT_READY),
     (NotFound, _NOT_FOUND),
     (NameTaken, _NAME_TAKEN),
+    (TokenNameTaken, _NAME_TAKEN),
+    (NotAuthenticated, _NOT_AUTHENTICATED),
+    (NotAllowed, _NOT_ALLOWED),
+    (TooManyAttempts, _TOO_MANY_ATTEMPTS),
+    (RateLimited, _RATE_LIMITED),
     (RevisionConflict, _REVISION_CONFLICT),
     (Saturated, _SATURATED),
     (FunctionLimitReached, _LIMIT_REACHED),
@@ -85,7 +99,13 @@ def answer_error(scope: HTTPScope, error: Exception) -> Answer:
 
 
 def answer_problem(
-    kind: ProblemKind, detail: str, *, request_id: str, instance: str = "", headers: dict[str, str] | None = None
+    kind: ProblemKind,
+    detail: str,
+    *,
+    request_id: str,
+    instance: str = "",
+    headers: dict[str, str] | None = None,
+    missing_scope: str | None = None,
 ) -> Answer:
     """Return the answer with a problem of `kind`. `instance` is the path of the request, if it was parsed that far."""
     problem = Problem(
@@ -95,6 +115,7 @@ def answer_problem(
         detail=detail,
         instance=instance,
         request_id=request_id,
+        missing_scope=missing_scope or msgspec.UNSET,
     )
     return Answer(kind.status, msgspec.json.encode(problem), "application/problem+json", headers or {})
 
@@ -104,9 +125,15 @@ def _answer_known(scope: HTTPScope, kind: ProblemKind, error: Exception) -> Answ
         log.error("request.database_unavailable", error=str(error))
         detail = "the database did not answer in time; try again shortly"
         return _answer(scope, kind, detail, {"Retry-After": str(_UNAVAILABLE_RETRY_AFTER_SECONDS)})
-    retry_after = error.retry_after if isinstance(error, Saturated | FunctionLimitReached) else None
-    headers = None if retry_after is None else {"Retry-After": str(retry_after)}
-    return _answer(scope, kind, str(error), headers)
+    if isinstance(error, NotAuthenticated):
+        return _answer(scope, kind, str(error), {"WWW-Authenticate": "Bearer"})
+    if isinstance(error, NotAllowed):
+        return _answer(scope, kind, str(error), missing_scope=error.missing_scope)
+    if isinstance(error, RateLimited):
+        return _answer(scope, kind, str(error), {"Retry-After": str(error.retry_after), **error.headers})
+    if isinstance(error, Saturated | FunctionLimitReached | TooManyAttempts):
+        return _answer(scope, kind, str(error), {"Retry-After": str(error.retry_after)})
+    return _answer(scope, kind, str(error))
 
 
 def _answer_http_exception(scope: HTTPScope, error: HTTPException) -> Answer:
@@ -125,5 +152,19 @@ def _answer_http_exception(scope: HTTPScope, error: HTTPException) -> Answer:
     return _answer(scope, msgspec.structs.replace(kind, status=status), detail, headers)
 
 
-def _answer(scope: HTTPScope, kind: ProblemKind, detail: str, headers: dict[str, str] | None = None) -> Answer:
-    return answer_problem(kind, detail, request_id=request_id_of(scope), instance=scope["path"], headers=headers)
+def _answer(
+    scope: HTTPScope,
+    kind: ProblemKind,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    *,
+    missing_scope: str | None = None,
+) -> Answer:
+    return answer_problem(
+        kind,
+        detail,
+        request_id=request_id_of(scope),
+        instance=scope["path"],
+        headers=headers,
+        missing_scope=missing_scope,
+    )

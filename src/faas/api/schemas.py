@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from faas.audit import Action
+from faas.caller import Scope
 from faas.executions.model import Status as ExecutionStatus
 from faas.function_settings import DEFAULT_SETTINGS, FunctionSettings
 from faas.functions.model import Status as FunctionStatus
@@ -112,6 +114,7 @@ class ExecutionResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     started_at: datetime
     completed_at: datetime | None
     duration_ms: float | None
+    invoked_by: str | None
 
 
 class ExecutionRecordResponse(ExecutionResponse, frozen=True, kw_only=True, rename="camel"):
@@ -126,7 +129,7 @@ class ExecutionRecordResponse(ExecutionResponse, frozen=True, kw_only=True, rena
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """RFC 9457 problem details."""
+    """RFC 9457 problem details. `missingScope` is there when a scope of the token is missing."""
 
     type: str
     title: str
@@ -134,6 +137,57 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     detail: str
     instance: str
     request_id: str
+    missing_scope: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class TokenCreateRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body of `POST /tokens`. `expiresIn` is in seconds, null for never; `functions` has patterns, null for all."""
+
+    name: str
+    scopes: list[str]
+    functions: list[str] | None = None
+    per_second: float | None = None
+    expires_in: float | None = None
+
+
+class TokenResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A token, without its secret."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    functions: list[str] | None
+    per_second: float | None
+    created_by: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewTokenResponse(TokenResponse, frozen=True, kw_only=True, rename="camel"):
+    """The response of `POST /tokens`: `token` is shown this once."""
+
+    token: str
+
+
+class AuditEntryResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A change on record, and the name of the token that made it."""
+
+    id: UUID
+    at: datetime
+    via: Literal["api", "database"]
+    token_name: str | None
+    action: Action
+    subject: str
+    function_id: UUID | None
+    revision: int | None
+
+
+class HealthStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The response of `GET /health` to a client that may not read more."""
+
+    status: Literal["UP", "DOWN"]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

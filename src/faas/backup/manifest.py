@@ -19,6 +19,8 @@ TABLES = (
     "executions",
     "deleted_functions",
     "retention_marks",
+    "tokens",
+    "audit",
     "pgmq.q_compilation_jobs",
     "pgmq.a_compilation_jobs",
     "pgmq.q_compilation_results",

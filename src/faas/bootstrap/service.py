@@ -7,6 +7,7 @@ more, outside the pools.
 |---|---|---|
 | requests and consumers | 16 | all, api, compiler |
 | heartbeat | 1 | all, api, compiler |
+| access | 1 | all, api, compiler |
 | starts of executions | 1 | all, api |
 | ends of executions | 2 | all, api |
 | retention | 1 | all, api |
@@ -23,8 +24,11 @@ import structlog
 from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
+from faas.access.service import TokenService
 from faas.api.application import create_application, create_compiler_application
 from faas.api.invocation import InvocationHandler
+from faas.audit import AuditTrail
+from faas.bootstrap.access import open_gate
 from faas.bootstrap.background_tasks import run_consumer, run_in_background
 from faas.bootstrap.compilers import image_taker, load_cached_engines, open_compilers, open_engines, open_runtime
 from faas.bootstrap.database import open_database
@@ -88,6 +92,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         pool = await stack.enter_async_context(open_pool(url, settings.database_pool))
         catalogue = open_engines(stack)
         engines = EngineStore(pool, catalogue)
+        gate = await open_gate(stack, settings, url)
         runtime = await open_runtime(stack, settings, engines.load, cache=settings.data_dir / "artifacts")
         stack.callback(shutdown.finish)
         await run_in_background(stack, load_cached_engines(runtime, catalogue), "engines-load")
@@ -127,28 +132,36 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
         health = HealthChecker(settings.role, pool, listener, consumers, compilers, runtime)
         protocol: Callable[..., asyncio.Protocol] = LimitedHttpProtocol
         if settings.role == "compiler":
-            application = create_compiler_application(check_health=health.check, update_metrics=health.update_gauges)
+            application = create_compiler_application(
+                gate=gate, check_health=health.check, update_metrics=health.update_gauges
+            )
         else:
-            # A run of retention holds a connection for its pauses, too: requests do not wait for it.
-            retention_pool = await stack.enter_async_context(open_pool(url, 1))
-            retention = RetentionTask(retention_pool, settings)
-            await retention.prepare()
-            await run_in_background(stack, retention.run(), "retention")
+            await _open_retention(stack, settings, url)
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
             stack.push_async_callback(_drain, executions, shutdown)
             invocations = InvocationHandler(executions)
-            protocol = partial(FastPathProtocol, invocations=invocations)
+            protocol = partial(FastPathProtocol, invocations=invocations, gate=gate)
             application = create_application(
                 functions_service=FunctionService(pool, _function_rules(settings)),
                 revisions_service=RevisionService(pool),
                 executions_service=executions,
+                tokens_service=TokenService(pool),
+                audit_trail=AuditTrail(pool),
+                gate=gate,
                 invocations=invocations,
                 check_health=health.check,
                 update_metrics=health.update_gauges,
                 input_limit=settings.input_limit,
             )
         yield Service(application, protocol, runtime, url)
+
+
+async def _open_retention(stack: AsyncExitStack, settings: Settings, url: str) -> None:
+    # A run of retention holds a connection for its pauses, too: requests do not wait for it.
+    retention = RetentionTask(await stack.enter_async_context(open_pool(url, 1)), settings)
+    await retention.prepare()
+    await run_in_background(stack, retention.run(), "retention")
 
 
 async def _open_executions(

@@ -6,8 +6,8 @@ from faas import metrics
 from faas.executions.model import Status
 
 MAX_FUNCTIONS = 200
-_OTHER = "other"
-_NAMED_OTHER = "_other"  # the names of functions begin with a letter
+OTHER = "other"
+NAMED_OTHER = "_other"  # the names of functions begin with a letter
 
 
 class FunctionMetrics:
@@ -32,8 +32,8 @@ class FunctionMetrics:
         own = name in self._names or len(self._names) < MAX_FUNCTIONS
         if own:
             self._names.add(name)
-        label = (_NAMED_OTHER if name == _OTHER else name) if own else _OTHER
-        counter = metrics.EXECUTIONS.labels(label, "live" if live else _OTHER, status)
+        label = (NAMED_OTHER if name == OTHER else name) if own else OTHER
+        counter = metrics.EXECUTIONS.labels(label, "live" if live else OTHER, status)
         if own:
             self._counters[name, live, status] = counter
         return counter

@@ -1,5 +1,6 @@
 """The data of executions: what is recorded at their start and at their end, and what clients are shown."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -14,12 +15,17 @@ FINAL_STATUSES: tuple[Status, ...] = ("COMPLETED", "FAILED")
 
 
 class ExecutionStart(msgspec.Struct, frozen=True):
-    """An execution to record as RUNNING. `input` is a JSON document, UTF-8."""
+    """An execution to record as RUNNING. `input` is a JSON document, UTF-8; `invoked_by` the name of a token.
+
+    `like` is what the name of the function has to fit, None where that is no question.
+    """
 
     id: UUID
     function_ref: FunctionRef
     input: bytes
     started_at: datetime
+    invoked_by: str | None
+    like: Sequence[str] | None = None
 
 
 class ExecutionEnd(msgspec.Struct, frozen=True):
@@ -31,7 +37,10 @@ class ExecutionEnd(msgspec.Struct, frozen=True):
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """The record of one invocation. COMPLETED has an output, FAILED an error message; both have an end."""
+    """The record of one invocation. COMPLETED has an output, FAILED an error message; both have an end.
+
+    `invoked_by` is the name of the token that made the call; None without authentication.
+    """
 
     id: UUID
     function_id: UUID
@@ -42,6 +51,7 @@ class Execution(msgspec.Struct, frozen=True):
     created_at: datetime
     started_at: datetime
     completed_at: datetime | None
+    invoked_by: str | None
 
     @property
     def duration_ms(self) -> float | None:

@@ -81,6 +81,8 @@ async def start_execution(connection: Connection, start: ExecutionStart, process
         process_id=process_id,
         input=start.input,
         now=start.started_at,
+        invoked_by=start.invoked_by,
+        like=start.like,
     )
     return None if row is None else SingleStartRow(*row)
 
@@ -99,6 +101,7 @@ async def start_executions(
             reference_revisions=[start.function_ref.revision for start in starts],
             inputs=[start.input for start in starts],
             times=[start.started_at for start in starts],
+            invokers=[start.invoked_by for start in starts],
             process_id=process_id,
         )
     ]
@@ -122,20 +125,30 @@ async def end_executions(connection: AnyConnection, ends: Sequence[ExecutionEnd]
     }
 
 
-async def find_function_id(connection: Connection, function_ref: FunctionRef) -> UUID | None:
-    """Return the id of the function that `function_ref` names, or None when there is no such function."""
-    row = await _sql.find_function_id(connection, reference_id=function_ref.id, reference_name=function_ref.name)
+async def find_function_id(
+    connection: Connection, function_ref: FunctionRef, *, like: Sequence[str] | None
+) -> UUID | None:
+    """Return the id of the function that `function_ref` names and whose name fits `like`, None for any; or None."""
+    row = await _sql.find_function_id(
+        connection, reference_id=function_ref.id, reference_name=function_ref.name, like=like
+    )
     function_id: UUID | None = None if row is None else row[0]
     return function_id
 
 
-async def find_limits(connection: Connection, function_ref: FunctionRef) -> LimitsRow | None:
-    """Return the function and the limits of what `function_ref` runs, or None when there is no such revision."""
+async def find_limits(
+    connection: Connection, function_ref: FunctionRef, *, like: Sequence[str] | None
+) -> LimitsRow | None:
+    """Return the function and the limits of what `function_ref` runs, or None when there is no such revision.
+
+    The name of the function fits `like`, None for any.
+    """
     row = await _sql.find_limits(
         connection,
         reference_id=function_ref.id,
         reference_name=function_ref.name,
         reference_revision=function_ref.revision,
+        like=like,
     )
     return None if row is None else LimitsRow(*row)
 
@@ -147,9 +160,14 @@ async def get_module(connection: Connection, module_digest: bytes) -> bytes | No
     return module
 
 
-async def get_execution(connection: Connection, execution_id: UUID) -> ExecutionRecord | None:
-    """Return one execution with its input and logs."""
-    row = await _sql.get_execution(connection, id=execution_id)
+async def get_execution(
+    connection: Connection, execution_id: UUID, *, like: Sequence[str] | None, invoked_by: str | None
+) -> ExecutionRecord | None:
+    """Return one execution with its input and logs.
+
+    Its function has a name that fits `like`, None for any; `invoked_by` made it, None for anyone.
+    """
+    row = await _sql.get_execution(connection, id=execution_id, like=like, invoked_by=invoked_by)
     return None if row is None else ExecutionRecord(*row)
 
 

@@ -132,7 +132,7 @@ class ExecutionRecorder:
         committed; DataError for an input that Postgres refuses.
         """
         size = len(start.input)
-        if size <= _MAX_BATCHED_ITEM_BYTES:
+        if size <= _MAX_BATCHED_ITEM_BYTES and start.like is None:
             result = await self._starts.submit(start, size)
             if isinstance(result, Started):
                 return result

@@ -6,6 +6,7 @@ open while the guest runs.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import get_args
 from uuid import UUID
@@ -15,6 +16,7 @@ from prometheus_client import Histogram
 from uuid_utils.compat import uuid7
 
 from faas import metrics
+from faas.caller import Caller
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import (
     DatabaseNotReached,
@@ -72,7 +74,7 @@ class ExecutionService:
         # Counted when it is read: each change of a gauge takes a lock.
         metrics.EXECUTIONS_IN_FLIGHT.set_function(lambda: len(self._in_flight))
 
-    async def execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
+    async def execute(self, caller: Caller, function_ref: FunctionRef, input_json: bytes) -> Execution:
         """Execute a function on `input_json`, a JSON object, and record it.
 
         Raises FunctionNotFound, RevisionNotFound, FunctionNotReady, FunctionLimitReached, PayloadTooLarge, Saturated;
@@ -80,17 +82,21 @@ class ExecutionService:
         execution, not an exception.
         """
         # Shielded: a client disconnect must not cancel a started execution.
-        return await asyncio.shield(self.submit(function_ref, input_json))
+        return await asyncio.shield(self.submit(caller, function_ref, input_json))
 
-    def submit(self, function_ref: FunctionRef, input_json: bytes) -> "asyncio.Task[Execution]":
-        """Start `execute` as a task, which the caller must not cancel. Raises PayloadTooLarge and Saturated itself."""
+    def submit(self, caller: Caller, function_ref: FunctionRef, input_json: bytes) -> "asyncio.Task[Execution]":
+        """Start `execute` as a task, which must not be cancelled.
+
+        Raises FunctionNotFound for a name that the caller may not reach, PayloadTooLarge and Saturated itself.
+        """
+        caller.check_reference(function_ref)
         limit = self._runtime.limits.input
         if len(input_json) > limit:
             raise PayloadTooLarge("input", limit, f"{len(input_json)} bytes; the limit is {format_size(limit)}")
         if len(self._in_flight) >= self._max_in_flight:
             metrics.EXECUTIONS_REFUSED.inc()
             raise Saturated(self._max_in_flight, RETRY_AFTER_SECONDS)
-        task = asyncio.create_task(self._execute(function_ref, input_json))
+        task = asyncio.create_task(self._execute(caller, function_ref, input_json))
         self._in_flight.add(task)
         task.add_done_callback(self._on_task_done)
         return task
@@ -112,10 +118,14 @@ class ExecutionService:
             # Retrieved so that asyncio does not log it: the caller, if still connected, gets it from the task.
             task.exception()
 
-    async def _execute(self, function_ref: FunctionRef, input_json: bytes) -> Execution:
-        known = self._admit_known(function_ref) or await self._look_up_and_admit(function_ref)
+    async def _execute(self, caller: Caller, function_ref: FunctionRef, input_json: bytes) -> Execution:
+        # A name is checked already. What an id names, only the database knows.
+        like = None if function_ref.id is None else caller.like
+        known = self._admit_known(function_ref) if like is None else None
+        if known is None:
+            known = await self._look_up_and_admit(function_ref, like)
         try:
-            start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
+            start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC), caller.token_name, like)
             started = await self._record_started(start)
             if started.limits != known.limits or started.function_id != known.function_id:
                 ran = KnownLimits(started.function_id, started.limits)
@@ -144,10 +154,10 @@ class ExecutionService:
             raise
         return known
 
-    async def _look_up_and_admit(self, function_ref: FunctionRef) -> KnownLimits:
+    async def _look_up_and_admit(self, function_ref: FunctionRef, like: Sequence[str] | None) -> KnownLimits:
         """Count the execution among those of its function. Raises FunctionLimitReached and what the lookup raises."""
         try:
-            known = await self._look_up_limits(function_ref)
+            known = await self._look_up_limits(function_ref, like)
             self._admission.enter(function_ref, known)
         except NotFound:  # deleted since
             self._admission.forget(function_ref)
@@ -162,7 +172,7 @@ class ExecutionService:
         completed_at = max(start.started_at, datetime.now(UTC))
         if not await self._retry_buffer.record(ExecutionEnd(start.id, outcome, completed_at)):
             # A peer has taken this process for dead and reaped the execution, or the function was deleted with it.
-            return await self.get(start.id)
+            return await self._get(start.id)
         execution = Execution(
             id=start.id,
             function_id=started.function_id,
@@ -173,6 +183,7 @@ class ExecutionService:
             created_at=start.started_at,
             started_at=start.started_at,
             completed_at=completed_at,
+            invoked_by=start.invoked_by,
         )
         duration_ms = execution.duration_ms or 0.0
         _duration_seconds[execution.status].observe(duration_ms / 1000)
@@ -187,9 +198,9 @@ class ExecutionService:
         )
         return execution
 
-    async def _look_up_limits(self, function_ref: FunctionRef) -> KnownLimits:
+    async def _look_up_limits(self, function_ref: FunctionRef, like: Sequence[str] | None) -> KnownLimits:
         async with acquire(self._pool) as connection:
-            row = await queries.find_limits(connection, function_ref)
+            row = await queries.find_limits(connection, function_ref, like=like)
         if row is None:
             raise not_found(function_ref)
         known = KnownLimits(row.function_id, decode_limits(row.limits))
@@ -228,16 +239,26 @@ class ExecutionService:
             log.exception("module.load_failed", function_id=str(started.function_id))
             return Outcome(error=f"interrupted: the module could not be loaded ({type(error).__name__})")
 
-    async def get(self, execution_id: UUID) -> ExecutionRecord:
-        """Return the record of an execution. Raises ExecutionNotFound."""
+    async def get(self, caller: Caller, execution_id: UUID) -> ExecutionRecord:
+        """Return the record of an execution. Raises ExecutionNotFound.
+
+        A caller without the scope read may see the executions that its own token made.
+        """
+        invoked_by = None if caller.has("read") else caller.token_name
+        return await self._get(execution_id, like=caller.like, invoked_by=invoked_by)
+
+    async def _get(
+        self, execution_id: UUID, *, like: Sequence[str] | None = None, invoked_by: str | None = None
+    ) -> ExecutionRecord:
         async with acquire(self._pool) as connection:
-            record = await queries.get_execution(connection, execution_id)
+            record = await queries.get_execution(connection, execution_id, like=like, invoked_by=invoked_by)
         if record is None:
             raise ExecutionNotFound(str(execution_id))
         return record
 
     async def list(
         self,
+        caller: Caller,
         function_ref: FunctionRef,
         *,
         limit: int,
@@ -249,7 +270,7 @@ class ExecutionService:
         A page is shorter when its outputs are large. Raises FunctionNotFound.
         """
         async with acquire(self._pool) as connection:
-            function_id = await queries.find_function_id(connection, function_ref)
+            function_id = await queries.find_function_id(connection, function_ref, like=caller.like)
             if function_id is None:
                 raise FunctionNotFound(str(function_ref))
             return await _list_page(connection, function_id, limit=limit, cursor=cursor, status=status)

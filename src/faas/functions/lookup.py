@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from faas.caller import Caller
 from faas.database.pool import Connection
 from faas.errors import FunctionNotFound, RevisionNotFound
 from faas.function_ref import FunctionRef
@@ -13,17 +14,19 @@ from faas.functions.model import Function, FunctionSummary, LatestRevision, Revi
 from faas.functions.queries import FunctionRow, FunctionSummaryRow, LockedFunctionRow, RevisionRow
 
 
-async def find_id(connection: Connection, function_ref: FunctionRef) -> UUID:
-    """Return the id of the function. Raises FunctionNotFound."""
-    found = await queries.find_function(connection, function_id=function_ref.id, name=function_ref.name)
+async def find_id(connection: Connection, caller: Caller, function_ref: FunctionRef) -> UUID:
+    """Return the id of the function. Raises FunctionNotFound, also for one that the caller may not reach."""
+    found = await queries.find_function(
+        connection, function_id=function_ref.id, name=function_ref.name, like=caller.like
+    )
     if found is None:
         raise FunctionNotFound(str(function_ref))
     return found
 
 
-async def find_function(connection: Connection, function_ref: FunctionRef) -> Function:
+async def find_function(connection: Connection, caller: Caller, function_ref: FunctionRef) -> Function:
     """Return the function as the reference shows it. Raises FunctionNotFound, RevisionNotFound."""
-    function_id = await find_id(connection, function_ref)
+    function_id = await find_id(connection, caller, function_ref)
     row = await queries.get_function(connection, function_id=function_id, revision=function_ref.revision)
     if row is None:
         if function_ref.revision is None:
@@ -32,11 +35,11 @@ async def find_function(connection: Connection, function_ref: FunctionRef) -> Fu
     return to_function(row)
 
 
-async def lock(connection: Connection, function_ref: FunctionRef) -> LockedFunctionRow:
+async def lock(connection: Connection, caller: Caller, function_ref: FunctionRef) -> LockedFunctionRow:
     """Lock the row of the function until the transaction ends. Raises FunctionNotFound."""
-    function_id = await find_id(connection, function_ref)
+    function_id = await find_id(connection, caller, function_ref)
     locked = await queries.lock_function(connection, function_id=function_id)
-    if locked is None:
+    if locked is None or not caller.reaches(locked.name):  # deleted or renamed in between
         raise FunctionNotFound(str(function_ref))
     return locked
 

@@ -66,6 +66,7 @@ class LockedFunctionRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     name: str
+    description: str | None
     live_revision: int | None
     first_revision: int
     newest_revision: int
@@ -117,9 +118,11 @@ async def insert_function(connection: Connection, *, function_id: UUID, name: st
     await _sql.insert_function(connection, function_id=function_id, name=name, description=description)
 
 
-async def find_function(connection: Connection, *, function_id: UUID | None, name: str | None) -> UUID | None:
-    """Return the id of the function with this id or name, or None."""
-    found: UUID | None = await _sql.find_function(connection, function_id=function_id, name=name)
+async def find_function(
+    connection: Connection, *, function_id: UUID | None, name: str | None, like: Sequence[str] | None
+) -> UUID | None:
+    """Return the id of the function with this id or name, if its name fits `like`, None for any; or None."""
+    found: UUID | None = await _sql.find_function(connection, function_id=function_id, name=name, like=like)
     return found
 
 
@@ -130,10 +133,16 @@ async def get_function(connection: Connection, *, function_id: UUID, revision: i
 
 
 async def list_functions(
-    connection: Connection, *, cursor: UUID | None, status: str | None, language: str | None, limit: int
+    connection: Connection,
+    *,
+    cursor: UUID | None,
+    status: str | None,
+    language: str | None,
+    like: Sequence[str] | None,
+    limit: int,
 ) -> list[FunctionSummaryRow]:
-    """Return up to `limit` functions, newest first, created before `cursor` where given."""
-    rows = _sql.list_functions(connection, cursor=cursor, status=status, language=language, limit=limit)
+    """Return up to `limit` functions, newest first, created before `cursor` and with a name like `like` where given."""
+    rows = _sql.list_functions(connection, cursor=cursor, status=status, language=language, like=like, limit=limit)
     return [FunctionSummaryRow(**row) async for row in rows]
 
 
@@ -179,6 +188,7 @@ async def insert_revision(
     source: str,
     settings: bytes,
     promote: bool,
+    created_by: str | None,
 ) -> None:
     """Insert a revision, PENDING."""
     await _sql.insert_revision(
@@ -189,15 +199,29 @@ async def insert_revision(
         source=source,
         settings=settings,
         promote=promote,
+        created_by=created_by,
     )
 
 
 async def insert_ready_revision(
-    connection: Connection, *, function_id: UUID, number: int, settings: bytes, promote: bool, model: int
+    connection: Connection,
+    *,
+    function_id: UUID,
+    number: int,
+    settings: bytes,
+    promote: bool,
+    created_by: str | None,
+    model: int,
 ) -> int | None:
     """Insert a READY revision with language, source and module of `model`; None when that one is not READY."""
     inserted: int | None = await _sql.insert_ready_revision(
-        connection, function_id=function_id, number=number, settings=settings, promote=promote, model=model
+        connection,
+        function_id=function_id,
+        number=number,
+        settings=settings,
+        promote=promote,
+        created_by=created_by,
+        model=model,
     )
     return inserted
 

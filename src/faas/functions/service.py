@@ -8,8 +8,10 @@ import msgspec
 import structlog
 from uuid_utils.compat import uuid7
 
+from faas import audit
+from faas.caller import Caller
 from faas.database.pool import Connection, Pool, acquire
-from faas.errors import FunctionNotFound, NameTaken
+from faas.errors import NameTaken
 from faas.function_ref import FunctionRef
 from faas.function_settings import encode_settings
 from faas.functions import live, lookup, queries
@@ -38,12 +40,13 @@ class FunctionService:
         self._pool = pool
         self._rules = rules
 
-    async def create(self, draft: FunctionDraft) -> Function:
+    async def create(self, caller: Caller, draft: FunctionDraft) -> Function:
         """Create a function with its first revision, PENDING, and send its compilation job, in one transaction.
 
-        Raises InvalidRequest, NameTaken.
+        Raises InvalidRequest, NotAllowed, NameTaken.
         """
         self._check(draft)
+        caller.check_name(draft.name)
         check_language(draft, self._rules.languages)
         function_id = uuid7()
         async with acquire(self._pool) as connection, connection.transaction():
@@ -53,37 +56,46 @@ class FunctionService:
                 )
             except asyncpg.UniqueViolationError:
                 raise NameTaken(draft.name) from None
-            await _insert_revision(connection, function_id, 1, draft)
-            function = await lookup.find_function(connection, FunctionRef.by_id(function_id))
+            await _insert_revision(connection, caller, function_id, 1, draft)
+            await audit.record(connection, caller, "function.created", draft.name, function_id=function_id, revision=1)
+            function = await lookup.find_function(connection, caller, FunctionRef.by_id(function_id))
         log.info("function.created", function_id=str(function_id), revision=1, name=draft.name, language=draft.language)
         return function
 
-    async def get(self, function_ref: FunctionRef) -> Function:
+    async def get(self, caller: Caller, function_ref: FunctionRef) -> Function:
         """Return a function as its live revision shows it, or the revision of the reference.
 
         Raises FunctionNotFound, RevisionNotFound.
         """
         async with acquire(self._pool) as connection:
-            return await lookup.find_function(connection, function_ref)
+            return await lookup.find_function(connection, caller, function_ref)
 
     async def list(
-        self, *, limit: int, cursor: UUID | None = None, status: str | None = None, language: str | None = None
+        self,
+        caller: Caller,
+        *,
+        limit: int,
+        cursor: UUID | None = None,
+        status: str | None = None,
+        language: str | None = None,
     ) -> list[FunctionSummary]:
-        """Return up to `limit` functions, newest first, created before `cursor` where given."""
+        """Return up to `limit` functions that the caller may reach, newest first, created before `cursor` if given."""
         async with acquire(self._pool) as connection:
             rows = await queries.list_functions(
-                connection, limit=limit, cursor=cursor, status=status, language=language
+                connection, limit=limit, cursor=cursor, status=status, language=language, like=caller.like
             )
         return [lookup.to_summary(row) for row in rows]
 
-    async def update(self, function_ref: FunctionRef, draft: FunctionDraft) -> Function:
+    async def update(self, caller: Caller, function_ref: FunctionRef, draft: FunctionDraft) -> Function:
         """Replace all fields that a client can set. Other source, language or settings make a new revision.
 
-        The live revision serves until the new one is READY. Raises FunctionNotFound, InvalidRequest, NameTaken.
+        The live revision serves until the new one is READY. Raises FunctionNotFound, InvalidRequest, NotAllowed,
+        NameTaken.
         """
         self._check(draft)
         async with acquire(self._pool) as connection, connection.transaction():
-            function = await lookup.lock(connection, function_ref)
+            function = await lookup.lock(connection, caller, function_ref)
+            caller.check_name(draft.name)
             try:
                 await queries.update_metadata(
                     connection, function_id=function.id, name=draft.name, description=draft.description
@@ -93,24 +105,30 @@ class FunctionService:
             newest = await queries.get_revision(connection, function_id=function.id, number=function.newest_revision)
             revised = newest is None or not _is_deployed(newest, draft)
             if revised:
-                await self._deploy(connection, function, newest, draft)
-            updated = await lookup.find_function(connection, FunctionRef.by_id(function.id))
+                await self._deploy(connection, caller, function, newest, draft)
+            updated = await lookup.find_function(connection, caller, FunctionRef.by_id(function.id))
+            await _record_update(connection, caller, function, updated, revised=revised)
         log.info("function.updated", function_id=str(function.id), revision=updated.latest.revision, revised=revised)
         return updated
 
-    async def delete(self, function_ref: FunctionRef) -> None:
+    async def delete(self, caller: Caller, function_ref: FunctionRef) -> None:
         """Delete a function and its revisions; its executions are not found from then on. Raises FunctionNotFound."""
-        async with acquire(self._pool) as connection:
-            function_id = await lookup.find_id(connection, function_ref)
-            if await queries.delete_function(connection, function_id=function_id) is None:
-                raise FunctionNotFound(str(function_ref))
-        log.info("function.deleted", function_id=str(function_id))
+        async with acquire(self._pool) as connection, connection.transaction():
+            function = await lookup.lock(connection, caller, function_ref)
+            await queries.delete_function(connection, function_id=function.id)
+            await audit.record(connection, caller, "function.deleted", function.name, function_id=function.id)
+        log.info("function.deleted", function_id=str(function.id))
 
     def _check(self, draft: FunctionDraft) -> None:
         check_draft(draft, max_time=self._rules.max_time, max_memory=self._rules.max_memory)
 
     async def _deploy(
-        self, connection: Connection, function: LockedFunctionRow, newest: RevisionRow | None, draft: FunctionDraft
+        self,
+        connection: Connection,
+        caller: Caller,
+        function: LockedFunctionRow,
+        newest: RevisionRow | None,
+        draft: FunctionDraft,
     ) -> None:
         """Insert the next revision: READY with the module of an equal source, else PENDING with its job."""
         model = await _find_model(connection, function, newest, draft)
@@ -118,7 +136,7 @@ class FunctionService:
             check_language(draft, self._rules.languages)
         number = await queries.advance_newest(connection, function_id=function.id)
         if model is None:
-            await _insert_revision(connection, function.id, number, draft)
+            await _insert_revision(connection, caller, function.id, number, draft)
         else:
             await queries.insert_ready_revision(
                 connection,
@@ -126,6 +144,7 @@ class FunctionService:
                 number=number,
                 settings=encode_settings(draft.settings),
                 promote=draft.promote,
+                created_by=caller.token_name,
                 model=model,
             )
             if await live.goes_live(connection, function, number, promote=draft.promote):
@@ -163,7 +182,25 @@ async def _find_model(
     return None
 
 
-async def _insert_revision(connection: Connection, function_id: UUID, number: int, draft: FunctionDraft) -> None:
+async def _record_update(
+    connection: Connection, caller: Caller, before: LockedFunctionRow, after: Function, *, revised: bool
+) -> None:
+    if (before.name, before.description) != (after.name, after.description):
+        await audit.record(connection, caller, "function.updated", after.name, function_id=after.id)
+    if revised:
+        await audit.record(
+            connection,
+            caller,
+            "function.deployed",
+            after.name,
+            function_id=after.id,
+            revision=after.latest.revision,
+        )
+
+
+async def _insert_revision(
+    connection: Connection, caller: Caller, function_id: UUID, number: int, draft: FunctionDraft
+) -> None:
     """Insert a revision, PENDING, and send its compilation job."""
     await queries.insert_revision(
         connection,
@@ -173,6 +210,7 @@ async def _insert_revision(connection: Connection, function_id: UUID, number: in
         source=draft.source,
         settings=encode_settings(draft.settings),
         promote=draft.promote,
+        created_by=caller.token_name,
     )
     job = messages.CompilationJob(
         function_id=function_id, revision=number, language=draft.language, source=draft.source

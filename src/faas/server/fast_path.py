@@ -12,10 +12,12 @@ import re
 from functools import partial
 from typing import Any
 
+from faas.api.access import AccessGate, bind_caller
 from faas.api.bodies import SMALL_BODY_BYTES
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware.request_id import bind_request_id, choose_request_id
 from faas.api.responses import Answer
+from faas.caller import Caller
 from faas.server.limits import LimitedHttpProtocol, encode_response
 
 # Paths that need no decoding; the application handles the others.
@@ -27,11 +29,14 @@ class Exchange:
     """A request on the fast path and its answer. Has the attributes that uvicorn uses of its RequestResponseCycle."""
 
     __slots__ = (
-        "body", "content_length", "content_type", "disconnected", "keep_alive", "message_event", "more_body",
+        "body", "caller", "content_length", "content_type", "disconnected", "keep_alive", "message_event", "more_body",
         "reference", "request_id", "response_complete",
     )  # fmt: skip
 
-    def __init__(self, reference: bytes, content_type: bytes, content_length: int, request_id: bytes) -> None:
+    def __init__(
+        self, caller: Caller, reference: bytes, content_type: bytes, content_length: int, request_id: bytes
+    ) -> None:
+        self.caller = caller
         self.reference = reference
         self.content_type = content_type
         self.content_length = content_length
@@ -50,9 +55,10 @@ class FastPathProtocol(LimitedHttpProtocol):
     cycle: Any  # uvicorn's RequestResponseCycle, or an Exchange
     scope: Any  # uvicorn and litestar declare the same ASGI scope as different types
 
-    def __init__(self, *arguments: Any, invocations: InvocationHandler, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, invocations: InvocationHandler, gate: AccessGate, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._invocations = invocations
+        self._gate = gate
 
     def _dispatch(self) -> None:
         """Take the request, or pass it to the application."""
@@ -70,8 +76,8 @@ class FastPathProtocol(LimitedHttpProtocol):
         if exchange is not None:
             contextvars.Context().run(self._invoke, exchange)
 
-    def _accept(self) -> Exchange | None:
-        """Return the exchange for the request whose headers are parsed, None if it is not for the fast path."""
+    def _match(self) -> "re.Match[bytes] | None":
+        """Return the target of the request whose headers are parsed, None if it is not for the fast path."""
         parser = self.parser
         if (
             parser.get_method() != b"POST"
@@ -84,7 +90,14 @@ class FastPathProtocol(LimitedHttpProtocol):
             or self.flow.write_paused  # the client does not read; the application's answers wait for it
         ):
             return None
-        content_type, client_id, length = b"", b"", None
+        return target
+
+    def _accept(self) -> Exchange | None:
+        """Return the exchange for the request whose headers are parsed, None if it is not for the fast path."""
+        target = self._match()
+        if target is None:
+            return None
+        content_type, client_id, length, authorization = b"", b"", None, None
         for name, value in self.headers:
             if name == b"content-type":
                 content_type = value
@@ -92,16 +105,22 @@ class FastPathProtocol(LimitedHttpProtocol):
                 length = int(value)
             elif name == b"x-request-id":
                 client_id = client_id or value
+            elif name == b"authorization":
+                authorization = value if authorization is None else b""  # two are none
             elif name in (b"transfer-encoding", b"content-encoding"):
                 return None
         if length is None or length > SMALL_BODY_BYTES:
             return None
-        return Exchange(target[1], content_type, length, choose_request_id(client_id))
+        caller = self._gate.admit_now(self.client[0] if self.client else "", authorization, "invoke")
+        if caller is None:
+            return None
+        return Exchange(caller, target[1], content_type, length, choose_request_id(client_id))
 
     def _invoke(self, exchange: Exchange) -> None:
         """Start the execution. Runs in a context of its own, which holds the request id for the logs."""
         scope = self.scope
         bind_request_id(scope, exchange.request_id)
+        bind_caller(scope, exchange.caller)
         scope["method"] = "POST"
         scope["path"] = self.url.decode()
         answer = self._invocations.answer(

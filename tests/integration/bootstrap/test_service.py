@@ -25,7 +25,7 @@ from tests.helpers.support import eventually
 def documented_pool_sizes(role: Role) -> list[int]:
     """The sizes in the table of the module's docstring, of the pools that a process of `role` opens."""
     rows = re.findall(r"^\| [\w ]+ \| (\d+) \| ([\w, ]+) \|$", service.__doc__ or "", flags=re.MULTILINE)
-    assert len(rows) == 5
+    assert len(rows) == 6
     return sorted(int(size) for size, roles in rows if role in roles.split(", "))
 
 

@@ -171,7 +171,7 @@ async def nullable_columns(connection: Connection, sql: str) -> dict[str, bool]:
 
 def elements(type_: asyncpg.Type, argument: object) -> Iterator[tuple[str, object]]:
     """Yield the Postgres type and the value of `argument`, for an array those of its elements."""
-    if type_.kind == "array":
+    if type_.kind == "array" and argument is not None:
         assert isinstance(argument, collections.abc.Sequence)
         for value in argument:
             yield type_.name.removesuffix("[]"), value

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
+from faas.caller import ANYONE
 from faas.database.pool import Pool, open_pool
 from faas.database.queries import sql_folder
 from faas.executions import queries
@@ -104,7 +105,7 @@ async def test_list_page_is_planned_once_for_each_connection(
     async with open_recorder(database_url, pool, UUID(int=1)) as recorder, open_pool(database_url, 1) as single:
         executions = ExecutionService(single, runtime, recorder, RetryBuffer(recorder), 64)
         for _ in range(3):
-            assert await executions.list(FunctionRef.by_name("f"), limit=50, status=status) == ([], False)
+            assert await executions.list(ANYONE, FunctionRef.by_name("f"), limit=50, status=status) == ([], False)
         plans = await single.fetch(
             "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%FROM executions%' "
             "AND strpos(statement, 'pg_prepared_statements') = 0 AND statement NOT LIKE '%$3::uuid IS NULL%'"
@@ -135,7 +136,7 @@ async def test_list_pages_have_the_executions_of_a_status_in_all_partitions(
         more = True
         while more:
             page, more = await executions.list(
-                FunctionRef.by_name("f"), limit=4, cursor=found[-1] if found else None, status=status
+                ANYONE, FunctionRef.by_name("f"), limit=4, cursor=found[-1] if found else None, status=status
             )
             found += [execution.id for execution in page]
             assert more == (len(found) < len(expected))

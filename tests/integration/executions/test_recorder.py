@@ -30,7 +30,7 @@ async def recorder(database_url: str, pool: Pool) -> AsyncIterator[ExecutionReco
 def start(function_ref: FunctionRef | str, input_json: bytes = b"{}") -> ExecutionStart:
     if isinstance(function_ref, str):
         function_ref = FunctionRef.by_name(function_ref)
-    return ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC))
+    return ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC), None)
 
 
 def end(execution_id: UUID, output: bytes = b"1") -> ExecutionEnd:

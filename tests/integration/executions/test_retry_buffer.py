@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from faas.caller import ANYONE
 from faas.database.held_connection import HeldConnection
 from faas.database.pool import Pool
 from faas.errors import DatabaseNotReached, DatabaseUnavailable
@@ -82,7 +83,7 @@ async def test_retry_buffer_does_not_keep_executions_that_cannot_have_started(
     retry_buffer = RetryBuffer(recorder)
     executions = ExecutionService(pool, runtime, recorder, retry_buffer, 10)
     await insert_function(pool, "echo")
-    await executions.execute(ECHO, b"{}")  # so that its limits are known
+    await executions.execute(ANYONE, ECHO, b"{}")  # so that its limits are known
 
     async def no_connection(*_: object, **__: object) -> None:
         raise OSError("connection refused")
@@ -92,11 +93,11 @@ async def test_retry_buffer_does_not_keep_executions_that_cannot_have_started(
     with monkeypatch.context() as patch:
         patch.setattr(asyncpg.Pool, "acquire", no_connection)
         with pytest.raises(DatabaseNotReached):
-            await executions.execute(ECHO, b"{}")
+            await executions.execute(ANYONE, ECHO, b"{}")
         assert not retry_buffer.unrecorded
         patch.setattr(HeldConnection, "fetch", unavailable)
         with pytest.raises(DatabaseUnavailable):
-            await executions.execute(ECHO, b"{}")
+            await executions.execute(ANYONE, ECHO, b"{}")
         assert len(retry_buffer.unrecorded) == 1  # this one may have started
     await retry_buffer.flush()
     assert not retry_buffer.unrecorded

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+from faas.caller import ANYONE
 from faas.database.pool import Pool
 from faas.executions.recorder import open_recorder
 from faas.executions.retry_buffer import RetryBuffer
@@ -21,7 +22,7 @@ async def test_execution_service_locked_table_leaves_connections_to_others(
         executions = ExecutionService(pool, runtime, recorder, RetryBuffer(recorder), 64)
         async with locking.transaction():
             await locking.execute("LOCK TABLE executions IN SHARE MODE")
-            waiting = [executions.submit(FunctionRef.by_name("locked"), b"{}") for _ in range(20)]
+            waiting = [executions.submit(ANYONE, FunctionRef.by_name("locked"), b"{}") for _ in range(20)]
 
             async def blocked() -> bool:
                 held = await pool.fetchval(

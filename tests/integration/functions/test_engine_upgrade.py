@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from faas.caller import ANYONE
 from faas.database.advisory_lock import advisory_lock
 from faas.database.pool import Connection, Pool
 from faas.errors import FunctionNotFound
@@ -73,7 +74,7 @@ async def test_engine_upgrade_replaces_live_images_first_and_changes_nothing_els
     for name in ("f", "g"):
         for number in (1, 2, 3):
             await old.deploy(name, f'"{name}{number}"')
-    await old.revisions.roll_back(F)
+    await old.revisions.roll_back(ANYONE, F)
     unchanged = (
         "SELECT function_id, number, language, source, settings::text, status, contract, compile_error, promote, "
         "revisions.created_at, live_revision, previous_revisions, updated_at "
@@ -101,9 +102,9 @@ async def test_engine_upgrade_keeps_the_image_of_a_source_that_no_longer_compile
     error = 'version 2 refuses "odd"\nat line 1'
     assert await images_in(new.pool) == [RevisionImage("f", 1, 2, None), RevisionImage("f", 2, 1, error)]
     assert await output(new) == '"odd"'
-    revision = await new.revisions.get(F, 2)
+    revision = await new.revisions.get(ANYONE, F, 2)
     assert (revision.status, revision.compile_error, revision.upgrade_error) == ("READY", None, error)
-    listed, _ = await new.revisions.list(F, limit=5)
+    listed, _ = await new.revisions.list(ANYONE, F, limit=5)
     assert [each.upgrade_error for each in listed] == [error, None]
 
     taken = len(new.compiler.taken)
@@ -227,12 +228,12 @@ async def test_engine_upgrade_of_a_function_that_is_deleted_while_its_image_is_t
 
     async def delete(source: str) -> None:
         if source == '"1"':
-            await new.functions.delete(F)
+            await new.functions.delete(ANYONE, F)
 
     new.compiler.before = delete
     await new.upgrade.run_once()
     with pytest.raises(FunctionNotFound):
-        await new.functions.get(F)
+        await new.functions.get(ANYONE, F)
     assert await images_in(new.pool) == [RevisionImage("g", 1, 2, None)]
     await ModuleCleanup(new.pool, grace_seconds=0).remove()
     assert await output(new, name="g") == '"2"'
@@ -249,14 +250,14 @@ async def test_engine_upgrade_beside_deploys_promotions_and_rollbacks(old: Insta
             await new.deploy("f", '"2"', settings=NARROW)
             assert await output(new, 3) == '"2"'
         elif step == "promote":
-            await new.revisions.promote(F, 1)
+            await new.revisions.promote(ANYONE, F, 1)
 
     new.compiler.before = interfere
     await new.upgrade.run_once()
     assert await images_in(new.pool) == [RevisionImage("f", number, 2, None) for number in (1, 2, 3)]
-    assert (await new.functions.get(F)).revision == 1
+    assert (await new.functions.get(ANYONE, F)).revision == 1
     assert await output(new) == '"1"'
-    await new.revisions.roll_back(F)
+    await new.revisions.roll_back(ANYONE, F)
     assert await output(new) == '"2"'
 
 
@@ -278,7 +279,7 @@ async def test_engine_upgrade_waits_for_deploys(
     monkeypatch.setattr(pgmq, "count", count)
     monkeypatch.setattr(engine_upgrade, "_DEPLOY_INTERVAL_SECONDS", 0.01)
     job = messages.CompilationJob(
-        function_id=(await new.functions.get(F)).id, revision=2, language="javascript", source='"2"'
+        function_id=(await new.functions.get(ANYONE, F)).id, revision=2, language="javascript", source='"2"'
     )
     await pgmq.send(new.pool, messages.COMPILATION_JOBS, messages.encode(job))  # type: ignore[arg-type]
     await new.upgrade.run_once()
@@ -305,7 +306,7 @@ async def test_engine_upgrade_old_engine_is_removed_after_its_last_image(old: In
     await cleanup.remove()
     stored = {row[0] for row in await new.pool.fetch("SELECT digest FROM modules")}
     assert stored == {engine_digest(1), engine_digest(2), digest_of('"1"', 2), digest_of('"2"', 1)}
-    await new.functions.delete(FunctionRef.by_name("g"))
+    await new.functions.delete(ANYONE, FunctionRef.by_name("g"))
     await cleanup.remove()  # the image, and in the next run its engine
     await cleanup.remove()
     stored = {row[0] for row in await new.pool.fetch("SELECT digest FROM modules")}
@@ -339,11 +340,11 @@ async def test_engine_upgrade_image_of_an_engine_that_is_stored_nowhere_is_refus
     new.compiler.version = 3
     monkeypatch.setattr(new.runtime, "check", no_fault)
     monkeypatch.setattr(new.engines, "keep", no_fault)
-    await new.functions.create(FunctionDraft(name="f", language="javascript", source='"1"'))
+    await new.functions.create(ANYONE, FunctionDraft(name="f", language="javascript", source='"1"'))
     await new.compile()
     monkeypatch.undo()
     await new.apply()
-    function = await new.functions.get(F)
+    function = await new.functions.get(ANYONE, F)
     assert function.status == "FAILED"
     assert "which neither this server nor its database has" in (function.compile_error or "")
 

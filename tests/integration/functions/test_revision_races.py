@@ -18,6 +18,7 @@ from hypothesis import event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from faas.caller import ANYONE
 from faas.database.pool import Pool
 from faas.engines import EngineCatalogue, EngineStore
 from faas.errors import FunctionNotFound, RevisionConflict, RevisionNotFound
@@ -224,9 +225,9 @@ class Subject:
             promote=step.promote,
         )
         if self.id is None:
-            self.id = (await self.functions.create(draft)).id
+            self.id = (await self.functions.create(ANYONE, draft)).id
         else:
-            await self.functions.update(self.ref, draft)
+            await self.functions.update(ANYONE, self.ref, draft)
 
     async def result(self, step: Result) -> None:
         module = None if step.module is None else base64.b64encode(MODULES[step.module]).decode()
@@ -265,9 +266,9 @@ class Subject:
     async def decide(self, step: Promote | RollBack) -> str:
         try:
             if isinstance(step, Promote):
-                await self.revisions.promote(self.ref, step.number)
+                await self.revisions.promote(ANYONE, self.ref, step.number)
             else:
-                await self.revisions.roll_back(self.ref)
+                await self.revisions.roll_back(ANYONE, self.ref)
         except RevisionNotFound:
             return "missing"
         except RevisionConflict:
@@ -341,9 +342,9 @@ async def test_revisions_follow_the_contract_in_any_order_of_steps(
                     await subject.run(step)
                     model.in_flight.add(step.number)
             case Delete():
-                await subject.functions.delete(subject.ref)
+                await subject.functions.delete(ANYONE, subject.ref)
                 with pytest.raises(FunctionNotFound):
-                    await subject.functions.get(subject.ref)
+                    await subject.functions.get(ANYONE, subject.ref)
                 await subject.result(Result(1, 0, twice=False))  # late, for a function that is gone
                 subject.id, model = None, Model()
                 await subject.put(first)
@@ -378,7 +379,7 @@ async def test_newest_ready_revision_to_promote_wins_in_any_order_of_results(
         FunctionDraft(name=subject.name, language="wat", source=f"other {position}", promote=promote)
         for position, promote in enumerate(promoted)
     ]
-    await asyncio.gather(*(subject.functions.update(subject.ref, draft) for draft in drafts))
+    await asyncio.gather(*(subject.functions.update(ANYONE, subject.ref, draft) for draft in drafts))
     rows = await recorded_pool.fetch("SELECT number, promote FROM revisions WHERE function_id = $1", subject.id)
     assert sorted(row["number"] for row in rows) == list(range(1, len(promoted) + 2))
     deliveries = [
@@ -432,4 +433,4 @@ async def take(subject: Subject, step: Step) -> None:
         case Run():
             await subject.run(step)
         case Delete():
-            await subject.functions.delete(subject.ref)
+            await subject.functions.delete(ANYONE, subject.ref)

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from faas.caller import ANYONE
 from faas.database.pool import Pool
 from faas.errors import InvalidRequest, NameTaken
 from faas.function_ref import FunctionRef
@@ -29,7 +30,7 @@ async def counts(pool: Pool) -> tuple[int, int]:
 
 
 async def test_function_service_create_sends_a_job(pool: Pool) -> None:
-    function = await FunctionService(pool, RULES).create(DRAFT)
+    function = await FunctionService(pool, RULES).create(ANYONE, DRAFT)
     assert await counts(pool) == (1, 1)
     message = json.loads(await pool.fetchval("SELECT message::text FROM pgmq.q_compilation_jobs"))
     assert message == {"functionId": str(function.id), "revision": 1, "language": "wat", "source": "(module)"}
@@ -38,33 +39,33 @@ async def test_function_service_create_sends_a_job(pool: Pool) -> None:
 async def test_function_service_create_without_a_job_creates_nothing(pool: Pool) -> None:
     await pool.execute("DROP FUNCTION pgmq.send(text, jsonb, jsonb)")
     with pytest.raises(asyncpg.UndefinedFunctionError):
-        await FunctionService(pool, RULES).create(DRAFT)
+        await FunctionService(pool, RULES).create(ANYONE, DRAFT)
     assert await counts(pool) == (0, 0)
 
 
 async def test_function_service_concurrent_creates_of_one_name(pool: Pool) -> None:
     functions = FunctionService(pool, RULES)
-    outcomes = await asyncio.gather(*(functions.create(DRAFT) for _ in range(6)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(functions.create(ANYONE, DRAFT) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(outcome, NameTaken) for outcome in outcomes) == 5
     assert await counts(pool) == (1, 1)
 
 
 async def test_function_service_update_of_metadata_sends_no_job(pool: Pool) -> None:
     functions = FunctionService(pool, RULES)
-    await functions.create(DRAFT)
-    same = await functions.update(ECHO, DRAFT)
+    await functions.create(ANYONE, DRAFT)
+    same = await functions.update(ANYONE, ECHO, DRAFT)
     assert (same.revision, await counts(pool)) == (1, (1, 1))
-    revised = await functions.update(ECHO, FunctionDraft(name="echo", language="wat", source="(module )"))
+    revised = await functions.update(ANYONE, ECHO, FunctionDraft(name="echo", language="wat", source="(module )"))
     assert (revised.revision, await counts(pool)) == (2, (1, 2))
 
 
 async def test_function_service_disabled_language_keeps_its_functions(pool: Pool) -> None:
-    await FunctionService(pool, RULES).create(DRAFT)
+    await FunctionService(pool, RULES).create(ANYONE, DRAFT)
     narrower = FunctionService(pool, msgspec.structs.replace(RULES, languages=["assemblyscript", "wasm"]))
     refusal = "language: 'wat' is not enabled on this server (FAAS_LANGUAGES); accepted: assemblyscript, wasm"
     with pytest.raises(InvalidRequest, match=re.escape(refusal)):
-        await narrower.create(FunctionDraft(name="new", language="wat", source="(module)"))
+        await narrower.create(ANYONE, FunctionDraft(name="new", language="wat", source="(module)"))
     with pytest.raises(InvalidRequest, match=re.escape(refusal)):
-        await narrower.update(ECHO, FunctionDraft(name="echo", language="wat", source="(module )"))
-    renamed = await narrower.update(ECHO, FunctionDraft(name="reply", language="wat", source="(module)"))
+        await narrower.update(ANYONE, ECHO, FunctionDraft(name="echo", language="wat", source="(module )"))
+    renamed = await narrower.update(ANYONE, ECHO, FunctionDraft(name="reply", language="wat", source="(module)"))
     assert (renamed.name, renamed.revision, await counts(pool)) == ("reply", 1, (1, 1))

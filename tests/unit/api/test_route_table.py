@@ -16,7 +16,7 @@ PATHS = [
     "/functions/a\nb", "/functions/é", "/functions/echo/execute", "/functions/echo/executions", "/functions/a/b/c",
     "/functions/echo/revisions", "/functions/echo/revisions/1", "/functions/echo/revisions/1/2", "/functions/echo@2",
     "/functions/echo/promote", "/functions/echo/rollback",
-    "/executions", "/executions/1", "/health", "/health/x", "/metrics", "/schema", "/schema/openapi.json",
+    "/executions", "/executions/1", "/tokens", "/tokens/a", "/tokens/a/b", "/audit", "/audit/1", "/health", "/health/x", "/metrics", "/schema", "/schema/openapi.json",
     "/schema/page.js", "/schema/a/b", "/nothing", "/function", "/functions.",
 ]  # fmt: skip
 
@@ -26,7 +26,7 @@ async def test_route_table_has_the_paths_and_methods_of_the_router(handlers: Seq
     """litestar answers 404 to unknown paths and 405, with its own Allow, to a method that no route has."""
     table = RouteTable(routes_of(handlers))
     services = dict.fromkeys(
-        ["functions", "revisions", "executions", "check_health", "update_metrics"]
+        ["functions", "revisions", "executions", "tokens", "audit", "check_health", "update_metrics"]
     )  # no handler is called
     application = _create_litestar(handlers, services, 0)
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from faas.units import format_size
 
 PATH = "/functions/{id}/execute"
 _PATTERN = re.compile(PATH.replace("{id}", "([^/]+)"))
-ROUTE = Route(_PATTERN, frozenset({"POST"}))
+ROUTE = Route(_PATTERN, {"POST": ("invoke",)})
 
 
 class ExecuteMiddleware:

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import prometheus_client
 from litestar import Request, Response, get, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from faas.api.access import caller_of
+from faas.api.metrics_text import metrics_text
 from faas.api.openapi import openapi_description
 from faas.api.responses import json_response
-from faas.api.schemas import Health
+from faas.api.route_table import needs
+from faas.api.schemas import Health, HealthStatus
 from faas.errors import NotFound
 
 PAGES = Path(__file__).parents[1] / "pages"
@@ -27,21 +29,24 @@ HealthCheck = Callable[[], Awaitable[Health]]
 MetricsUpdate = Callable[[], Awaitable[None]]
 
 
-@get("/health")
-async def get_health(check_health: NamedDependency[HealthCheck]) -> Response[bytes]:
-    """Report the health of each component; 503 if one that is needed is down."""
+@get("/health", opt=needs())
+async def get_health(request: Request[Any, Any, Any], check_health: NamedDependency[HealthCheck]) -> Response[bytes]:
+    """Report the health of each component, or the status alone without the scope read; 503 if a needed one is down."""
     health = await check_health()
-    return json_response(health, status=200 if health.status == "UP" else 503)
+    shown = health if caller_of(request).has("read") else HealthStatus(status=health.status)
+    return json_response(shown, status=200 if health.status == "UP" else 503)
 
 
-@get("/metrics")
-async def get_metrics(update_metrics: NamedDependency[MetricsUpdate]) -> Response[bytes]:
-    """Return the metrics in Prometheus' text format."""
+@get("/metrics", opt=needs("read"))
+async def get_metrics(
+    request: Request[Any, Any, Any], update_metrics: NamedDependency[MetricsUpdate]
+) -> Response[bytes]:
+    """Return the metrics in Prometheus' text format, those of functions as far as the caller reaches them."""
     await update_metrics()
-    return Response(prometheus_client.generate_latest(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(metrics_text(caller_of(request)), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@get("/schema")
+@get("/schema", opt=needs("read"))
 async def get_api_page(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the API's description: as a page to clients that accept text/html, as OpenAPI 3.1 to the others."""
     if "text/html" not in request.headers.get("accept", ""):
@@ -50,13 +55,13 @@ async def get_api_page(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
-@get("/schema/openapi.json")
+@get("/schema/openapi.json", opt=needs("read"))
 async def get_openapi() -> Response[bytes]:
     """Return the API's description as OpenAPI 3.1."""
     return _openapi_response()
 
 
-@get("/schema/{asset:str}")
+@get("/schema/{asset:str}", opt=needs("read"))
 async def get_asset(asset: FromPath[str]) -> Response[bytes]:
     """Return a script or style of the page, which loads nothing from other servers."""
     if asset == "page.js":
@@ -67,7 +72,11 @@ async def get_asset(asset: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type=_ASSET_TYPES[asset], headers={"Cache-Control": "max-age=86400"})
 
 
-@route(["/", "/{path:path}"], http_method=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@route(
+    ["/", "/{path:path}"],
+    http_method=["GET", "POST", "PUT", "PATCH", "DELETE"],
+    opt=needs("read", "invoke", "deploy"),
+)
 async def reject_other_role(request: Request[Any, Any, Any]) -> Response[None]:
     """Answer 404 to every other path in a process of the role compiler, and name the role of this process."""
     path = request.scope["path"]

@@ -12,6 +12,7 @@ from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually, retu
 FIELDS = {
     "id", "functionId", "revision", "status", "output", "errorMessage", "createdAt", "startedAt", "completedAt",
     "durationMs",
+    "invokedBy",
 }  # fmt: skip
 JSON = {"Content-Type": "application/json"}
 

@@ -1,5 +1,6 @@
 """Health, metrics and the API's description."""
 
+import re
 from pathlib import Path
 
 import httpx
@@ -56,7 +57,7 @@ async def test_openapi_description_is_valid_openapi_3_1(platform: Platform) -> N
 
 def test_openapi_description_has_exactly_the_routes() -> None:
     def shape(path: str) -> str:
-        return path.replace("{reference:str}", "{id}").replace("{execution_id:str}", "{id}").replace(":str}", "}")
+        return re.sub(r"\{(reference|execution_id|token_id):str\}", "{id}", path).replace(":str}", "}")
 
     routed = {
         (shape(path), method.lower())

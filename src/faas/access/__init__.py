@@ -1,0 +1,1 @@
+"""Access: tokens, and telling from a request's header who makes it."""

@@ -1,0 +1,77 @@
+"""A limit on failed authentications for each client address, which does not hit the tokens that are used from there."""
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+
+_BURST = 20
+_SECONDS_FOR_EACH = 5.0  # after the burst
+_MAX_ADDRESSES = 10_000  # with failures; the one whose last failure is longest ago is forgotten first
+_MAX_ADMITTED = 50_000  # pairs of address and token
+_IPV6_PREFIX = 64  # what one client is usually given
+
+
+class _Failures(msgspec.Struct):
+    """When an address has recovered from its failures so far."""
+
+    recovered_at: float
+
+
+class Attempts:
+    """Counts the failed authentications of each address. `clock` returns seconds.
+
+    An address may fail 20 times, and once more every 5 s. One that has failed more often is refused whatever it sends,
+    but for the tokens that were admitted from it before. Addresses of IPv6 count by their /64.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._admitted: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def is_admitted(self, address: str, token_id: str) -> bool:
+        """Return whether this token was admitted from this address before."""
+        return (address, token_id) in self._admitted
+
+    def begin(self, address: str) -> float:
+        """Count a failure in advance and return 0, or count none and return after how many seconds to try again."""
+        network = _network(address)
+        now = self._clock()
+        failures = self._failures.setdefault(network, _Failures(now))
+        self._failures.move_to_end(network)
+        recovered_at = max(failures.recovered_at, now) + _SECONDS_FOR_EACH
+        too_early = recovered_at - now - _BURST * _SECONDS_FOR_EACH
+        if too_early > 0:
+            return too_early
+        failures.recovered_at = recovered_at
+        if len(self._failures) > _MAX_ADDRESSES:
+            self._failures.popitem(last=False)
+        return 0.0
+
+    def succeed(self, address: str, token_id: str) -> None:
+        """Take back what `begin` counted: the attempt was admitted."""
+        self._admitted[address, token_id] = None
+        if len(self._admitted) > _MAX_ADMITTED:
+            self._admitted.popitem(last=False)
+        network = _network(address)
+        failures = self._failures.get(network)
+        if failures is None:
+            return
+        failures.recovered_at -= _SECONDS_FOR_EACH
+        if failures.recovered_at <= self._clock():
+            del self._failures[network]
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a Unix socket, for example
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))
+    return str(parsed)

@@ -1,0 +1,44 @@
+"""The text of a token, `faas_<id>_<secret>`: making it, taking it apart, and the digest that is stored of it."""
+
+import base64
+import hashlib
+import re
+import secrets
+
+import msgspec
+
+_ID_CHARACTERS = 12
+_SECRET_BYTES = 20  # 160 bits, 32 characters
+_TEXT = re.compile(rb"faas_([a-z2-7]{12})_([a-z2-7]{32})")
+_BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+
+
+class TokenText(msgspec.Struct, frozen=True):
+    """The parts of a token's text."""
+
+    id: str
+    secret: bytes
+
+    def __str__(self) -> str:
+        return f"faas_{self.id}_{self.secret.decode()}"
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the secret. The secret is random, so that no slow hash is needed."""
+        return hashlib.sha256(self.secret).digest()
+
+
+def generate() -> TokenText:
+    """Return the text of a new token."""
+    return TokenText(_base32(8)[:_ID_CHARACTERS].decode(), _base32(_SECRET_BYTES))
+
+
+def parse_authorization(value: bytes) -> TokenText | None:
+    """Return the token of an `Authorization: Bearer` header, None when it has another form."""
+    bearer = _BEARER.fullmatch(value)
+    found = _TEXT.fullmatch(bearer[1]) if bearer else None
+    return TokenText(found[1].decode(), found[2]) if found else None
+
+
+def _base32(count: int) -> bytes:
+    return base64.b32encode(secrets.token_bytes(count)).rstrip(b"=").lower()

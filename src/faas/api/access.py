@@ -1,0 +1,138 @@
+"""The gate of the API: who makes a request, whether it may, and how often.
+
+The fast path of server/ and the middleware ask the same gate. The fast path gets an answer only where nothing needs to
+wait, to be counted or to be explained: for a token that was admitted from this address before, is known, has the scope
+and no rate.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.types import Scope as AsgiScope
+
+from faas.access import token_text
+from faas.access.attempts import Attempts
+from faas.access.authenticator import Authenticator, KnownToken
+from faas.caller import ANYONE, Caller, Scope
+from faas.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, RateLimited, TooManyAttempts
+from faas.rate import Rate
+from faas.settings import Auth
+
+STRANGER = Caller(scopes=frozenset())
+"""Who asks a public route for something without a token, where tokens are asked for."""
+
+_STATE_KEY = "faas_caller"
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """The caller of a request, and headers that tell it the state of its rate."""
+
+    caller: Caller
+    headers: dict[str, str] = {}
+
+
+class AccessGate:
+    """Admits requests by their tokens, which `authenticator` knows, or everyone where no tokens are asked for.
+
+    With `auto`, tokens are asked for as soon as there has been one, or when the server listens `beyond_loopback`.
+    `clock` returns seconds. Use from one event loop.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        *,
+        auth: Auth,
+        beyond_loopback: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._authenticator = authenticator
+        self._always = auth == "required" or (auth == "auto" and beyond_loopback)
+        self._never = auth == "off"
+        self._attempts = Attempts(clock)
+        self._clock = clock
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether a request needs a token."""
+        return self._always or (not self._never and self._authenticator.any_token)
+
+    def admit_now(self, address: str, authorization: bytes | None, scope: Scope) -> Caller | None:
+        """Return the caller of a request with these headers if that is clear at once, else None: `admit` decides."""
+        if not self.asks_for_tokens:
+            return ANYONE
+        text = None if authorization is None else token_text.parse_authorization(authorization)
+        if text is None or not self._attempts.is_admitted(address, text.id):
+            return None
+        token = self._authenticator.check(text)
+        if isinstance(token, KnownToken) and token.rate is None and token.caller.has(scope):
+            return token.caller
+        return None
+
+    async def admit(self, address: str, authorizations: Sequence[bytes], scopes: Sequence[Scope] | None) -> Admitted:
+        """Return the caller of a request, `authorizations` being the values of that header.
+
+        It needs one of `scopes`; no token if there is none of them, and any token for None. Raises NotAuthenticated,
+        NotAllowed, TooManyAttempts, RateLimited, DatabaseUnavailable when it cannot be known whether the token holds.
+        """
+        if not self.asks_for_tokens:
+            return Admitted(ANYONE)
+        if not authorizations and scopes is not None and not scopes:
+            return Admitted(STRANGER)
+        token = await self._authenticate(address, authorizations)
+        headers = {} if token.rate is None else self._take(token.rate)
+        if scopes and not any(token.caller.has(scope) for scope in scopes):
+            raise NotAllowed(f"this needs a token with the scope {' or '.join(scopes)}", missing_scope=scopes[0])
+        return Admitted(token.caller, headers)
+
+    async def _authenticate(self, address: str, authorizations: Sequence[bytes]) -> KnownToken:
+        text = token_text.parse_authorization(authorizations[0]) if len(authorizations) == 1 else None
+        if text is None:  # not a guess
+            raise NotAuthenticated
+        if self._attempts.is_admitted(address, text.id):
+            known = self._authenticator.check(text)
+            if isinstance(known, KnownToken):
+                return known
+        if wait := self._attempts.begin(address):
+            raise TooManyAttempts(math.ceil(wait))
+        found = self._authenticator.check(text)
+        if found == "unknown":
+            found = await self._authenticator.check_again(text)
+        if isinstance(found, KnownToken):
+            self._attempts.succeed(address, text.id)
+            return found
+        if found == "unavailable":
+            raise DatabaseUnavailable("it is not known whether a token is admitted")
+        raise NotAuthenticated
+
+    def _take(self, rate: Rate) -> dict[str, str]:
+        """Count a request. Returns the headers that tell the state of the rate; raises RateLimited."""
+        now = self._clock()
+        if wait := rate.take(now):
+            raise RateLimited(rate.per_second, math.ceil(wait), rate_headers(rate, 0))
+        return rate_headers(rate, rate.remaining(now))
+
+
+def rate_headers(rate: Rate, remaining: int) -> dict[str, str]:
+    """Return the header fields of draft-ietf-httpapi-ratelimit-headers: the policy, and what is left of it."""
+    window = math.ceil(rate.burst_seconds)
+    return {
+        "RateLimit-Policy": f'"token";q={rate.burst};w={window}',
+        "RateLimit": f'"token";r={remaining};t={window}',
+    }
+
+
+def bind_caller(scope: AsgiScope, caller: Caller) -> None:
+    """Store the caller of the request in `scope`."""
+    scope.setdefault("state", {})[_STATE_KEY] = caller
+
+
+def caller_of(request: Request[Any, Any, Any] | AsgiScope) -> Caller:
+    """Return the caller that `bind_caller` stored. Raises KeyError: no route is served without the gate."""
+    scope = request.scope if isinstance(request, Request) else request
+    caller: Caller = scope["state"][_STATE_KEY]
+    return caller
