@@ -158,6 +158,13 @@ async def database_url(server_url: str) -> AsyncIterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+async def module_database_url(server_url: str) -> AsyncIterator[str]:
+    """A migrated database for the tests of one module."""
+    async with _own_database(server_url, TEMPLATE) as url:
+        yield url
+
+
 @pytest.fixture
 async def empty_database(server_url: str) -> AsyncIterator[str]:
     """An empty database for one test."""

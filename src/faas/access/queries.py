@@ -27,7 +27,7 @@ class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdmittedTokenRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that is not revoked and has not expired, and for how many seconds it is admitted; None is without an end."""
+    """A token that is not revoked and has not expired, and for how many seconds more; None is no end."""
 
     id: str
     name: str

@@ -65,12 +65,12 @@ def token_draft(request: TokenCreateRequest) -> TokenDraft:
 
 def token_response(token: Token) -> TokenResponse:
     """Return `token` in the wire format."""
-    return msgspec.convert(token, TokenResponse, from_attributes=True)
+    return TokenResponse(**_fields(token))
 
 
 def new_token_response(new: NewToken) -> NewTokenResponse:
     """Return a token that was just made, with its text."""
-    return msgspec.convert(_fields(new.token) | {"token": new.text}, NewTokenResponse)
+    return NewTokenResponse(**_fields(new.token), token=new.text)
 
 
 def audit_entry_response(entry: AuditEntry) -> AuditEntryResponse:
