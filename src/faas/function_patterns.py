@@ -9,7 +9,7 @@ from faas.errors import InvalidRequest
 
 PATTERN_FORM = "1 to 64 of a-z A-Z 0-9 - _ . and *, which stands for any characters"
 _PATTERN = re.compile(r"[a-zA-Z0-9._*-]{1,64}")
-_MAX_PATTERNS = 100
+MAX_PATTERNS = 100
 
 
 class FunctionPatterns(msgspec.Struct, frozen=True):
@@ -30,9 +30,9 @@ class FunctionPatterns(msgspec.Struct, frozen=True):
 def parse_patterns(patterns: Iterable[str], field: str) -> FunctionPatterns:
     """Return the patterns without duplicates. Raises InvalidRequest for `field`."""
     unique = tuple(dict.fromkeys(patterns))
-    if not 1 <= len(unique) <= _MAX_PATTERNS:
+    if not 1 <= len(unique) <= MAX_PATTERNS:
         raise InvalidRequest(
-            field, f"{len(unique)} patterns; accepted are 1 to {_MAX_PATTERNS}, or null for all functions"
+            field, f"{len(unique)} patterns; accepted are 1 to {MAX_PATTERNS}, or null for all functions"
         )
     for pattern in unique:
         if not _PATTERN.fullmatch(pattern):

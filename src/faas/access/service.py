@@ -21,9 +21,9 @@ log = structlog.get_logger()
 SCOPES: tuple[Scope, ...] = ("read", "invoke", "deploy", "admin")
 _NAME_FORM = "1 to 64 of a-z A-Z 0-9 - _ . starting with a letter"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
-_MAX_PER_SECOND = 1_000_000.0
-_MIN_PER_SECOND = 0.001
-_MAX_EXPIRY_SECONDS = 10 * 365 * 86_400.0
+MAX_PER_SECOND = 1_000_000.0
+MIN_PER_SECOND = 0.001
+MAX_EXPIRY_SECONDS = 10 * 365 * 86_400.0
 
 
 class TokenService:
@@ -91,12 +91,12 @@ def _check(draft: TokenDraft) -> FunctionPatterns | None:
     for scope in draft.scopes:
         if scope not in SCOPES:
             raise InvalidRequest("scopes", f"{scope[:100]!r} is not one of {', '.join(SCOPES)}")
-    if draft.per_second is not None and not _MIN_PER_SECOND <= draft.per_second <= _MAX_PER_SECOND:
-        accepted = f"{_MIN_PER_SECOND:g} to {_MAX_PER_SECOND:.0f} requests per second, or null for no limit"
+    if draft.per_second is not None and not MIN_PER_SECOND <= draft.per_second <= MAX_PER_SECOND:
+        accepted = f"{MIN_PER_SECOND:g} to {MAX_PER_SECOND:.0f} requests per second, or null for no limit"
         raise InvalidRequest("perSecond", f"{draft.per_second:g} is not accepted; accepted are {accepted}")
-    if draft.expires_in is not None and not 1 <= draft.expires_in <= _MAX_EXPIRY_SECONDS:
+    if draft.expires_in is not None and not 1 <= draft.expires_in <= MAX_EXPIRY_SECONDS:
         given = f"{draft.expires_in:g}" if math.isfinite(draft.expires_in) else str(draft.expires_in)
-        accepted = f"1 to {_MAX_EXPIRY_SECONDS:.0f} (ten years), or null for never"
+        accepted = f"1 to {MAX_EXPIRY_SECONDS:.0f} (ten years), or null for never"
         raise InvalidRequest("expiresIn", f"{given} seconds is not accepted; accepted are {accepted}")
     if draft.functions is None:
         return None

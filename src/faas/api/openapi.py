@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 
 from faas import __version__
-from faas.api.openapi_access import SECURITY_SCHEMES, access_paths, describe_access
+from faas.api.openapi_access import SECURITY_SCHEMES, access_paths, constrain_token_request, describe_access
 from faas.api.openapi_parts import (
     BASE64,
     ENCODED,
@@ -320,6 +320,7 @@ def openapi_description() -> Schema:
     for kind in (FunctionCreateRequest, FunctionUpdateRequest):
         _constrain_function_request(schemas[kind.__name__])
     describe_limits(schemas["FunctionLimits"])
+    constrain_token_request(schemas["TokenCreateRequest"])
     schemas["ExecutionRequest"]["properties"]["input"] = {
         "type": ["object", "null"],
         "description": "Stored and passed on exactly as sent. Null or a missing input means {}.",

@@ -1,9 +1,13 @@
 """Access in the OpenAPI description: the tokens, the audit trail, and what every operation needs and may be refused."""
 
+from typing import get_args
+
+from faas.access.service import MAX_EXPIRY_SECONDS, MAX_PER_SECOND, MIN_PER_SECOND
 from faas.api.openapi_parts import (
     ENCODED,
     INVALID,
     LINK,
+    NAME,
     REQUEST_ID,
     UNAVAILABLE,
     Schema,
@@ -16,6 +20,7 @@ from faas.api.openapi_parts import (
 )
 from faas.api.schemas import AuditEntryResponse, NewTokenResponse, TokenCreateRequest, TokenResponse
 from faas.caller import Scope
+from faas.function_patterns import MAX_PATTERNS
 
 SECURITY_SCHEMES: Schema = {
     "token": {
@@ -116,6 +121,37 @@ def access_paths() -> Schema:
                 },
             },
         },
+    }
+
+
+def constrain_token_request(schema: Schema) -> None:
+    """Add what the checks of faas.access accept to the schema of a request that makes a token."""
+    fields = schema["properties"]
+    fields["name"] |= {"pattern": f"^{NAME}$", "description": "No token has, or had, this name."}
+    fields["scopes"] |= {"minItems": 1, "items": {"enum": list(get_args(Scope))}}
+    patterns = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_PATTERNS,
+        "items": {"type": "string", "pattern": "^[a-zA-Z0-9._*-]{1,64}$"},
+    }
+    fields["functions"] = {
+        "anyOf": [patterns, {"type": "null"}],
+        "default": None,
+        "description": "Patterns of the functions that it reaches, such as orders-*; null for all.",
+    }
+    for name, least, most, text in (
+        ("perSecond", MIN_PER_SECOND, MAX_PER_SECOND, "Requests per second; null for no limit."),
+        ("expiresIn", 1, MAX_EXPIRY_SECONDS, "Seconds for which it holds; null for no end."),
+    ):
+        fields[name] = {
+            "anyOf": [{"type": "number", "minimum": least, "maximum": most}, {"type": "null"}],
+            "default": None,
+            "description": text,
+        }
+    schema |= {
+        "if": {"properties": {"scopes": {"contains": {"const": "admin"}}}},
+        "then": {"properties": {"functions": {"type": "null"}}},
     }
 
 
