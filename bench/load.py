@@ -35,12 +35,16 @@ def require_wrk() -> None:
         raise BenchmarkFailed("wrk, the load generator, is missing (Debian and Ubuntu: apt-get install wrk)")
 
 
-def press(url: str, paths: Sequence[str], *, connections: int, seconds: float, body: str = "") -> Load:
+def press(
+    url: str, paths: Sequence[str], *, connections: int, seconds: float, body: str = "", authorization: str = ""
+) -> Load:
     """Request `paths` in turn for `seconds`, with one request in flight on each connection; POST if there is a `body`.
 
     Raises BenchmarkFailed if an answer is not 2xx or 3xx, or if there is no answer.
     """
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"]
+    if authorization:
+        command += ["--header", f"Authorization: {authorization}"]
     command += ["--timeout", "20s", "--script", str(_SCRIPT), url, "--", body, *paths]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=seconds + _WRK_TIMEOUT_SECONDS

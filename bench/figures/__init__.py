@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bench.figures import (
+    access,
     call,
     compiling,
     deploys,
@@ -30,6 +31,7 @@ POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "engine-executions": engine_executions.measure,
     "engine-peers": engine_peers.measure,
     "functions": functions.measure,
+    "access": access.measure,
     "latency": latency.measure,
     "compile": compiling.measure,
     "deploys": deploys.measure,
