@@ -1,7 +1,5 @@
 """The databases of commands: that of the settings, running or not, and for a restore a new one."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -9,10 +7,11 @@ import asyncpg
 
 from faas.database.migrations import ensure_database
 from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, Connection, describe_connect_error, one_line
+from faas.database.postgres.attaching import attach_or_start, existing_cluster
 from faas.database.postgres.new_cluster import NewCluster
-from faas.database.postgres.server import DATABASE, EmbeddedPostgres
+from faas.database.postgres.server import DATABASE
 from faas.database.session import connect
-from faas.errors import BackupFailed, ConfigurationError, DataDirectoryInUse
+from faas.errors import BackupFailed, ConfigurationError
 from faas.settings import Settings
 
 # Without the timeouts that the database may have as defaults: a COPY takes as long as its table is large.
@@ -20,7 +19,6 @@ _SESSION_SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
-_ATTACH_TIMEOUT_SECONDS = 60.0  # for a server that is starting, or restarting after a crash
 
 
 @asynccontextmanager
@@ -33,9 +31,9 @@ async def existing_database(settings: Settings, application_name: str = "faas ba
     async with AsyncExitStack() as stack:
         url = settings.database_url
         if not url:
-            postgres = _existing_cluster(settings)
+            postgres = existing_cluster(settings.data_dir)
             stack.push_async_callback(postgres.stop)
-            await _attach_or_start(postgres)
+            await attach_or_start(postgres)
             url = postgres.url
         yield await stack.enter_async_context(_connect(url, application_name))
 
@@ -61,34 +59,6 @@ async def new_database(settings: Settings) -> AsyncIterator[Connection]:
             yield connection
         if postgres:
             await postgres.publish()
-
-
-def _existing_cluster(settings: Settings) -> EmbeddedPostgres:
-    postgres = EmbeddedPostgres(settings.data_dir)
-    try:
-        exists = (postgres.cluster / "PG_VERSION").exists()
-    except PermissionError:
-        raise ConfigurationError(
-            f"data directory {settings.data_dir}: Permission denied; run this as the user of its server"
-        ) from None
-    if not exists:
-        raise ConfigurationError(
-            f"there is no database in {settings.data_dir}: name its --data-dir, or its --database-url"
-        )
-    return postgres
-
-
-async def _attach_or_start(postgres: EmbeddedPostgres) -> None:
-    deadline = time.monotonic() + _ATTACH_TIMEOUT_SECONDS
-    while not postgres.attach():
-        try:
-            await postgres.start()
-        except DataDirectoryInUse:  # the server of another process is starting or stopping
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
 
 
 @asynccontextmanager

@@ -71,30 +71,55 @@ async def migrate(connection: Connection, *, through: int | None = None, backup_
         await lock(connection)
         await connection.execute(_CREATE_MIGRATIONS_TABLE)
         await _install_pgmq(connection)
-        rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
-        check_not_newer([row["name"] for row in rows])
+        before = await _read_applied(connection)
         known = files()[:through]
-        if backup_hint and 0 < len(rows) < len(known):
+        if backup_hint and 0 < len(before) < len(known):
             log.warning(
                 "schema.upgrading",
-                from_migration=rows[-1]["name"],
+                from_migration=before[-1],
                 to_migration=known[-1].stem,
                 backup_hint=f"only a backup made before this start can undo the upgrade: {backup_hint}",
             )
-        for version, file in enumerate(known, start=1):
+        for version, file in enumerate(known[len(before) :], start=len(before) + 1):
             text = file.read_text()
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            if version <= len(rows):
-                if rows[version - 1]["sha256"] != digest:
-                    raise ConfigurationError(f"migration {file.stem} was changed after this database applied it")
-                continue
             await connection.execute(text)
             await connection.execute(
-                "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)", version, file.stem, digest
+                "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)",
+                version,
+                file.stem,
+                _digest(text),
             )
             log.info("migration.applied", migration=file.stem)
             applied.append(file.stem)
     return applied
+
+
+async def find_pending(connection: Connection) -> list[str]:
+    """Return the names of the migrations that the database lacks; while a process migrates it, wait for that.
+
+    Raises ConfigurationError when the database is newer than this program, or when the content of an applied migration
+    has changed.
+    """
+    async with connection.transaction():
+        await lock(connection)
+        exists = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        before = await _read_applied(connection) if exists else []
+    return [file.stem for file in files()[len(before) :]]
+
+
+async def _read_applied(connection: Connection) -> list[str]:
+    """Return the names of the applied migrations. Raises ConfigurationError when they are not those of this program."""
+    rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
+    names: list[str] = [row["name"] for row in rows]
+    check_not_newer(names)
+    for row, file in zip(rows, files(), strict=False):
+        if row["sha256"] != _digest(file.read_text()):
+            raise ConfigurationError(f"migration {file.stem} was changed after this database applied it")
+    return names
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def _install_pgmq(connection: Connection) -> None:
