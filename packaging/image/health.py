@@ -1,8 +1,9 @@
 """The image's health check: exits with 0 when the server in this container answers that it is up."""
 
 import os
+import ssl
 import sys
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 TIMEOUT_SECONDS = 5
 
@@ -11,6 +12,10 @@ def main() -> None:
     """Ask `/health`, and end with 1 and the reason unless the answer is 200."""
     port = int(os.environ.get("FAAS_PORT", "8080"))
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    if os.environ.get("FAAS_TLS_CERT"):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # 127.0.0.1 is no name of the certificate
+        connection = HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS, context=context)
     try:
         connection.request("GET", "/health")
         response = connection.getresponse()

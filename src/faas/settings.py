@@ -66,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Auth,
         _described("whether requests need tokens; auto asks for them once there is one, or beyond loopback"),
     ] = "auto"
+    tls_cert: Annotated[
+        Path | None, _described("file in PEM with the server's certificate and its issuers; serves HTTPS, with tls-key")
+    ] = None
+    tls_key: Annotated[
+        Path | None, _described("file in PEM with the private key of tls-cert, without a passphrase")
+    ] = None
     data_dir: Annotated[Path, _described("data directory of the embedded Postgres and the cache of native code")] = (
         msgspec.field(default_factory=default_data_dir)
     )
@@ -127,6 +133,11 @@ def server_url(option: str | None) -> str:
     return option or os.environ.get("FAAS_URL") or DEFAULT_SERVER
 
 
+def ca_file() -> str | None:
+    """Return the file with the authorities that the commands trust for HTTPS, FAAS_CA_FILE; None: the system's."""
+    return os.environ.get("FAAS_CA_FILE") or None
+
+
 _ACCEPTED = {
     "duration": DURATION_FORMAT,
     "retention": RETENTION_FORMAT,
@@ -170,7 +181,14 @@ class Field(msgspec.Struct, frozen=True):
             return _ACCEPTED[self.form]
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        return {int: "a whole number", Path: "a path"}.get(self.type, "text")
+        if self.is_path:
+            return "a path"
+        return "a whole number" if self.type is int else "text"
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the value is a path, which may be optional."""
+        return self.type in (Path, Path | None)
 
 
 def fields() -> list[Field]:
@@ -212,16 +230,16 @@ def _parse(field: Field, text: str) -> object:
         return parse_size(text)
     if field.form == "languages":
         return list(dict.fromkeys(name.strip() for name in text.split(",")))
-    if field.type is Path and not text:
+    if field.is_path and not text:
         raise ValueError("it is empty")
-    return Path(text).expanduser() if field.type is Path else text
+    return Path(text).expanduser() if field.is_path else text
 
 
 def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings from `options` (by field name; None means not given), `environ` and the defaults.
 
-    Raises ConfigurationError, which names the option or variable, its value and the accepted format. Unknown FAAS_…
-    variables are ignored: other programs may use the prefix.
+    Raises ConfigurationError, which names the option or variable, its value and the accepted format, or the setting
+    that another one needs. Unknown FAAS_… variables are ignored: other programs may use the prefix.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, object] = {}
@@ -240,4 +258,12 @@ def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = 
             detail = str(error).split(" - at ", maxsplit=1)[0].replace("Expected `int`, got `str`", "not a number")
             accepted = field.accepted if field.accepted in detail else f"{detail}; accepted is {field.accepted}"
             raise ConfigurationError(f"{origin}={text!r}: {accepted}") from None
-    return msgspec.convert(values, Settings, strict=False)
+    loaded = msgspec.convert(values, Settings, strict=False)
+    _check_tls(loaded)
+    return loaded
+
+
+def _check_tls(loaded: Settings) -> None:
+    given, missing = ("tls-cert", "tls-key") if loaded.tls_cert else ("tls-key", "tls-cert")
+    if (loaded.tls_cert is None) != (loaded.tls_key is None):
+        raise ConfigurationError(f"--{given} needs --{missing}: HTTPS takes a certificate and its private key")

@@ -10,13 +10,14 @@ NO_VALUE = "\N{EN DASH}"  # in tables
 class Faas:
     """Runs `faas …` with the URL of a server."""
 
-    def __init__(self, server: Server | None) -> None:
+    def __init__(self, server: Server | None, environment: dict[str, str] | None = None) -> None:
         self._environment = {
             "FAAS_URL": server.url if server else "",
             "PATH": "",
             "HOME": "/nonexistent",
             "LANG": "C.UTF-8",
             **COVERAGE,
+            **(environment or {}),
         }
 
     async def __call__(self, *arguments: str | bytes, stdin: bytes = b"", code: int = 0) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from typing import Any
 
@@ -11,16 +12,22 @@ Head = dict[str, str]
 
 
 class Port:
-    """The port of a server in this process, and the paths of the requests that reached its ASGI application."""
+    """The port of a server in this process, and the paths of the requests that reached its ASGI application.
 
-    def __init__(self, number: int) -> None:
+    Clients connect with TLS if there is an `ssl_context`.
+    """
+
+    def __init__(self, number: int, ssl_context: ssl.SSLContext | None = None) -> None:
         self.number = number
         self.application_paths: list[str] = []
+        self._ssl_context = ssl_context
 
     async def connect(self) -> "Connection":
         own = small_buffer_socket()
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self.number))
-        return Connection(*await asyncio.open_connection(sock=own))
+        if self._ssl_context is None:
+            return Connection(*await asyncio.open_connection(sock=own))
+        return Connection(*await asyncio.open_connection(sock=own, ssl=self._ssl_context, server_hostname="localhost"))
 
 
 def small_buffer_socket() -> socket.socket:
@@ -55,6 +62,12 @@ class Connection:
     def end_sending(self) -> None:
         """Close this client's own direction only (a half-close): it still reads."""
         self.writer.write_eof()
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, of which a test may pause the reading."""
+        assert isinstance(self.writer.transport, asyncio.Transport)
+        return self.writer.transport
 
     def reset(self) -> None:
         """Leave at once: the server gets an RST."""

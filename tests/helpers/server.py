@@ -42,7 +42,7 @@ class Server:
         assert self.process.stderr
         while line := (await self.process.stderr.readline()).decode():
             self.lines.append(line.rstrip())
-            if found := re.search(r"serves (http://[\w.:\[\]]+)", line):
+            if found := re.search(r"serves (https?://[\w.:\[\]]+)", line):
                 self.url = found[1]
                 self._reading = asyncio.create_task(self._read())
                 return

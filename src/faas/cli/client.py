@@ -1,5 +1,6 @@
 """HTTP client of the commands, for the server at `--url` or FAAS_URL."""
 
+import ssl
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +25,12 @@ class Client:
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError(f"--url {url!r}: accepted is a URL that begins with http:// or https://")
         # A proxy from the environment would also be used for 127.0.0.1.
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(30, read=None), trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(30, read=None),
+            trust_env=False,
+            verify=_trusting_context() if url.startswith("https://") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
         self._url = url
 
     def call(self, method: str, path: str, *, accept: tuple[int, ...] = (), **arguments: Any) -> httpx.Response:
@@ -33,8 +39,7 @@ class Client:
             response = self._http.request(method, path, **arguments)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerError(
-                f"no answer from {self._url}: {error or type(error).__name__}. "
-                "Is `faas serve` running? Pass another address with --url or FAAS_URL"
+                f"no answer from {self._url}: {error or type(error).__name__}. {_way_out(error)}"
             ) from None
         if response.is_error and response.status_code not in accept:
             raise ServerError(_detail(response))
@@ -50,6 +55,28 @@ class Client:
             items += response.json()
             next_page = response.links.get("next", {}).get("url")
         return items[:limit]
+
+
+def _trusting_context() -> ssl.SSLContext:
+    """Return a context that trusts the authorities of FAAS_CA_FILE, else the system's, else those that httpx carries.
+
+    OpenSSL finds the system's, and reads SSL_CERT_FILE and SSL_CERT_DIR, which replace them. Where it was built for
+    another system than this one, as in dist/faas, it may find none.
+    """
+    file, paths = settings.ca_file(), ssl.get_default_verify_paths()
+    if file is None and not (paths.cafile or paths.capath):
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=file)
+    except (OSError, ssl.SSLError) as error:
+        reason = "no certificate in PEM in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(f"FAAS_CA_FILE={file!r}: {reason}; accepted is a file of certificates") from None
+
+
+def _way_out(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "Pass a name of the certificate with --url; if its authority is your own, name its file in FAAS_CA_FILE"
+    return "Is `faas serve` running? Pass another address with --url or FAAS_URL"
 
 
 def server_options(function: Callable[..., Any]) -> Callable[..., Any]:

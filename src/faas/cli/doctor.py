@@ -24,6 +24,8 @@ _PIPE_WIDTH = 10_000  # a pipe has no width to fit into
     "role",
     "host",
     "port",
+    "tls_cert",
+    "tls_key",
     "data_dir",
     "database_url",
     "database_pool",

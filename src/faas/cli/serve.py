@@ -1,6 +1,7 @@
 """`faas serve` and `faas migrate`."""
 
 import asyncio
+import signal
 import socket
 import sys
 
@@ -11,6 +12,7 @@ from faas import __version__, logs, settings
 from faas.bootstrap import Service, open_database, open_service
 from faas.cli.setting_options import with_settings
 from faas.server import uvicorn_internals
+from faas.server.certificate import ServerCertificate
 from faas.server.log_streams import ignore_broken_log_pipes
 from faas.server.server import HttpServer, bind_socket, tune_garbage_collector
 from faas.server.shutdown import GracefulShutdown
@@ -30,15 +32,16 @@ def serve(**options: str | None) -> None:
     To compile on other machines, give all processes the same --database-url: --role api here, --role compiler there.
 
     Ctrl-C or SIGTERM shuts down gracefully: requests in flight finish, then everything stops. A second one stops
-    immediately.
+    immediately. With --tls-cert, SIGHUP loads the certificate and its key again.
     """
     chosen = settings.load(options)
     ignore_broken_log_pipes()
     logs.configure(chosen.log_format, chosen.log_level)
     uvicorn_internals.check_layout()
+    certificate = _load_certificate(chosen)
     listening = bind_socket(chosen.host, chosen.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(chosen, listening))
+        runner.run(_serve(chosen, listening, certificate))
 
 
 @click.command()
@@ -61,12 +64,25 @@ def migrate(**options: str | None) -> None:
 COMMANDS: dict[str, click.Command] = {"serve": serve, "migrate": migrate}
 
 
-async def _serve(chosen: Settings, listening: socket.socket) -> None:
+def _load_certificate(chosen: Settings) -> ServerCertificate | None:
+    if chosen.tls_cert is None or chosen.tls_key is None:
+        return None
+    return ServerCertificate(chosen.tls_cert, chosen.tls_key)
+
+
+async def _serve(chosen: Settings, listening: socket.socket, certificate: ServerCertificate | None) -> None:
     shutdown = GracefulShutdown(chosen.shutdown_grace, announce=_announce_shutdown)
     shutdown.handle_signals()
+    if certificate:  # without one, SIGHUP ends the process, as when its terminal is closed
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificate.reload)
     try:
         async with open_service(chosen, shutdown) as service:
-            server = HttpServer(service.application, service.protocol, shutdown)
+            server = HttpServer(
+                service.application,
+                service.protocol,
+                shutdown,
+                ssl_context=certificate.context if certificate else None,
+            )
             _greet(chosen, listening, service)
             tune_garbage_collector()
             await server.serve_until_shutdown(listening, interrupt=service.runtime.interrupt)
@@ -85,7 +101,8 @@ def _announce_shutdown() -> None:
 
 def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None:
     host, port = listening.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if chosen.tls_cert else "http"
+    address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     place = "the database of --database-url" if chosen.database_url else f"{chosen.data_dir} (embedded Postgres)"
     lines = [
         click.style(f"faas {__version__}", bold=True) + f" serves {click.style(address, fg='cyan', underline=True)}",

@@ -36,6 +36,7 @@ GROUPS = (
     Group("limits", ("open-files", "processes", "address-space", "stack")),
     Group("memory", ("memory",)),
     Group("clock", ("clock",)),
+    Group("certificate", ("certificate",)),
     Group("port", ("port",)),
 )  # fmt: skip
 

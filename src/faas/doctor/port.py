@@ -4,6 +4,7 @@ import errno
 import http.client
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterator
 
 import msgspec
@@ -18,11 +19,11 @@ _ANSWER_BYTES = 64 << 10  # read of an answer to /health
 
 def check(settings: Settings) -> Iterator[Finding]:
     """Bind the address as `faas serve` does, without listening, and query /health if the port is in use."""
-    yield check_address(settings.host, settings.port)
+    yield check_address(settings.host, settings.port, tls=settings.tls_cert is not None)
 
 
-def check_address(host: str, port: int) -> Finding:
-    """Check `host`:`port`."""
+def check_address(host: str, port: int, *, tls: bool = False) -> Finding:
+    """Check `host`:`port`. A server that answers there is asked by HTTPS if `tls`."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
@@ -37,7 +38,7 @@ def check_address(host: str, port: int) -> Finding:
         return fail("port", f"{host!r}: {error.strerror}", "correct --host: a name or an address of this machine")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _judge_taken(str(address[0]), port, place)
+            return _judge_taken(str(address[0]), port, place, tls=tls)
         action = "correct --host: an address of this machine, or 0.0.0.0 for all"
         if error.errno == errno.EACCES:
             action = "choose a port from 1024 on with --port, or give faas CAP_NET_BIND_SERVICE"
@@ -45,8 +46,8 @@ def check_address(host: str, port: int) -> Finding:
     return ok("port", f"{place} is free" if port else f"{place}: the system chooses a free port")
 
 
-def _judge_taken(host: str, port: int, place: str) -> Finding:
-    health = ask_health(_reachable(host), port)
+def _judge_taken(host: str, port: int, place: str, *, tls: bool) -> Finding:
+    health = ask_health(_reachable(host), port, tls=tls)
     if health is None:
         action = "stop that program (`ss -ltnp` names it), or choose another port with --port"
         return fail("port", f"{place} is taken by another program", action)
@@ -65,9 +66,13 @@ def _reachable(host: str) -> str:
     return ("::1" if address.version == 6 else "127.0.0.1") if address.is_unspecified else host
 
 
-def ask_health(host: str, port: int) -> Health | None:
+def ask_health(host: str, port: int, *, tls: bool = False) -> Health | None:
     """Return what the faas server at `host`:`port` says of its health; None when it is no faas server."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+    if tls:
+        connection = http.client.HTTPSConnection(
+            host, port, timeout=_TIMEOUT_SECONDS, context=_context_without_verification()
+        )
     try:
         connection.request("GET", "/health")
         return msgspec.json.decode(connection.getresponse().read(_ANSWER_BYTES), type=Health)
@@ -75,3 +80,11 @@ def ask_health(host: str, port: int) -> Health | None:
         return None
     finally:
         connection.close()
+
+
+def _context_without_verification() -> ssl.SSLContext:
+    """Return a context for this machine's own server: an address is rarely a name of its certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -9,6 +9,7 @@ from uuid_utils import uuid7
 from faas.api import problems
 from faas.api.problems import ProblemKind
 from faas.api.responses import Answer
+from faas.server.tls_transport import TlsTransport
 from faas.server.upgrades import UpgradeIgnoringProtocol
 from faas.server.uvicorn_internals import STATUS_LINE, FlowControl
 
@@ -96,6 +97,8 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the read timeout: a connection without a first request is closed as well."""
+        if transport.get_extra_info("sslcontext"):
+            transport = TlsTransport(transport, self.loop)
         super().connection_made(transport)
         self.flow = _BackpressureFlow(transport, self.pipeline)
         self._header_limit = HeaderLimit(HEADER_LIMIT_BYTES)
@@ -105,15 +108,20 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         """Cancel the timers."""
         self._cancel_read_timeout()
         super().connection_lost(exc)
+        if isinstance(self.transport, TlsTransport):
+            self.transport.connection_lost()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection open while answers are due: a client that has ended its sending may still read.
 
         Without an answer due the connection is closed at once, else after the last answer. A full close looks like a
         half-close until the server sends something. A request that is cut off in its middle is dropped.
+
+        Over TLS there is no half-close: asyncio closes the connection when the client has ended its sending, whatever
+        is returned here.
         """
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.disconnected:
+        if cycle is None or cycle.response_complete or cycle.disconnected or not self.transport.can_write_eof():
             return False
         self._cancel_read_timeout()
         if not cycle.more_body:
@@ -265,6 +273,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         answer = problems.answer_problem(kind, detail, request_id=request_id)
         self.transport.write(encode_response(answer, (b"x-request-id", request_id.encode()), (b"connection", b"close")))
         # Closing now, with received data unread, would reset the connection before the client has read the answer.
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.flow.resume_reading()
         self.loop.call_later(_CLOSE_DELAY_SECONDS, self.transport.close)

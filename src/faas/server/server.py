@@ -5,6 +5,7 @@ import errno
 import gc
 import math
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +29,9 @@ class HttpServer(uvicorn.Server):
         shutdown: GracefulShutdown,
         *,
         keep_alive_seconds: int = KEEP_ALIVE_SECONDS,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        """Serve over TLS if there is an `ssl_context`."""
         super().__init__(
             uvicorn.Config(
                 application,
@@ -41,6 +44,7 @@ class HttpServer(uvicorn.Server):
                 proxy_headers=False,  # the address of a client is not used
                 timeout_keep_alive=keep_alive_seconds,
                 backlog=_BACKLOG_CONNECTIONS,
+                ssl_context_factory=None if ssl_context is None else lambda _config, _default: ssl_context,
             )
         )
         self._graceful_shutdown = shutdown
