@@ -225,7 +225,7 @@ async def bare_platform(settings: Settings) -> AsyncIterator[Platform]:
         service = await stack.enter_async_context(open_service(settings))
         pool = await stack.enter_async_context(open_pool(service.database_url, 4))
         transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
-        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://faas"))
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://localhost"))
         yield Platform(http, pool, service.runtime)
 
 

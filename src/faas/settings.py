@@ -7,7 +7,7 @@ reads the environment.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -16,6 +16,7 @@ import msgspec
 from faas.errors import ConfigurationError
 from faas.languages import Language
 from faas.units import DURATION_FORMAT, RETENTION_FORMAT, SIZE_FORMAT, parse_duration, parse_retention, parse_size
+from faas.web_origin import HOST_FORMAT, parse_host
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -33,6 +34,7 @@ Duration = Annotated[float, msgspec.Meta(gt=0, extra={"form": "duration"})]
 Retention = Annotated[float, msgspec.Meta(ge=0)]
 Size = Annotated[int, msgspec.Meta(gt=0, extra={"form": "size"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Hosts = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "hosts"})]
 Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"form": "languages"})]
 
 
@@ -66,6 +68,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Auth,
         _described("whether requests need tokens; auto asks for them once there is one, or beyond loopback"),
     ] = "auto"
+    allowed_hosts: Annotated[
+        Hosts, _described("hosts that clients may address the server by, beside those of the loopback interface")
+    ] = ()
     tls_cert: Annotated[
         Path | None, _described("file in PEM with the server's certificate and its issuers; serves HTTPS, with tls-key")
     ] = None
@@ -143,10 +148,14 @@ _ACCEPTED = {
     "retention": RETENTION_FORMAT,
     "size": SIZE_FORMAT,
     "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
+    "hosts": f"a comma-separated list; each is {HOST_FORMAT}",
 }
 
 
-SettingForm = Literal["duration", "retention", "size", "languages"]
+SettingForm = Literal["duration", "retention", "size", "languages", "hosts"]
+
+# The settings that are lists, with the function that checks an item and returns the form in which it is kept.
+_PARSE_ITEM: dict[str, Callable[[str], str]] = {"languages": str, "hosts": parse_host}
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -173,6 +182,11 @@ class Field(msgspec.Struct, frozen=True):
     def choices(self) -> tuple[str, ...]:
         """The accepted values of an enumeration; empty for other types."""
         return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a list, with commas between its items."""
+        return self.form in _PARSE_ITEM
 
     @property
     def accepted(self) -> str:
@@ -228,8 +242,9 @@ def _parse(field: Field, text: str) -> object:
         return parse_retention(text)
     if field.form == "size":
         return parse_size(text)
-    if field.form == "languages":
-        return list(dict.fromkeys(name.strip() for name in text.split(",")))
+    if field.is_list:
+        parse_item = _PARSE_ITEM[field.form or ""]
+        return list(dict.fromkeys(parse_item(item.strip()) for item in text.split(",")))
     if field.is_path and not text:
         raise ValueError("it is empty")
     return Path(text).expanduser() if field.is_path else text

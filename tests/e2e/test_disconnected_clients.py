@@ -19,7 +19,7 @@ async def disconnect_after(server: Server, request: bytes) -> None:
 
 
 def execution(name: str, content_length: int) -> bytes:
-    head = f"POST /functions/{name}/execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = f"POST /functions/{name}/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {content_length}\r\n\r\n{{}}".encode()
 
 

@@ -45,7 +45,7 @@ from faas.settings import Settings
 async def main():
     async with open_service(Settings(database_url={database_url!r})) as service:
         transport = httpx.ASGITransport(service.application)
-        async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             source = "export function handle(input: string): string {{ return input; }}"
             for body in ({{"name": "a", "language": "assemblyscript", "source": source}},
                          {{"name": "b", "language": "wat", "source": {returning_wat("7")!r}}}):

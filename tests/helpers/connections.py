@@ -81,7 +81,7 @@ class Connection:
 
 
 def request(target: str, body: bytes, *headers: str, version: str = "1.1") -> bytes:
-    lines = [f"POST {target} HTTP/{version}", "host: faas", f"content-length: {len(body)}", *headers]
+    lines = [f"POST {target} HTTP/{version}", "host: localhost", f"content-length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

@@ -69,6 +69,31 @@ def test_load_languages_are_a_list_without_duplicates() -> None:
     assert settings.load({}, {"FAAS_LANGUAGES": "wasm, wat,wasm"}).languages == ("wasm", "wat")
 
 
+def test_load_hosts_are_a_list_in_lower_case() -> None:
+    assert settings.load({}, {}).allowed_hosts == ()
+    assert settings.load({}, {"FAAS_ALLOWED_HOSTS": "Faas.example., [::1],faas.example"}).allowed_hosts == (
+        "faas.example",
+        "::1",
+    )
+
+
+@pytest.mark.parametrize("text", ["https://faas.example", "faas.example:80", "*", ",", "faas.example,"])
+def test_load_hosts_error_says_what_is_accepted(text: str) -> None:
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^--allowed-hosts='.*': '.*' .*; accepted is a comma-separated list; each is a host name or an address",
+    ):
+        settings.load({"allowed_hosts": text}, {})
+
+
+@pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
+def test_load_tls_needs_both_files(given: str, missing: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"needs --{missing}: HTTPS takes a certificate and its private key"):
+        settings.load({given: "file.pem"}, {})
+    both = settings.load({given: "file.pem"}, {f"FAAS_{missing.upper().replace('-', '_')}": "~/other.pem"})
+    assert {both.tls_cert, both.tls_key} == {Path("file.pem"), Path("~/other.pem").expanduser()}
+
+
 def test_load_error_names_the_option() -> None:
     with pytest.raises(ConfigurationError, match="--time-limit='x'"):
         settings.load({"time_limit": "x"}, {})

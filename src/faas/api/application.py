@@ -11,11 +11,13 @@ from litestar.types import ASGIApp
 from faas.access.service import TokenService
 from faas.api import problems
 from faas.api.access import AccessGate
+from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware import execute
 from faas.api.middleware.access import AccessMiddleware
 from faas.api.middleware.content_encoding import ContentEncodingMiddleware
 from faas.api.middleware.execute import ExecuteMiddleware
+from faas.api.middleware.host import HostMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
 from faas.api.middleware.request_id import RequestIdMiddleware
 from faas.api.route_table import RouteTable, routes_of
@@ -66,6 +68,7 @@ def create_application(
     check_health: system.HealthCheck,
     update_metrics: system.MetricsUpdate,
     input_limit: int,
+    hosts: HostPolicy,
 ) -> ASGIApp:
     """Return the application over these services, which the caller opens and closes."""
     services = {
@@ -78,20 +81,21 @@ def create_application(
         "update_metrics": update_metrics,
     }
     body_limit = input_limit + _ENVELOPE_BYTES
-    application = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
+    application: ASGIApp = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
     routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
-    checked = MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes)
-    return RequestIdMiddleware(AccessMiddleware(checked, gate, routes))
+    application = MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes)
+    return RequestIdMiddleware(HostMiddleware(AccessMiddleware(application, gate, routes), hosts))
 
 
 def create_compiler_application(
-    *, gate: AccessGate, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate
+    *, gate: AccessGate, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate, hosts: HostPolicy
 ) -> ASGIApp:
     """Return the application of the role compiler: health and metrics, and a 404 that explains the role elsewhere."""
     services = {"check_health": check_health, "update_metrics": update_metrics}
-    application = _create_litestar(COMPILER_HANDLERS, services, _ENVELOPE_BYTES)
+    application: ASGIApp = _create_litestar(COMPILER_HANDLERS, services, _ENVELOPE_BYTES)
     routes = RouteTable(routes_of(COMPILER_HANDLERS))
-    return RequestIdMiddleware(AccessMiddleware(MethodsMiddleware(application, routes), gate, routes))
+    application = AccessMiddleware(MethodsMiddleware(application, routes), gate, routes)
+    return RequestIdMiddleware(HostMiddleware(application, hosts))
 
 
 def _create_litestar(handlers: Sequence[HTTPRouteHandler], services: dict[str, Any], body_limit: int) -> Litestar:

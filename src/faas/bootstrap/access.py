@@ -1,6 +1,5 @@
 """The gate of a process, and the refusal to serve others than this machine without tokens."""
 
-import ipaddress
 import sys
 from contextlib import AsyncExitStack
 
@@ -12,6 +11,7 @@ from faas.bootstrap.background_tasks import run_in_background
 from faas.database.pool import open_pool
 from faas.errors import ConfigurationError
 from faas.settings import Settings
+from faas.web_origin import is_loopback
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ async def open_gate(stack: AsyncExitStack, settings: Settings, url: str) -> Acce
     """Open the gate until `stack` closes. Raises ConfigurationError for a server that is open to others."""
     authenticator = Authenticator(await stack.enter_async_context(open_pool(url, 1)))
     await authenticator.read()
-    beyond_loopback = not is_loopback(settings.host)
+    beyond_loopback = not is_loopback(settings.host)  # a name may stand for any address
     if beyond_loopback and settings.auth != "off" and not authenticator.any_admitted:
         raise ConfigurationError(_refusal(settings))
     if beyond_loopback and settings.auth == "off":
@@ -31,17 +31,6 @@ async def open_gate(stack: AsyncExitStack, settings: Settings, url: str) -> Acce
         )
     await run_in_background(stack, authenticator.run(), "access")
     return AccessGate(authenticator, auth=settings.auth, beyond_loopback=beyond_loopback)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:  # a name, which may stand for any address
-        return False
-    return address.is_loopback
 
 
 def _refusal(settings: Settings) -> str:

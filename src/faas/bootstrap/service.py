@@ -26,6 +26,7 @@ from uuid_utils.compat import uuid7
 
 from faas.access.service import TokenService
 from faas.api.application import create_application, create_compiler_application
+from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.audit import AuditTrail
 from faas.bootstrap.access import open_gate
@@ -79,10 +80,13 @@ class Service(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, shutdown: GracefulShutdown | None = None) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, shutdown: GracefulShutdown | None = None, *, bound_address: str | None = None
+) -> AsyncIterator[Service]:
     """Open a service, and stop its components in reverse order at the end. Raises ConfigurationError.
 
-    Executions in flight are drained until the deadline of `shutdown`.
+    Executions in flight are drained until the deadline of `shutdown`. `bound_address` is the address that the server
+    listens on, by default the setting `host`.
     """
     shutdown = shutdown or GracefulShutdown(settings.shutdown_grace)
     if settings.role == "compiler" and not settings.database_url:
@@ -130,10 +134,11 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             await run_consumer(stack, queue, consumer)
 
         health = HealthChecker(settings.role, pool, listener, consumers, compilers, runtime)
+        hosts = HostPolicy(bound_address or settings.host, settings.host, settings.allowed_hosts)
         protocol: Callable[..., asyncio.Protocol] = LimitedHttpProtocol
         if settings.role == "compiler":
             application = create_compiler_application(
-                gate=gate, check_health=health.check, update_metrics=health.update_gauges
+                gate=gate, check_health=health.check, update_metrics=health.update_gauges, hosts=hosts
             )
         else:
             await _open_retention(stack, settings, url)
@@ -141,7 +146,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
             executions = await _open_executions(stack, settings, pool, runtime, recorder)
             stack.push_async_callback(_drain, executions, shutdown)
             invocations = InvocationHandler(executions)
-            protocol = partial(FastPathProtocol, invocations=invocations, gate=gate)
+            protocol = partial(FastPathProtocol, invocations=invocations, gate=gate, hosts=hosts)
             application = create_application(
                 functions_service=FunctionService(pool, _function_rules(settings)),
                 revisions_service=RevisionService(pool),
@@ -153,6 +158,7 @@ async def open_service(settings: Settings, shutdown: GracefulShutdown | None = N
                 check_health=health.check,
                 update_metrics=health.update_gauges,
                 input_limit=settings.input_limit,
+                hosts=hosts,
             )
         yield Service(application, protocol, runtime, url)
 

@@ -76,7 +76,7 @@ async def _serve(chosen: Settings, listening: socket.socket, certificate: Server
     if certificate:  # without one, SIGHUP ends the process, as when its terminal is closed
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificate.reload)
     try:
-        async with open_service(chosen, shutdown) as service:
+        async with open_service(chosen, shutdown, bound_address=listening.getsockname()[0]) as service:
             server = HttpServer(
                 service.application,
                 service.protocol,

@@ -18,8 +18,8 @@ def shown_default(field: Field) -> str:
         return format_duration(field.default)
     if field.form == "size":
         return format_size(field.default).replace(" ", "")
-    if field.form == "languages":
-        return ",".join(field.default)
+    if field.is_list:
+        return ",".join(field.default) or "none"
     return str(field.default)
 
 

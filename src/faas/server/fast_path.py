@@ -1,9 +1,9 @@
 """Fast path for executions: serves the request directly from the HTTP parser, bypassing ASGI.
 
 For each request uvicorn makes a task, a scope and an event, and checks and writes the answer in two messages. The fast
-path takes an ordinary request (POST, HTTP/1.1, keep-alive, a small body of known length, no earlier request in flight
-on the connection) once its headers are parsed, and writes the answer at once. All other requests go to the application,
-where api/middleware/execute.py gives the same answers.
+path takes an ordinary request (POST, HTTP/1.1, keep-alive, a host that is accepted, a small body of known length, no
+earlier request in flight on the connection) once its headers are parsed, and writes the answer at once. All other
+requests go to the application, where api/middleware/execute.py gives the same answers.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any
 
 from faas.api.access import AccessGate, bind_caller
 from faas.api.bodies import SMALL_BODY_BYTES
+from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware.request_id import bind_request_id, choose_request_id
 from faas.api.responses import Answer
@@ -22,6 +23,8 @@ from faas.server.limits import LimitedHttpProtocol, encode_response
 
 # Paths that need no decoding; the application handles the others.
 _TARGET = re.compile(rb"/functions/([A-Za-z0-9._-]+)/execute")
+_INVOCATION_HEADERS = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"x-request-id"})
+_APPLICATION_HEADERS = frozenset({b"content-encoding", b"transfer-encoding"})
 _UNUSED_EVENT = asyncio.Event()  # uvicorn sets it on disconnect; nothing awaits it here
 
 
@@ -55,10 +58,13 @@ class FastPathProtocol(LimitedHttpProtocol):
     cycle: Any  # uvicorn's RequestResponseCycle, or an Exchange
     scope: Any  # uvicorn and litestar declare the same ASGI scope as different types
 
-    def __init__(self, *arguments: Any, invocations: InvocationHandler, gate: AccessGate, **keywords: Any) -> None:
+    def __init__(
+        self, *arguments: Any, invocations: InvocationHandler, gate: AccessGate, hosts: HostPolicy, **keywords: Any
+    ) -> None:
         super().__init__(*arguments, **keywords)
         self._invocations = invocations
         self._gate = gate
+        self._hosts = hosts
 
     def _dispatch(self) -> None:
         """Take the request, or pass it to the application."""
@@ -94,27 +100,27 @@ class FastPathProtocol(LimitedHttpProtocol):
 
     def _accept(self) -> Exchange | None:
         """Return the exchange for the request whose headers are parsed, None if it is not for the fast path."""
-        target = self._match()
-        if target is None:
+        if not (target := self._match()) or (headers := self._read_headers()) is None:
             return None
-        content_type, client_id, length, authorization = b"", b"", None, None
-        for name, value in self.headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                length = int(value)
-            elif name == b"x-request-id":
-                client_id = client_id or value
-            elif name == b"authorization":
-                authorization = value if authorization is None else b""  # two are none
-            elif name in (b"transfer-encoding", b"content-encoding"):
-                return None
-        if length is None or length > SMALL_BODY_BYTES:
+        length = int(headers.get(b"content-length", b"-1"))
+        if not 0 <= length <= SMALL_BODY_BYTES or not self._hosts.accepts(headers.get(b"host")):
             return None
-        caller = self._gate.admit_now(self.client[0] if self.client else "", authorization, "invoke")
+        address = self.client[0] if self.client else ""
+        caller = self._gate.admit_now(address, headers.get(b"authorization"), "invoke")
         if caller is None:
             return None
-        return Exchange(caller, target[1], content_type, length, choose_request_id(client_id))
+        request_id = choose_request_id(headers.get(b"x-request-id", b""))
+        return Exchange(caller, target[1], headers.get(b"content-type", b""), length, request_id)
+
+    def _read_headers(self) -> dict[bytes, bytes] | None:
+        """Return those headers that an invocation depends on, None if one is for the application or is there twice."""
+        found: dict[bytes, bytes] = {}
+        for name, value in self.headers:
+            if name in _APPLICATION_HEADERS or name in found:
+                return None
+            if name in _INVOCATION_HEADERS:
+                found[name] = value
+        return found
 
     def _invoke(self, exchange: Exchange) -> None:
         """Start the execution. Runs in a context of its own, which holds the request id for the logs."""

@@ -65,7 +65,7 @@ async def test_requests_do_not_wait_for_a_run_of_retention(
     async with open_service(msgspec.structs.replace(settings, database_pool=1)) as opened:
         await eventually(lambda: ids_left(pool), lambda left: not left)
         transport = httpx.ASGITransport(opened.application)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             assert (await http.get("/functions")).status_code == 200
 
 

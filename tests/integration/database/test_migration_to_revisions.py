@@ -125,7 +125,7 @@ async def test_migration_waiting_jobs_and_results_lead_to_ready(
     )
     async with open_service(settings) as service, asyncpg.create_pool(empty_database, min_size=1, max_size=2) as pool:
         transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             platform = Platform(http, pool)
             for name, output in (("pending", 4), ("revised", 5), ("compiling", 6), ("compiled", 7), ("three", 3)):
                 function = await platform.settled(name)

@@ -41,7 +41,7 @@ async def serve_once(settings: Settings) -> None:
         open_service(settings) as service,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(service.application),  # type: ignore[arg-type]
-            base_url="http://faas",
+            base_url="http://localhost",
         ) as http,
         open_pool(service.database_url, 1) as pool,
     ):

@@ -108,7 +108,7 @@ async def test_transfer_coding_that_is_not_chunked_is_rejected_and_closes_the_co
     for target in ("/functions/echo/execute", "/functions"):
         for codings, expected in TRANSFER_CODINGS.items():
             connection = await port.connect()
-            lines = (f"POST {target} HTTP/1.1", "host: faas", JSON, f"transfer-encoding: {codings}", *upgrade)
+            lines = (f"POST {target} HTTP/1.1", "host: localhost", JSON, f"transfer-encoding: {codings}", *upgrade)
             head = "\r\n".join([*lines, "", ""]).encode()
             connection.send(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) + execute())
             status, answered, problem = await connection.answer()
@@ -124,6 +124,6 @@ async def test_transfer_coding_that_is_not_chunked_is_rejected_and_closes_the_co
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", " , chunked"])
 async def test_transfer_coding_chunked_is_accepted(connection: Connection, coding: str) -> None:
-    head = f"POST /functions/echo/execute HTTP/1.1\r\nhost: faas\r\n{JSON}\r\ntransfer-encoding: {coding}\r\n\r\n"
+    head = f"POST /functions/echo/execute HTTP/1.1\r\nhost: localhost\r\n{JSON}\r\ntransfer-encoding: {coding}\r\n\r\n"
     connection.send(head.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(INPUT), INPUT))
     assert (await connection.answer())[2]["output"] == {"n": 7}

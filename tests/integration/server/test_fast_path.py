@@ -61,9 +61,12 @@ async def test_fast_path_leaves_other_requests_to_the_application(port: Port) ->
         (execute(version="1.0"), "1.0"),
         (execute("echo", "{}", "connection: close"), "1.1"),
         (execute("%65cho"), "1.1"),
-        (b"POST http://faas/functions/echo/execute HTTP/1.1\r\nhost: faas\r\ncontent-length: 0\r\n\r\n", "1.1"),
         (
-            b"POST /functions/echo/execute HTTP/1.1\r\nhost: faas\r\n" + JSON.encode() + b"\r\n"
+            b"POST http://localhost/functions/echo/execute HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n",
+            "1.1",
+        ),
+        (
+            b"POST /functions/echo/execute HTTP/1.1\r\nhost: localhost\r\n" + JSON.encode() + b"\r\n"
             b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
             "1.1",
         ),
@@ -94,7 +97,7 @@ async def test_fast_path_keeps_a_valid_request_id(port: Port, connection: Connec
 
 
 async def test_pipelined_requests_are_answered_in_order(port: Port, connection: Connection) -> None:
-    health = b"GET /health HTTP/1.1\r\nhost: faas\r\n\r\n"
+    health = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
     connection.send(execute("loop") + health + execute("echo", '{"n":1}') + execute("echo", '{"n":2}') + health)
     answers = [(await connection.answer())[2] for _ in range(5)]
     assert [answer.get("output", answer["status"]) for answer in answers] == [None, "UP", {"n": 1}, {"n": 2}, "UP"]
@@ -127,7 +130,7 @@ async def test_websocket_handshake_does_not_repeat_the_request_before_it(
 ) -> None:
     connection.send(execute())
     await connection.answer()
-    connection.send(b"GET /socket HTTP/1.1\r\nhost: faas\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    connection.send(b"GET /socket HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
     assert (await connection.answer())[0] == 404
     assert port.application_paths == ["/socket"]
     assert await pool.fetchval("SELECT count(*) FROM executions") == 1

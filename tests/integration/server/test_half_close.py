@@ -10,9 +10,9 @@ import pytest
 from tests.helpers.connections import Connection, Port, execute, request
 from tests.helpers.support import eventually
 
-HEALTH = b"GET /health HTTP/1.1\r\nhost: faas\r\n\r\n"
+HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 TYPE = b"content-type: application/json\r\n"
-CHUNKED = b"POST /functions/echo/execute HTTP/1.1\r\nhost: faas\r\n" + TYPE + b"transfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"POST /functions/echo/execute HTTP/1.1\r\nhost: localhost\r\n" + TYPE + b"transfer-encoding: chunked\r\n\r\n"
 FUNCTION = request("/functions", b'{"name":"new","language":"wat","source":"(module)"}', TYPE.decode().strip())
 UPGRADE = ("connection: upgrade", "upgrade: h2c")
 

@@ -8,10 +8,10 @@ from faas.server import limits
 from tests.helpers.connections import Connection, Port, execute
 
 CHUNKED = (
-    b"POST /functions/echo/execute HTTP/1.1\r\nhost: faas\r\ncontent-type: application/json\r\n"
+    b"POST /functions/echo/execute HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
 )
-HEALTH = b"GET /health HTTP/1.1\r\nhost: faas\r\n"
+HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.mark.parametrize("trailer", [b"a: b\r\n", b"x"], ids=["many", "one that does not end"])
@@ -80,7 +80,7 @@ async def test_expect_100_continue_rejected_closes_the_connection(connection: Co
 
 @pytest.mark.parametrize("target", ["/functions/echo/execute", "/functions/echo/execute?", "/functions"])
 async def test_content_length_with_a_thousand_digits_is_rejected(connection: Connection, target: str) -> None:
-    given = f"POST {target} HTTP/1.1\r\nhost: faas\r\ncontent-type: application/json\r\n"
+    given = f"POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     connection.send(f"{given}content-length: {'0' * 5000}2\r\n\r\n{{}}".encode())
     assert (await connection.answer())[0] == 400
     assert await connection.closed()

@@ -16,11 +16,11 @@ UPGRADES = {
     "several values": ("connection: upgrade", "upgrade: h2c, websocket, TLS/1.0"),
     "several headers": ("connection: keep-alive", "connection: upgrade", "upgrade: foo/2", "upgrade: websocket"),
 }
-HEALTH = b"GET /health HTTP/1.1\r\nhost: faas\r\n\r\n"
+HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 def chunked(target: str, chunks: bytes, *headers: str) -> bytes:
-    lines = [f"POST {target} HTTP/1.1", "host: faas", "transfer-encoding: chunked", *headers]
+    lines = [f"POST {target} HTTP/1.1", "host: localhost", "transfer-encoding: chunked", *headers]
     return "\r\n".join([*lines, "content-type: application/json", "", ""]).encode() + chunks
 
 
@@ -127,7 +127,9 @@ async def test_body_of_an_ignored_upgrade_is_not_a_request(
 async def test_bytes_after_connect_are_not_a_request(
     connection: Connection, pool: Any, target: str, *, split: bool
 ) -> None:
-    connection.send(f"CONNECT {target} HTTP/1.1\r\nhost: faas:80\r\ncontent-length: {len(SMUGGLED)}\r\n\r\n".encode())
+    connection.send(
+        f"CONNECT {target} HTTP/1.1\r\nhost: localhost:80\r\ncontent-length: {len(SMUGGLED)}\r\n\r\n".encode()
+    )
     if split:
         await connection.writer.drain()
         await asyncio.sleep(0)
@@ -155,7 +157,7 @@ BAD_FRAMINGS = {
 async def test_ambiguous_framing_is_rejected_and_closes_the_connection(
     port: Port, pool: Any, upgrade: tuple[str, ...]
 ) -> None:
-    lines = "".join(f"{line}\r\n" for line in ("host: faas", "content-type: application/json", *upgrade))
+    lines = "".join(f"{line}\r\n" for line in ("host: localhost", "content-type: application/json", *upgrade))
     for case, framing in BAD_FRAMINGS.items():
         connection = await port.connect()
         connection.send(f"POST /functions/echo/execute HTTP/1.1\r\n{lines}{framing}\r\n".encode() + SMUGGLED)

@@ -261,7 +261,7 @@ async def keeping_three(settings: Settings) -> AsyncIterator[Platform]:
     changed = msgspec.structs.replace(settings, keep_revisions=3, role="all", languages=("wat",))
     async with open_service(changed) as service, open_pool(service.database_url, 4) as pool:
         transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             yield Platform(http, pool, service.runtime)
 
 

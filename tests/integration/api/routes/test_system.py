@@ -32,7 +32,7 @@ async def test_health_is_down_if_modules_cannot_be_precompiled(settings: Setting
     starved = msgspec.structs.replace(settings, compile_memory=1 << 20)
     async with open_service(starved) as service:
         transport = httpx.ASGITransport(service.application)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://faas") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             response = await eventually(lambda: http.get("/health"), lambda found: found.status_code == 503)
     assert response.json()["status"] == "DOWN"
     assert response.json()["toolchains"]["wasm"].startswith("DOWN: precompiler did not start: exit code")
