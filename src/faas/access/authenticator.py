@@ -30,6 +30,7 @@ log = structlog.get_logger()
 POLL_SECONDS = 0.5
 FRESH_SECONDS = 2.0  # for which what was read counts as the present state
 OUTAGE_SECONDS = 60.0  # for which known tokens go on without the database
+START_TIMEOUT_SECONDS = 10.0  # of the first reading
 _READ_TIMEOUT_SECONDS = 1.0
 _USE_SECONDS = 10.0  # between two writes of the times of last use
 _NO_DIGEST = bytes(32)
@@ -119,11 +120,11 @@ class Authenticator:
             self._reading = asyncio.create_task(self._read_logged())
         await asyncio.wait([self._reading])
 
-    async def read(self) -> None:
-        """Read the tokens if they have changed since the last reading. Raises DatabaseUnavailable."""
+    async def read(self, timeout: float = _READ_TIMEOUT_SECONDS) -> None:
+        """Read the tokens, within `timeout` seconds, if they have changed since. Raises DatabaseUnavailable."""
         began = self._clock()
         try:
-            async with asyncio.timeout(_READ_TIMEOUT_SECONDS), acquire(self._pool) as connection:
+            async with asyncio.timeout(timeout), acquire(self._pool) as connection:
                 # First the number: a change in between is read twice rather than never.
                 changes = await queries.get_changes(connection)
                 if changes.number != self._number:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from faas.access.authenticator import Authenticator
+from faas.access.authenticator import START_TIMEOUT_SECONDS, Authenticator
 from faas.api.access import AccessGate
 from faas.bootstrap.background_tasks import run_in_background
 from faas.database.pool import open_pool
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 async def open_gate(stack: AsyncExitStack, settings: Settings, url: str) -> AccessGate:
     """Open the gate until `stack` closes. Raises ConfigurationError for a server that is open to others."""
     authenticator = Authenticator(await stack.enter_async_context(open_pool(url, 1)))
-    await authenticator.read()
+    await authenticator.read(START_TIMEOUT_SECONDS)
     beyond_loopback = not is_loopback(settings.host)  # a name may stand for any address
     if beyond_loopback and settings.auth != "off" and not authenticator.any_admitted:
         raise ConfigurationError(_refusal(settings))
