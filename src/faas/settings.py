@@ -16,7 +16,7 @@ import msgspec
 from faas.errors import ConfigurationError
 from faas.languages import Language
 from faas.units import DURATION_FORMAT, RETENTION_FORMAT, SIZE_FORMAT, parse_duration, parse_retention, parse_size
-from faas.web_origin import HOST_FORMAT, parse_host
+from faas.web_origin import HOST_FORMAT, ORIGIN_FORMAT, parse_host, parse_origin
 
 PREFIX = "FAAS_"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -35,6 +35,7 @@ Retention = Annotated[float, msgspec.Meta(ge=0)]
 Size = Annotated[int, msgspec.Meta(gt=0, extra={"form": "size"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Hosts = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "hosts"})]
+Origins = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "origins"})]
 Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"form": "languages"})]
 
 
@@ -70,6 +71,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
     allowed_hosts: Annotated[
         Hosts, _described("hosts that clients may address the server by, beside those of the loopback interface")
+    ] = ()
+    cors_origins: Annotated[
+        Origins, _described("origins whose web pages may call the server, beside the server's own")
     ] = ()
     tls_cert: Annotated[
         Path | None, _described("file in PEM with the server's certificate and its issuers; serves HTTPS, with tls-key")
@@ -149,13 +153,14 @@ _ACCEPTED = {
     "size": SIZE_FORMAT,
     "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
     "hosts": f"a comma-separated list; each is {HOST_FORMAT}",
+    "origins": f"a comma-separated list; each is {ORIGIN_FORMAT}",
 }
 
 
-SettingForm = Literal["duration", "retention", "size", "languages", "hosts"]
+SettingForm = Literal["duration", "retention", "size", "languages", "hosts", "origins"]
 
 # The settings that are lists, with the function that checks an item and returns the form in which it is kept.
-_PARSE_ITEM: dict[str, Callable[[str], str]] = {"languages": str, "hosts": parse_host}
+_PARSE_ITEM: dict[str, Callable[[str], str]] = {"languages": str, "hosts": parse_host, "origins": parse_origin}
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
-"""Certificates for tests: signed by themselves, for localhost and the loopback addresses."""
+"""Certificates for tests: signed by themselves, by default for localhost and the loopback addresses."""
 
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,7 @@ class CertificateFiles(msgspec.Struct, frozen=True):
         expires: datetime | None = None,
         issued: datetime | None = None,
         passphrase: bytes | None = None,
+        names: Sequence[str] = ("localhost",),
     ) -> "CertificateFiles":
         """Write a new certificate and its key to `folder`; the files of an earlier call are replaced."""
         expires = expires or datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
@@ -45,7 +47,7 @@ class CertificateFiles(msgspec.Struct, frozen=True):
             .serial_number(x509.random_serial_number())
             .not_valid_before(issued or min(datetime.now(UTC), expires) - timedelta(days=1))
             .not_valid_after(expires)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, names), *addresses]), critical=False)
             .sign(key, hashes.SHA256())
         )
         encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()

@@ -86,6 +86,16 @@ def test_load_hosts_error_says_what_is_accepted(text: str) -> None:
         settings.load({"allowed_hosts": text}, {})
 
 
+def test_load_origins_are_a_list_as_browsers_send_them() -> None:
+    text = "https://App.example:443, http://localhost:5173"
+    assert settings.load({}, {"FAAS_CORS_ORIGINS": text}).cors_origins == (
+        "https://app.example",
+        "http://localhost:5173",
+    )
+    with pytest.raises(ConfigurationError, match=r"'\*' is every web page; list the origins .*; accepted is a comma-s"):
+        settings.load({"cors_origins": "*"}, {})
+
+
 @pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
 def test_load_tls_needs_both_files(given: str, missing: str) -> None:
     with pytest.raises(ConfigurationError, match=f"needs --{missing}: HTTPS takes a certificate and its private key"):

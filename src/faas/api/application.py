@@ -16,6 +16,7 @@ from faas.api.invocation import InvocationHandler
 from faas.api.middleware import execute
 from faas.api.middleware.access import AccessMiddleware
 from faas.api.middleware.content_encoding import ContentEncodingMiddleware
+from faas.api.middleware.cross_origin import CrossOriginMiddleware
 from faas.api.middleware.execute import ExecuteMiddleware
 from faas.api.middleware.host import HostMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
@@ -69,6 +70,7 @@ def create_application(
     update_metrics: system.MetricsUpdate,
     input_limit: int,
     hosts: HostPolicy,
+    cors_origins: Sequence[str] = (),
 ) -> ASGIApp:
     """Return the application over these services, which the caller opens and closes."""
     services = {
@@ -84,7 +86,8 @@ def create_application(
     application: ASGIApp = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
     routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
     application = MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes)
-    return RequestIdMiddleware(HostMiddleware(AccessMiddleware(application, gate, routes), hosts))
+    application = CrossOriginMiddleware(AccessMiddleware(application, gate, routes), cors_origins)
+    return RequestIdMiddleware(HostMiddleware(application, hosts))
 
 
 def create_compiler_application(

@@ -44,6 +44,7 @@ INVALID_REQUEST = ProblemKind(400, "invalid-request", "The request is not valid"
 _FUNCTION_NOT_READY = ProblemKind(400, "function-not-ready", "The function is not READY")
 _NOT_AUTHENTICATED = ProblemKind(401, "not-authenticated", "A token is needed")
 _NOT_ALLOWED = ProblemKind(403, "not-allowed", "The token does not allow this")
+CROSS_ORIGIN = ProblemKind(403, "cross-origin-request", "The web page may not send this")
 _NOT_FOUND = ProblemKind(404, "not-found", "Not found")
 _METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "Method Not Allowed")
 REQUEST_TIMEOUT = ProblemKind(408, "request-timeout", "Request Timeout")

@@ -159,6 +159,7 @@ async def open_service(
                 update_metrics=health.update_gauges,
                 input_limit=settings.input_limit,
                 hosts=hosts,
+                cors_origins=settings.cors_origins,
             )
         yield Service(application, protocol, runtime, url)
 

@@ -16,6 +16,7 @@ from faas.api.access import AccessGate, bind_caller
 from faas.api.bodies import SMALL_BODY_BYTES
 from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
+from faas.api.middleware.cross_origin import BROWSER_HEADERS
 from faas.api.middleware.request_id import bind_request_id, choose_request_id
 from faas.api.responses import Answer
 from faas.caller import Caller
@@ -24,7 +25,7 @@ from faas.server.limits import LimitedHttpProtocol, encode_response
 # Paths that need no decoding; the application handles the others.
 _TARGET = re.compile(rb"/functions/([A-Za-z0-9._-]+)/execute")
 _INVOCATION_HEADERS = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"x-request-id"})
-_APPLICATION_HEADERS = frozenset({b"content-encoding", b"transfer-encoding"})
+_APPLICATION_HEADERS = BROWSER_HEADERS | {b"content-encoding", b"transfer-encoding"}
 _UNUSED_EVENT = asyncio.Event()  # uvicorn sets it on disconnect; nothing awaits it here
 
 
