@@ -17,6 +17,7 @@ import os
 import resource
 import struct
 import sys
+import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,6 +30,7 @@ _LAST_CAPABILITY = 63
 # User ids in order of preference. 65534 is `nobody`, as which the Postgres of root runs.
 _USER_IDS = (65533, 65534)
 _NICENESS = 5  # executions have priority
+_GROUP_NICENESS = 10  # against the server and Postgres, which are one group
 
 # -- landlock: include/uapi/linux/landlock.h ---------------------------------------------------------------------------
 
@@ -123,6 +125,30 @@ def refuse_syscalls(allowed: set[str]) -> str:
     return "seccomp"
 
 
+# -- priority ----------------------------------------------------------------------------------------------------------
+
+
+def lower_priority() -> None:
+    """Let executions have priority.
+
+    Where the kernel schedules each session as a group (autogroup, sched(7)), the niceness of a process counts only
+    among the processes of its session, and this one has a session of its own. Then the niceness of the group counts.
+    """
+    os.nice(_NICENESS)
+    if os.getsid(0) != os.getpid():
+        return  # the group has other processes
+    for _ in range(3):
+        try:
+            with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib takes long to import
+                group.write(str(_GROUP_NICENESS))
+        except BlockingIOError:  # without privileges, the kernel permits one change in 0.1 s
+            time.sleep(0.1)
+        except OSError:  # no such groups
+            return
+        else:
+            return
+
+
 # -- privileges and start ----------------------------------------------------------------------------------------------
 
 
@@ -171,7 +197,7 @@ def main() -> None:
     kept = plan["descriptor"] or 2
     os.closerange(3, kept)  # descriptors of the server without O_CLOEXEC
     os.closerange(kept + 1, 65536)
-    os.nice(_NICENESS)
+    lower_priority()
     layers = ["rlimits", drop_privileges(plan["command"][0], plan["read"])]
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     # After the change of user, which would clear it.

@@ -197,6 +197,23 @@ async def test_sandbox_process_inherits_one_descriptor_and_can_only_read_it() ->
     sealed.close()
 
 
+async def test_sandbox_process_has_a_lower_priority_than_the_server() -> None:
+    sandbox = Sandbox(
+        name="waiting",
+        command=[sys.executable, "-I", "-S", "-c", "print(flush=True); input()"],
+        readable=[Path(sysconfig.get_paths()["stdlib"]), Path(sys.base_prefix)],
+        memory=512 << 20,
+    )
+    process = await sandbox.start()
+    assert process.stdout
+    await process.stdout.readline()
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.exists() and "nice" in group.read_text():  # the kernel schedules each session as a group
+        assert group.read_text().endswith(" nice 10\n")
+    await process.communicate(b"\n")
+
+
 def _has_landlock() -> bool:
     import ctypes
 
