@@ -23,6 +23,7 @@ from faas.runtime.precompile.sealed_code import SealedCode
 log = structlog.get_logger()
 
 MAX_CACHE_BYTES = 512 << 20  # of all files together; the least recently used are deleted first
+_MEASURED_SHARE = 16  # a folder is measured again when a sixteenth of what it may have was written
 _SUFFIX = ".cwasm"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -30,7 +31,8 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 class NativeCodeCache:
     """One file for each module in `folder`, which is made when it is first needed.
 
-    `engine` is the configuration of the engine that the native code is for.
+    `engine` is the configuration of the engine that the native code is for. Where several caches share a folder, each
+    may exceed `max_bytes` by a sixteenth. Thread-safe.
     """
 
     def __init__(self, folder: Path, engine: str, max_bytes: int = MAX_CACHE_BYTES) -> None:
@@ -39,6 +41,8 @@ class NativeCodeCache:
         version = f"{metadata.version('wasmtime')} {platform.machine()} {engine}"
         self._engine = hashlib.sha256(version.encode()).hexdigest()[:16]
         self._enabled = True
+        self._written_bytes = 0  # since the folder was measured
+        self._writable_bytes = 0  # until it is measured again
 
     def get(self, digest: bytes) -> bytes | None:
         """Return the native code of the module with this SHA-256 `digest`, or None."""
@@ -82,7 +86,10 @@ class NativeCodeCache:
                 except BaseException:
                     Path(file.name).unlink(missing_ok=True)
                     raise
-            self._evict()
+            self._written_bytes += _DIGEST_BYTES + len(native_code)
+            # Not for each file: thousands of them would take tens of milliseconds of the GIL for each deploy.
+            if self._written_bytes > self._writable_bytes:
+                self._evict()
         except OSError as error:
             self._enabled = False  # until the next start
             log.warning("native_code_cache.disabled", folder=str(self._folder), error=str(error))
@@ -107,18 +114,26 @@ class NativeCodeCache:
             raise PermissionError(f"{self._folder} can be written by other users or belongs to another user")
 
     def _evict(self) -> None:
-        """Delete the least recently used files until the others are within the limit."""
+        """Measure the folder. Where it exceeds the limit, delete the least recently used files, and a few more.
+
+        Deleting more than the excess leaves space, so that a full folder is not measured for each file.
+        """
+        written = self._written_bytes
         files = []
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
                 found = path.stat()
                 files.append((found.st_mtime, found.st_size, path))
         total = sum(file[1] for file in files)
-        for _, size, path in sorted(files):
-            if total <= self._max_bytes:
-                break
-            path.unlink(missing_ok=True)
-            total -= size
+        space = self._max_bytes // _MEASURED_SHARE
+        if total > self._max_bytes:
+            for _, size, path in sorted(files):
+                if total <= self._max_bytes - space:
+                    break
+                path.unlink(missing_ok=True)
+                total -= size
+        self._writable_bytes = max(0, min(self._max_bytes - total, space))
+        self._written_bytes -= written
 
 
 def _only_ours(found: os.stat_result) -> bool:

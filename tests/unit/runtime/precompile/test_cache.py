@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -83,6 +84,26 @@ def test_native_code_cache_evicts_the_least_recently_used(folder: Path) -> None:
         if age == 1:
             assert cache.get(digests[0]) == CODE  # used: younger than the second now
     assert [cache.get(digest) is not None for digest in digests] == [True, False, True]
+
+
+def test_native_code_cache_does_not_list_the_folder_for_each_file(
+    cache: NativeCodeCache, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> NoReturn:
+        raise AssertionError("the folder is listed")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for number in range(10):
+        cache.put(hashlib.sha256(b"%d" % number).digest(), CODE)
+
+
+def test_native_code_cache_keeps_a_full_folder_within_the_limit(folder: Path) -> None:
+    size = len(CODE) + hashlib.sha256().digest_size
+    cache = NativeCodeCache(folder, "engine", max_bytes=64 * size)
+    for number in range(200):
+        cache.put(hashlib.sha256(b"%d" % number).digest(), CODE)
+        assert len(list(folder.iterdir())) <= 64
+    assert len(list(folder.iterdir())) >= 60
 
 
 def test_native_code_cache_is_disabled_by_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
