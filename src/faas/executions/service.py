@@ -232,7 +232,14 @@ class ExecutionService:
 
         limits = self._runtime.limits.narrowed(started.limits.time, started.limits.memory)
         try:
-            return await self._runtime.run(started.module_digest, load_module, start.input, limits, start.id)
+            return await self._runtime.run(
+                started.module_digest,
+                load_module,
+                start.input,
+                limits,
+                start.id,
+                function_id=started.function_id,
+            )
         except _ModuleRemoved:
             return Outcome(error="interrupted: the revision was removed before its module was loaded")
         except Exception as error:

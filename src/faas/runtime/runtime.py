@@ -13,7 +13,7 @@ from faas.runtime.engine_module import EngineUnavailable
 from faas.runtime.engine_modules import EngineModules, LoadEngine, no_engines
 from faas.runtime.epoch_ticker import EpochTicker
 from faas.runtime.guest_runner import GuestRunner, ticks
-from faas.runtime.inline_policy import MAX_INLINE_BYTES, RunInThread, inline_attempts
+from faas.runtime.inline_policy import MAX_INLINE_BYTES, PoliciesByFunction, RunInThread, inline_attempts
 from faas.runtime.instance_pool import InstancePool
 from faas.runtime.kept_instances import MAX_KEPT_INSTANCES, open_kept_instances
 from faas.runtime.limits import Limits
@@ -53,6 +53,7 @@ class Runtime:
         self._modules = ModuleCache(self._pool, self._engines, precompiler, limits, cached_modules)
         self._guests = GuestRunner(self.kept_instances)
         self._inline_attempts = inline_attempts(limits.stack)
+        self._policies = PoliciesByFunction()
         # One thread for each execution that may be in flight, so that endless loops cannot block other executions.
         threading.stack_size(_GUEST_THREAD_STACK_BYTES)
         self._guest_threads = ThreadPoolExecutor(threads, "guest", initializer=_lower_priority)
@@ -122,17 +123,22 @@ class Runtime:
         input_json: bytes,
         limits: Limits | None = None,
         execution_id: UUID | None = None,
+        *,
+        function_id: UUID | None = None,
     ) -> Outcome:
         """Execute the module with this SHA-256 `digest` in a fresh instance; `load` fetches one that is not cached.
 
         `input_json` is a JSON document, UTF-8. `limits` are the runtime's own or narrower ones. `execution_id` is what
-        the guest is told as the id of its execution, a random one by default. Whatever the guest does is an Outcome.
+        the guest is told as the id of its execution, a random one by default. `function_id` is the function whose
+        revision the module is: a new one runs inline if the one before it does. Whatever the guest does is an Outcome.
         Raises WorkerDied, and what `load` raises.
         """
         module = self._modules.get_cached(digest) or await self._modules.get(digest, load, new=False)
         if isinstance(module, InvalidModule):
             return Outcome(error=module.reason)
         limits = limits or self.limits
+        if function_id is not None:
+            self._policies.follow(function_id, module.inline_policy)
         with module.pool.epoch_ticker:
             for _ in range(self._inline_attempts):
                 if not module.inline_policy.runs_inline or len(input_json) > MAX_INLINE_BYTES:
