@@ -59,6 +59,9 @@ class Consumer:
         self._poll_interval = poll_interval
         self._running: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
+        # The last read had no place for more messages: there may be some, which no notification announces again. Else a
+        # read after each message would find nothing, and cost as much as one that finds a message.
+        self._more = True
         self.healthy = False
         self.first_read = asyncio.Event()
 
@@ -68,6 +71,7 @@ class Consumer:
             self._wake.clear()
             free = self._concurrency - len(self._running)
             messages = await self._read(free) if free else []
+            self._more = len(messages) == free
             if self._stop.is_set():
                 for message in messages:
                     await self._set_visibility_timeout(message, 0)
@@ -95,7 +99,8 @@ class Consumer:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._wake.set()
+        if self._more:
+            self._wake.set()
 
     async def _wait_for_wake(self) -> None:
         try:

@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
 
 from faas.database.pool import Pool
 from faas.queue import pgmq
@@ -70,6 +73,27 @@ async def send(pool: Pool, count: int = 1) -> None:
     async with pool.acquire() as connection:
         for _ in range(count):
             await pgmq.send(connection, QUEUE, b'{"n": 1}')
+
+
+async def test_consumer_reads_once_for_each_message(
+    pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, read = 0, pgmq.read
+
+    async def counted(*arguments: Any, **keywords: Any) -> list[Message]:
+        nonlocal reads
+        reads += 1
+        return await read(*arguments, **keywords)
+
+    monkeypatch.setattr(pgmq, "read", counted)
+    recorder = Recorder(pool)
+    async with consuming(pool, database_url, recorder):
+        before = 0
+        for count in range(1, 7):
+            await send(pool)
+            await eventually(lambda: asyncio.sleep(0, len(recorder.handled)), count.__eq__)
+            before = before or reads  # with those of the start
+    assert reads - before <= 5
 
 
 async def test_consumer_notification_wakes_it_before_the_poll(pool: Pool, database_url: str) -> None:
