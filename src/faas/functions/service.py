@@ -170,7 +170,7 @@ async def _find_model(
 ) -> int | None:
     """Return the newest or the live revision if it is READY and has the source of `draft`, else None."""
     candidates = [newest]
-    if function.live_revision is not None:
+    if function.live_revision is not None and not (newest and newest.live):
         candidates.append(
             await queries.get_revision(connection, function_id=function.id, number=function.live_revision)
         )
