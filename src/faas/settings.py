@@ -139,7 +139,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def server_url(option: str | None) -> str:
     """Return the URL of the server for the commands: the option, else FAAS_URL, else the local default."""
-    return option or os.environ.get("FAAS_URL") or DEFAULT_SERVER
+    return option or server_variable() or DEFAULT_SERVER
+
+
+def server_variable() -> str | None:
+    """Return FAAS_URL, None when it is not set or empty."""
+    return os.environ.get("FAAS_URL") or None
+
+
+def token_variable() -> str | None:
+    """Return FAAS_TOKEN, the token of the commands; None when it is not set or empty."""
+    return os.environ.get("FAAS_TOKEN") or None
+
+
+def token_file() -> Path | None:
+    """Return the file of the commands' token, `~/.config/faas/token`; None for a user without a home directory."""
+    try:
+        base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    except RuntimeError:
+        return None
+    return Path(base) / "faas" / "token"
 
 
 def ca_file() -> str | None:

@@ -10,7 +10,7 @@ READERS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 # File → what it reads. Everything else gets its settings as arguments.
 ALLOWED = {
-    "settings.py": "FAAS_…, the settings of the server and of the commands; XDG_DATA_HOME",
+    "settings.py": "FAAS_…, the settings of the server and of the commands; XDG_DATA_HOME, XDG_CONFIG_HOME",
     "database/url.py": "PGSERVICEFILE, which libpq defines; asyncpg reads libpq's other variables itself",
     "compute_module/settings.py": "the settings of the compute module, and the variables that Foundry sets for it",
 }

@@ -33,6 +33,12 @@ def generate() -> TokenText:
     return TokenText(_base32(8)[:_ID_CHARACTERS].decode(), _base32(_SECRET_BYTES))
 
 
+def parse(text: str) -> TokenText | None:
+    """Return the parts of a token's text, None when it has another form."""
+    found = _TEXT.fullmatch(text.encode("utf-8", "replace"))
+    return TokenText(found[1].decode(), found[2]) if found else None
+
+
 def parse_authorization(value: bytes) -> TokenText | None:
     """Return the token of an `Authorization: Bearer` header, None when it has another form."""
     bearer = _BEARER.fullmatch(value)

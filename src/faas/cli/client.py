@@ -1,6 +1,7 @@
 """HTTP client of the commands, for the server at `--url` or FAAS_URL."""
 
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -9,8 +10,11 @@ import click
 import httpx
 
 from faas import settings
+from faas.cli.credentials import Credentials, find_credentials
+from faas.cli.output import print_text
 from faas.cli.sources import read_text_argument
 from faas.errors import ConfigurationError, FaasError
+from faas.web_origin import is_loopback
 
 
 class ServerError(FaasError):
@@ -18,34 +22,58 @@ class ServerError(FaasError):
 
 
 class Client:
-    """Sends requests to the API, and raises ServerError for error responses."""
+    """Sends requests to the API, with the token of the user, and raises ServerError for error responses.
 
-    def __init__(self, url: str) -> None:
+    Raises ConfigurationError for a URL or a token that is not accepted. The token goes to the origin of `url` alone.
+    """
+
+    def __init__(
+        self, url: str, credentials: Credentials | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         url = read_text_argument(url, "--url")
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError(f"--url {url!r}: accepted is a URL that begins with http:// or https://")
-        # A proxy from the environment would also be used for 127.0.0.1.
-        self._http = httpx.Client(
-            base_url=url,
-            timeout=httpx.Timeout(30, read=None),
-            trust_env=False,
-            verify=_trusting_context() if url.startswith("https://") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        )
-        self._url = url
+        self._credentials = credentials or find_credentials()
+        try:
+            # A proxy from the environment would also be used for 127.0.0.1. Redirects could lead to another server.
+            self._http = httpx.Client(
+                base_url=url,
+                timeout=httpx.Timeout(30, read=None),
+                trust_env=False,
+                follow_redirects=False,
+                verify=_trusting_context() if url.startswith("https://") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                transport=transport,
+            )
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"--url {url!r}: {error}") from None
+        self._origin = _origin(self._http.base_url)
+        self.url = url
+        if self._credentials.token is not None:
+            self._check_token_may_be_sent(self._credentials.origin)
 
     def call(self, method: str, path: str, *, accept: tuple[int, ...] = (), **arguments: Any) -> httpx.Response:
         """Return the response. Raises ServerError for an error status that is not in `accept`, or without response."""
         try:
-            response = self._http.request(method, path, **arguments)
+            request = self._http.build_request(method, path, **arguments)
+            if _origin(request.url) != self._origin:
+                raise ServerError(f"{self.url} refers to another server, {request.url.host}, which is not asked")
+            if self._credentials.token is not None:
+                request.headers["Authorization"] = f"Bearer {self._credentials.token}"
+            response = self._http.send(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerError(
-                f"no answer from {self._url}: {error or type(error).__name__}. {_way_out(error)}"
+                f"no answer from {self.url}: {error or type(error).__name__}. {_way_out(error)}"
             ) from None
+        if response.has_redirect_location:
+            raise ServerError(
+                f"{self.url} answered {response.status_code} and refers to {response.headers['Location'][:200]!r}, "
+                "which is not followed; pass the address of the server with --url"
+            )
         if response.is_error and response.status_code not in accept:
-            raise ServerError(_detail(response))
+            raise ServerError(self._describe(response))
         return response
 
-    def pages(self, path: str, limit: int, **parameters: str | None) -> list[dict[str, Any]]:
+    def pages(self, path: str, limit: int = sys.maxsize, **parameters: str | None) -> list[dict[str, Any]]:
         """Return up to `limit` items of a paginated list."""
         items: list[dict[str, Any]] = []
         query = {name: value for name, value in parameters.items() if value is not None}
@@ -55,6 +83,36 @@ class Client:
             items += response.json()
             next_page = response.links.get("next", {}).get("url")
         return items[:limit]
+
+    def _check_token_may_be_sent(self, origin: str) -> None:
+        url = self._http.base_url
+        if url.userinfo:
+            raise ConfigurationError(
+                f"the URL has a user, and {origin} a token: leave one of them out, as a request has one Authorization"
+            )
+        if url.scheme == "http" and not is_loopback(url.host):
+            print_text(
+                f"faas: warning: the token is sent to {url.host} over http, where others can read it; use https",
+                fg="yellow",
+                err=True,
+            )
+
+    def _describe(self, response: httpx.Response) -> str:
+        """Return what the server says of an error, and what to do about the token."""
+        credentials = self._credentials
+        asks_for_token = response.headers.get("WWW-Authenticate", "").lower().startswith("bearer")
+        if response.status_code == httpx.codes.UNAUTHORIZED and asks_for_token:
+            if credentials.token is None:
+                return (
+                    f"{self.url} asks for a token. {credentials.origin}: pass one in FAAS_TOKEN or ~/.config/faas/token"
+                )
+            return (
+                f"{self.url} does not admit the token in {credentials.origin}: it is unknown, revoked or expired; "
+                "an operator makes another with `faas token create`"
+            )
+        if response.status_code == httpx.codes.FORBIDDEN and credentials.token is not None:
+            return f"{_detail(response)}; the one in {credentials.origin} does not allow it"
+        return _detail(response)
 
 
 def _trusting_context() -> ssl.SSLContext:
@@ -100,6 +158,10 @@ def function_path(reference: str, *rest: str) -> str:
     if not reference:
         raise ConfigurationError("the name is empty")
     return "/".join(["/functions", quote(read_text_argument(reference, f"the name {reference}"), safe="@"), *rest])
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _detail(response: httpx.Response) -> str:
