@@ -10,6 +10,7 @@ import msgspec
 from faas.cli.client import Client, ServerError, function_path, server_options
 from faas.cli.limits import describe_settings
 from faas.cli.output import (
+    NO_VALUE,
     ago,
     first_line,
     live_revision,
@@ -147,7 +148,10 @@ def delete(name: str, yes: bool, client: Client, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @server_options
 def executions(name: str, status: str | None, limit: int, client: Client, as_json: bool) -> None:
-    """List the executions of the function NAME (or id), newest first."""
+    """List the executions of the function NAME (or id), newest first.
+
+    BY is the name of the token that made the call, and there where one has.
+    """
     found = client.pages(function_path(name, "executions"), limit, status=status)
     if as_json:
         print_json(found)
@@ -155,7 +159,7 @@ def executions(name: str, status: str | None, limit: int, client: Client, as_jso
         click.echo("no executions yet: faas invoke " + name, err=True)
     else:
         print_table(
-            ["ID", "STATUS", "REV", "STARTED", "DURATION", "ERROR"],
+            ["ID", "STATUS", "REV", "STARTED", "DURATION", "BY", "ERROR"],
             [
                 (
                     execution["id"],
@@ -163,10 +167,12 @@ def executions(name: str, status: str | None, limit: int, client: Client, as_jso
                     str(execution["revision"]),
                     ago(execution["startedAt"]),
                     milliseconds(execution["durationMs"]),
+                    execution.get("invokedBy") or NO_VALUE,  # a server of an earlier version does not send it
                     first_line(execution["errorMessage"]),
                 )
                 for execution in found
             ],
+            optional="BY",
         )
 
 

@@ -23,8 +23,12 @@ _COLOUR_OF_STATUS = {
     "PENDING": "yellow",
     "RUNNING": "cyan",
     "live": "green",
+    "active": "green",
+    "expired": "yellow",
+    "revoked": "red",
 }
 _COLOUR_OF_DIFF_LINE = {"+": "green", "-": "red", "@": "cyan"}
+NO_VALUE = "\N{EN DASH}"  # in a cell
 _COLUMN_GAP = 3  # spaces between two columns of a table
 _MINUTE_SECONDS, _HOUR_SECONDS, _DAY_SECONDS = 60, 3600, 86400
 
@@ -66,29 +70,49 @@ def print_diff(diff: str) -> None:
         print_text(line, fg=_COLOUR_OF_DIFF_LINE.get(line[:1]))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with coloured statuses.
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, optional: str | None = None) -> None:
+    """Print a table with coloured statuses. The column `optional` is left out if no row has a value there.
 
-    On a narrow terminal the last column is shortened, or left out if it is empty; the others are never cut.
+    On a narrow terminal the last column is shortened, or left out if it is empty, and `optional` is left out; the other
+    columns are never cut.
     """
     console = Console(highlight=False)
-    rows = [[for_cell(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    cells = [[for_cell(cell) for cell in row] for row in rows]
+    if optional and all(row[columns.index(optional)] == NO_VALUE for row in cells):
+        columns, cells = _without(columns, cells, optional)
+    widths = _widths(columns, cells)
     if console.is_terminal:
-        left = console.width - sum(widths[:-1]) - _COLUMN_GAP * (len(widths) - 1)
-        if left < cell_len(columns[-1]) and not any(row[-1] for row in rows):
-            columns, rows, widths = columns[:-1], [row[:-1] for row in rows], widths[:-1]
-        else:
-            widths[-1] = max(cell_len(columns[-1]), min(widths[-1], left))
+        shortest = [*widths[:-1], cell_len(columns[-1])]
+        if _total(shortest) > console.width and not any(row[-1] for row in cells):
+            columns, cells = _without(columns, cells, columns[-1])
+            shortest = _widths(columns, cells)
+        if _total(shortest) > console.width and optional and optional in columns:
+            columns, cells = _without(columns, cells, optional)
+        widths = _widths(columns, cells)
+        left = console.width - _total([*widths[:-1], 0])
+        widths[-1] = max(cell_len(columns[-1]), min(widths[-1], left))
     # In a pipe no line is wrapped. On a terminal that is too narrow, rich would leave any column out.
-    console.width = sum(widths) + _COLUMN_GAP * (len(widths) - 1)
+    console.width = _total(widths)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for column, width in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if column == "DURATION" else "left"
         table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
-    for row in rows:
+    for row in cells:
         table.add_row(*map(_coloured, row))
     console.print(table)
+
+
+def _without(columns: Sequence[str], rows: list[list[str]], name: str) -> tuple[list[str], list[list[str]]]:
+    kept = [at for at, column in enumerate(columns) if column != name]
+    return [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+
+def _widths(columns: Sequence[str], rows: list[list[str]]) -> list[int]:
+    return [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _COLUMN_GAP * (len(widths) - 1)
 
 
 def _coloured(cell: str) -> Text:
@@ -113,11 +137,29 @@ def live_revision(function: dict[str, Any]) -> int | None:
 
 def ago(timestamp: str) -> str:
     """Return the age of an RFC 3339 timestamp, such as `3 min ago`."""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()
+    return f"{_span(_age_seconds(timestamp))} ago"
+
+
+def in_or_ago(timestamp: str) -> str:
+    """Return how far an RFC 3339 timestamp is from now, such as `in 3 min` or `3 min ago`."""
+    age = _age_seconds(timestamp)
+    return f"in {_span(-age)}" if age < 0 else f"{_span(age)} ago"
+
+
+def is_past(timestamp: str) -> bool:
+    """Return whether an RFC 3339 timestamp is in the past."""
+    return _age_seconds(timestamp) >= 0
+
+
+def _age_seconds(timestamp: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()
+
+
+def _span(seconds: float) -> str:
     for unit, size in (("d", _DAY_SECONDS), ("h", _HOUR_SECONDS), ("min", _MINUTE_SECONDS)):
         if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{max(0, int(seconds))} s ago"
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
 
 
 def milliseconds(value: float | None) -> str:

@@ -11,7 +11,7 @@ import click
 
 from faas.cli.client import Client, function_path, server_options
 from faas.cli.limits import describe_settings
-from faas.cli.output import ago, first_line, print_diff, print_json, print_table, print_text
+from faas.cli.output import NO_VALUE, ago, first_line, print_diff, print_json, print_table, print_text
 
 _NO_NEWLINE = "\n\\ No newline at end of file\n"
 
@@ -23,26 +23,28 @@ _NO_NEWLINE = "\n\\ No newline at end of file\n"
 def revisions(name: str, limit: int, client: Client, as_json: bool) -> None:
     """List the revisions of the function NAME (or id), newest first.
 
-    SETTINGS has what is not the default.
+    SETTINGS has what is not the default. BY is the name of the token that deployed, and there where one has.
     """
     found = client.pages(function_path(name, "revisions"), limit)
     if as_json:
         print_json(found)
     else:
         print_table(
-            ["REV", "STATUS", "LIVE", "CREATED", "LANGUAGE", "SETTINGS", "ERROR"],
+            ["REV", "STATUS", "LIVE", "CREATED", "BY", "LANGUAGE", "SETTINGS", "ERROR"],
             [
                 (
                     str(revision["revision"]),
                     revision["status"],
                     "live" if revision["live"] else "–",
                     ago(revision["createdAt"]),
+                    revision.get("createdBy") or NO_VALUE,  # a server of an earlier version does not send it
                     revision["language"],
                     " ".join(describe_settings(revision["settings"])) or "–",
                     _error_of(revision),
                 )
                 for revision in found
             ],
+            optional="BY",
         )
 
 
