@@ -34,7 +34,7 @@ class TokenService:
 
     async def create(self, caller: Caller, draft: TokenDraft) -> NewToken:
         """Make a token, and return it with its text, which is not stored. Raises InvalidRequest, TokenNameTaken."""
-        patterns = _check(draft)
+        patterns = check_draft(draft)
         text = token_text.generate()
         async with acquire(self._pool) as connection, connection.transaction():
             try:
@@ -82,8 +82,8 @@ class TokenService:
         log.info("token.revoked", token_id=token_id, name=name)
 
 
-def _check(draft: TokenDraft) -> FunctionPatterns | None:
-    """Return the patterns of the token. Raises InvalidRequest."""
+def check_draft(draft: TokenDraft) -> FunctionPatterns | None:
+    """Return the patterns of the token, None for all functions. Raises InvalidRequest."""
     if not _NAME.fullmatch(draft.name):
         raise InvalidRequest("name", f"{draft.name[:100]!r} is not the name of a token: {_NAME_FORM}")
     if not draft.scopes:

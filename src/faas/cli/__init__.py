@@ -36,6 +36,7 @@ _COMMANDS = {
     "promote": ("faas.cli.revisions", "Make a revision of a function live."),
     "rollback": ("faas.cli.revisions", "Make the revision live that was live before."),
     "diff": ("faas.cli.revisions", "Show how two revisions of a function differ."),
+    "token": ("faas.cli.token", "Make, list and revoke tokens."),
     "audit": ("faas.cli.audit", "List the changes on record: who deployed, promoted, deleted, made tokens."),
     "pipeline": (
         "faas.compute_module.cli.pipeline",
