@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from bench.figures import (
     access,
+    bursts,
     call,
     compiling,
     deploys,
@@ -32,6 +33,7 @@ POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "engine-peers": engine_peers.measure,
     "functions": functions.measure,
     "access": access.measure,
+    "bursts": bursts.measure,
     "latency": latency.measure,
     "compile": compiling.measure,
     "deploys": deploys.measure,

@@ -10,8 +10,9 @@ EXECUTION_SECONDS = Histogram(
 )
 EXECUTIONS = Counter(
     "faas_executions",
-    "Executions by function (a bounded number of names, then other), revision (live or other) and status.",
-    ["function", "revision", "status"],
+    "Executions by function (a bounded number of names, then other), revision (live or other), status and path "
+    "(inline on the event loop, or thread).",
+    ["function", "revision", "status", "path"],
 )
 EXECUTIONS_IN_FLIGHT = Gauge("faas_executions_in_flight", "Executions in flight in this process.")
 EXECUTIONS_REFUSED = Counter("faas_executions_refused", "Executions refused with 429.")

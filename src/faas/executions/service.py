@@ -187,7 +187,9 @@ class ExecutionService:
         )
         duration_ms = execution.duration_ms or 0.0
         _duration_seconds[execution.status].observe(duration_ms / 1000)
-        self._function_metrics.count(started.function_name, live=started.live, status=execution.status)
+        self._function_metrics.count(
+            started.function_name, live=started.live, status=execution.status, inline=outcome.inline
+        )
         log.info(
             "execution.finished",
             execution_id=execution.id,

@@ -7,6 +7,7 @@ import structlog
 import wasmtime
 
 from faas.runtime.c_api import KINDS_32_BITS, VALUE_KINDS, ffi
+from faas.runtime.hand_off import HandOff
 from faas.runtime.image_memory import ImageMemory
 from faas.runtime.images import WASM_PAGE_BYTES, Image
 from faas.runtime.inline_policy import InlinePolicy
@@ -115,12 +116,12 @@ class FunctionImage:
         "recent_calls",
     )
 
-    def __init__(self, engine: EngineModule, image: Image) -> None:
+    def __init__(self, engine: EngineModule, image: Image, hand_off: HandOff, label: str) -> None:
         self.engine = engine
         self.pool = engine.pool
         self.convention = engine.linked.convention
         self.contract: Contract = image.contract
-        self.inline_policy = InlinePolicy(initial_streak=_INITIAL_STREAK)
+        self.inline_policy = InlinePolicy(hand_off, label, initial_streak=_INITIAL_STREAK)
         self.memory = ImageMemory(image.segments, engine.memory, engine.memory_size)
         self.pages = image.pages
         self.recent_calls: deque[int] = deque(maxlen=PROMOTION_CALLS)  # of KeptInstances
@@ -161,8 +162,10 @@ class FunctionImage:
         """Free the memory of the image. No guest of it may be running."""
 
 
-def function_of(engine: EngineModule, image: Image, limits: Limits) -> FunctionImage | InvalidModule:
-    """Return the function that `image` is, or why it is none of `engine`."""
+def function_of(
+    engine: EngineModule, image: Image, limits: Limits, hand_off: HandOff, label: str
+) -> FunctionImage | InvalidModule:
+    """Return the function that `image` is, or why it is none of `engine`. `label` is for the log."""
     size = image.pages * WASM_PAGE_BYTES
     if size < engine.memory_size:
         return InvalidModule(f"the image has {image.pages} pages of memory, fewer than its engine begins with")
@@ -175,4 +178,4 @@ def function_of(engine: EngineModule, image: Image, limits: Limits) -> FunctionI
     for name, kind in engine.global_kinds.items():
         if kind in KINDS_32_BITS and image.globals[name] >> 32:
             return InvalidModule(f"the value of the global {name} has more than 32 bits")
-    return FunctionImage(engine, image)
+    return FunctionImage(engine, image, hand_off, label)

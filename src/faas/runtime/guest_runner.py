@@ -57,7 +57,7 @@ class GuestRunner:
         began = time.thread_time()
         with HostContext(limits, self._interrupted, execution_id) as context:
             result = self._call(module, input_json, limits, ticks(limits.time))
-            outcome = self._outcome(module, result, context)
+            outcome = self._outcome(module, result, context, inline=False)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
@@ -75,7 +75,7 @@ class GuestRunner:
                     return module.inline_policy.record_interrupted(time.thread_time() - began)
             elif len(result) > MAX_INLINE_BYTES:
                 return module.inline_policy.record_large_output()
-            outcome = self._outcome(module, result, context)
+            outcome = self._outcome(module, result, context, inline=True)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
@@ -112,18 +112,18 @@ class GuestRunner:
         finally:
             self._instances.release(module, instance)
 
-    def _outcome(self, module: Executable, result: _CallResult, context: HostContext) -> Outcome:
+    def _outcome(self, module: Executable, result: _CallResult, context: HostContext, *, inline: bool) -> Outcome:
         if context.host_error:
             log.error("host_function.failed", error=repr(context.host_error))
         if isinstance(result, bytes):
             error = context.aborted or _json_error(result, lone_surrogates=module.convention.lone_surrogates)
             if error is None:
-                return Outcome(output=result, logs=context.logs)
+                return Outcome(output=result, logs=context.logs, inline=inline)
         elif result.interrupted and self._shutting_down:
             error = context.aborted or "interrupted: the server shut down"
         else:
             error = context.aborted or result.reason
-        return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs)
+        return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs, inline=inline)
 
 
 def ticks(seconds: float) -> int:

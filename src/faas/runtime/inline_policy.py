@@ -8,12 +8,17 @@ to be as quick as the module that the function ran before.
 """
 
 import resource
+import time
 from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
+import structlog
 
+from faas.runtime.hand_off import HandOff
 from faas.runtime.outcome import Outcome
+
+log = structlog.get_logger()
 
 INLINE_TICKS = 1
 MAX_FOLLOWED_FUNCTIONS = 4096
@@ -21,11 +26,10 @@ MAX_INLINE_BYTES = 64 << 10  # of input, or of output: copying and checking more
 _INLINE_ATTEMPTS = 2
 _MAIN_THREAD_STACK_BYTES = 1 << 20  # that the event loop needs beside the guest's stack
 
-_QUICK_SECONDS = 0.0005  # of processor time
-_INITIAL_STREAK = 3  # quick executions in a row before the first inline one
-_MAX_STREAK = 1024
-_FORGIVING_STREAK = 16  # after as many quick executions in a row, a slow one does not count
-_UNFORGIVEN_SECONDS = 0.02  # unless it took as long as this
+_MAX_SCORE = 32
+_SLOW_SCORE = 8  # what a slow execution takes from the score: more than one in nine ends inline execution
+_INITIAL_STREAK = 3  # quick executions before the first inline one, and before the next after a slow phase
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 0.8
 
 
 class TryInlineAgain(msgspec.Struct, frozen=True):
@@ -45,60 +49,105 @@ _RUN_IN_THREAD = RunInThread()
 class InlinePolicy:
     """Decides for one module whether its next guest runs inline. `runs_inline` is the decision.
 
-    A few quick executions in a row make the module run inline. A slow one ends that, and doubles the number needed the
-    next time, unless many quick ones preceded it: a machine that stops for a moment must not count against the module.
-    `allowed` is False for modules that may block. `initial_streak` is how many quick executions come before the first
-    inline one. Safe to use from several threads: a lost update costs only a decision that is a little late.
+    A quick execution, shorter than the bound of `hand_off`, adds one to a score of at most 32, and a slow one takes
+    eight from it. A module runs inline from a few on, until none is left: a few slow executions among many (a page
+    fault, a machine that stops for a moment) change nothing, and a few quick ones after a slow phase end it.
+
+    A guest that had to be executed again, because it met the deadline, slept, or had a large output, ends inline
+    execution for a while: 50 ms, and twice as long each time, up to 0.8 s. So such guests hold up the event loop for
+    about a tick a second. A full score ends that.
+
+    `allowed` is False for modules that may block. `label` is the module's name in the log. `initial_streak` is how many
+    quick executions come before the first inline one. Safe to use from several threads: a lost update costs only a
+    decision that is a little late.
     """
 
-    __slots__ = ("_allowed", "_needed_streak", "_quick_streak", "_untried", "runs_inline")
+    __slots__ = (
+        "_allowed",
+        "_hand_off",
+        "_label",
+        "_needed",
+        "_not_before",
+        "_pause",
+        "_score",
+        "_untried",
+        "runs_inline",
+    )
 
-    def __init__(self, *, allowed: bool = True, initial_streak: int = _INITIAL_STREAK) -> None:
+    def __init__(
+        self,
+        hand_off: HandOff,
+        label: str,
+        *,
+        allowed: bool = True,
+        initial_streak: int = _INITIAL_STREAK,
+    ) -> None:
         self.runs_inline = False
+        self._hand_off = hand_off
+        self._label = label
         self._untried = True
         self._allowed = allowed
-        self._quick_streak = 0
-        self._needed_streak = initial_streak
+        self._needed = initial_streak
+        self._score = 0
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._not_before = 0.0
 
     def continue_from(self, previous: "InlinePolicy") -> None:
         """Take over the record of `previous`, the policy of another revision, if that runs inline and this is new."""
         if self._untried and self._allowed and previous.runs_inline:
-            self._quick_streak = previous._quick_streak
-            self._needed_streak = previous._needed_streak
-            self.runs_inline = True
+            self._score = previous._score
+            self._decide(runs_inline=True)
 
     def record_duration(self, seconds: float) -> None:
         """Record that an execution took `seconds` of processor time."""
         self._untried = False
-        if seconds < _QUICK_SECONDS:
-            self._quick_streak += 1
-            self.runs_inline = self.runs_inline or (self._allowed and self._quick_streak >= self._needed_streak)
-        elif self._quick_streak >= _FORGIVING_STREAK and seconds < _UNFORGIVEN_SECONDS:
-            self._quick_streak = 0
+        if seconds < self._hand_off.quick_seconds:
+            self._record_quick()
         else:
-            self._record_slow()
+            self._score = max(0, self._score - _SLOW_SCORE)
+            if not self._score:
+                self._decide(runs_inline=False)
 
     def record_interrupted(self, seconds: float) -> TryInlineAgain | RunInThread:
         """Record that a tick ended an inline attempt after `seconds` of processor time. Returns what to do instead."""
-        self.record_duration(seconds)
-        return _TRY_INLINE_AGAIN if self._quick_streak else _RUN_IN_THREAD
+        if seconds < self._hand_off.quick_seconds:
+            return _TRY_INLINE_AGAIN
+        return self._record_executed_again()
 
     def record_large_output(self) -> RunInThread:
         """Record that an inline attempt made a large output, the check of which no deadline interrupts."""
-        self._record_slow()
-        return _RUN_IN_THREAD
+        return self._record_executed_again()
 
     def record_sleep(self) -> RunInThread:
         """Record that an inline attempt wanted to sleep, which would hold up the event loop."""
-        self._record_slow()
+        return self._record_executed_again()
+
+    def _record_quick(self) -> None:
+        score = self._score = min(self._score + 1, _MAX_SCORE)
+        if self.runs_inline:
+            if score == _MAX_SCORE:
+                self._pause = _FIRST_PAUSE_SECONDS
+        elif self._allowed and score >= self._needed and time.monotonic() >= self._not_before:
+            self._decide(runs_inline=True)
+
+    def _record_executed_again(self) -> RunInThread:
+        self._untried = False
+        self._score = 0
+        self._not_before = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
+        self._decide(runs_inline=False)
         return _RUN_IN_THREAD
 
-    def _record_slow(self) -> None:
-        self._untried = False
-        if self.runs_inline:
-            self.runs_inline = False
-            self._needed_streak = min(2 * self._needed_streak, _MAX_STREAK)
-        self._quick_streak = 0
+    def _decide(self, *, runs_inline: bool) -> None:
+        if self.runs_inline is not runs_inline:
+            self.runs_inline = runs_inline
+            log.debug(
+                "inline_policy.changed",
+                module=self._label,
+                runs_inline=runs_inline,
+                score=self._score,
+                quick_ms=round(self._hand_off.quick_seconds * 1000, 3),
+            )
 
 
 class PoliciesByFunction:

@@ -7,6 +7,7 @@ import wasmtime
 
 from faas.runtime import abi, c_api
 from faas.runtime.abi.convention import CallingConvention
+from faas.runtime.hand_off import HandOff
 from faas.runtime.host_context import guarded
 from faas.runtime.inline_policy import InlinePolicy
 from faas.runtime.instance import ExportLayout, Instance
@@ -65,12 +66,12 @@ class Module:
 
     __slots__ = ("contract", "convention", "inline_policy", "linked", "pool")
 
-    def __init__(self, linked: LinkedModule) -> None:
+    def __init__(self, linked: LinkedModule, hand_off: HandOff, label: str) -> None:
         self.linked = linked
         self.convention = linked.convention
         self.contract: Contract = "wasi" if linked.convention.wasi else "json"
         self.pool = linked.pool
-        self.inline_policy = InlinePolicy(allowed=not linked.convention.wasi)
+        self.inline_policy = InlinePolicy(hand_off, label, allowed=not linked.convention.wasi)
 
     def new_instance(self, memory_limit: int) -> Instance:
         """Make an instance that is not started yet."""

@@ -10,6 +10,7 @@ import wasmtime
 from faas.runtime import abi, images, vector_types
 from faas.runtime.engine_module import EngineUnavailable, FunctionImage, function_of
 from faas.runtime.engine_modules import EngineModules
+from faas.runtime.hand_off import HandOff
 from faas.runtime.instance_pool import InstancePool
 from faas.runtime.limits import Limits
 from faas.runtime.linked_module import InvalidModule, LinkedModule, Module, linker_of
@@ -33,9 +34,17 @@ class ModuleCache:
     """
 
     def __init__(
-        self, pool: InstancePool, engines: EngineModules, precompiler: Precompiler, limits: Limits, max_modules: int
+        self,
+        pool: InstancePool,
+        engines: EngineModules,
+        precompiler: Precompiler,
+        limits: Limits,
+        hand_off: HandOff,
+        *,
+        max_modules: int,
     ) -> None:
         self._pool = pool
+        self._hand_off = hand_off
         self._engines = engines
         self._limits = limits
         self._precompiler = precompiler
@@ -148,28 +157,28 @@ class ModuleCache:
         self, digest: bytes, load: Callable[[], Awaitable[bytes]], *, new: bool
     ) -> Executable | InvalidModule:
         if cached := await self._precompiler.get_cached(digest):
-            module = await asyncio.to_thread(self._link, cached)
+            module = await asyncio.to_thread(self._link, digest, cached)
             if isinstance(module, Module):  # wasmtime refuses native code of another engine; it is precompiled again
                 return module
         binary = await load()
         if images.carries_engine(binary):
-            return await self._prepare_image(binary)
+            return await self._prepare_image(digest, binary)
         if vector_types.passes_vectors(binary):
             return InvalidModule(_PASSES_VECTORS)
         native_code = await self._precompiler.precompile(digest, binary, new=new)
         if isinstance(native_code, str):
             return InvalidModule(native_code)
-        return await asyncio.to_thread(self._link, native_code)
+        return await asyncio.to_thread(self._link, digest, native_code)
 
-    async def _prepare_image(self, binary: bytes) -> FunctionImage | InvalidModule:
+    async def _prepare_image(self, digest: bytes, binary: bytes) -> FunctionImage | InvalidModule:
         try:
             image = await asyncio.to_thread(images.parse, binary)
         except images.ImageError as error:
             return InvalidModule(f"not a valid image of an engine: {error}")
         engine = await self._engines.get(image.engine)
-        return await asyncio.to_thread(function_of, engine, image, self._limits)
+        return await asyncio.to_thread(function_of, engine, image, self._limits, self._hand_off, digest.hex())
 
-    def _link(self, native_code: bytes) -> Module | InvalidModule:
+    def _link(self, digest: bytes, native_code: bytes) -> Module | InvalidModule:
         try:
             precompiled = wasmtime.Module.deserialize(self._pool.engine, native_code)
         except wasmtime.WasmtimeError as error:
@@ -184,4 +193,4 @@ class ModuleCache:
             )
         except wasmtime.WasmtimeError as error:  # of WASI, whose imports are compared here only
             return InvalidModule(" ".join(str(error).split())[:_MAX_LINK_ERROR_CHARACTERS])
-        return Module(linked)
+        return Module(linked, self._hand_off, digest.hex())

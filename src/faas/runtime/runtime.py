@@ -13,6 +13,7 @@ from faas.runtime.engine_module import EngineUnavailable
 from faas.runtime.engine_modules import EngineModules, LoadEngine, no_engines
 from faas.runtime.epoch_ticker import EpochTicker
 from faas.runtime.guest_runner import GuestRunner, ticks
+from faas.runtime.hand_off import HandOff
 from faas.runtime.inline_policy import MAX_INLINE_BYTES, PoliciesByFunction, RunInThread, inline_attempts
 from faas.runtime.instance_pool import InstancePool
 from faas.runtime.kept_instances import MAX_KEPT_INSTANCES, open_kept_instances
@@ -50,19 +51,26 @@ class Runtime:
         self._pool = InstancePool(limits, instances=instances)
         self._engines = EngineModules(precompiler, limits, load_engine, instances=instances + MAX_KEPT_INSTANCES)
         self.kept_instances = open_kept_instances()
-        self._modules = ModuleCache(self._pool, self._engines, precompiler, limits, cached_modules)
         self._guests = GuestRunner(self.kept_instances)
         self._inline_attempts = inline_attempts(limits.stack)
         self._policies = PoliciesByFunction()
         # One thread for each execution that may be in flight, so that endless loops cannot block other executions.
         threading.stack_size(_GUEST_THREAD_STACK_BYTES)
         self._guest_threads = ThreadPoolExecutor(threads, "guest", initializer=_lower_priority)
+        self._hand_off = HandOff(self._guest_threads)
+        self._measuring: asyncio.Task[float] | None = None
+        self._modules = ModuleCache(
+            self._pool, self._engines, precompiler, limits, self._hand_off, max_modules=cached_modules
+        )
 
     async def __aenter__(self) -> "Runtime":
+        await self._hand_off.measure()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.interrupt()
+        if self._measuring is not None:
+            await self._measuring
         await asyncio.to_thread(self._guest_threads.shutdown)
         await self.epoch_ticker.close()
         await self._precompiler.pool.close()
@@ -153,6 +161,9 @@ class Runtime:
     async def _run_in_thread(
         self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None
     ) -> Outcome:
+        if self._hand_off.is_old:  # now and then, and only where threads are used
+            self._measuring = asyncio.create_task(self._hand_off.measure())
+
         def work() -> Outcome:
             with module.pool.epoch_ticker.deadline(limits.time):
                 return self._guests.run_threaded(module, input_json, limits, execution_id)

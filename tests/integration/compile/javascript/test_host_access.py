@@ -220,4 +220,4 @@ async def test_poisoned_call_harms_neither_the_host_nor_the_next_call(
                 break
     assert watch.restored
     # A busy machine may stall the ticker. A host function that failed, or the runtime, would be logged too.
-    assert {entry["event"] for entry in logs if entry["log_level"] != "info"} <= {"epoch_ticker.stalled"}
+    assert {entry["event"] for entry in logs if entry["log_level"] not in {"debug", "info"}} <= {"epoch_ticker.stalled"}
