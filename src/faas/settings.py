@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 
 import msgspec
 
+from faas.client_address import NETWORK_FORMAT, parse_network
 from faas.errors import ConfigurationError
 from faas.languages import Language
 from faas.units import DURATION_FORMAT, RETENTION_FORMAT, SIZE_FORMAT, parse_duration, parse_retention, parse_size
@@ -36,6 +37,7 @@ Size = Annotated[int, msgspec.Meta(gt=0, extra={"form": "size"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Hosts = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "hosts"})]
 Origins = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "origins"})]
+Networks = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "networks"})]
 Languages = Annotated[tuple[Language, ...], msgspec.Meta(min_length=1, extra={"form": "languages"})]
 
 
@@ -74,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     cors_origins: Annotated[
         Origins, _described("origins whose web pages may call the server, beside the server's own")
+    ] = ()
+    trusted_proxies: Annotated[
+        Networks, _described("addresses and networks of reverse proxies whose X-Forwarded-For names the client")
     ] = ()
     tls_cert: Annotated[
         Path | None, _described("file in PEM with the server's certificate and its issuers; serves HTTPS, with tls-key")
@@ -173,13 +178,19 @@ _ACCEPTED = {
     "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
     "hosts": f"a comma-separated list; each is {HOST_FORMAT}",
     "origins": f"a comma-separated list; each is {ORIGIN_FORMAT}",
+    "networks": f"a comma-separated list; each is {NETWORK_FORMAT}",
 }
 
 
-SettingForm = Literal["duration", "retention", "size", "languages", "hosts", "origins"]
+SettingForm = Literal["duration", "retention", "size", "languages", "hosts", "origins", "networks"]
 
 # The settings that are lists, with the function that checks an item and returns the form in which it is kept.
-_PARSE_ITEM: dict[str, Callable[[str], str]] = {"languages": str, "hosts": parse_host, "origins": parse_origin}
+_PARSE_ITEM: dict[str, Callable[[str], str]] = {
+    "languages": str,
+    "hosts": parse_host,
+    "origins": parse_origin,
+    "networks": lambda text: str(parse_network(text)),
+}
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -96,6 +96,22 @@ def test_load_origins_are_a_list_as_browsers_send_them() -> None:
         settings.load({"cors_origins": "*"}, {})
 
 
+def test_load_trusted_proxies_are_networks() -> None:
+    text = "127.0.0.1, 10.0.0.0/8,::ffff:10.0.0.0/104"
+    assert settings.load({}, {"FAAS_TRUSTED_PROXIES": text}).trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
+    for wrong, reason in (
+        ("proxy.example", "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
+        ("10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+        ("0.0.0.0/0", "'0.0.0.0/0' is every address: any client could then choose its own"),
+        ("127.0.0.1,", "'' does not appear to be an IPv4 or IPv6 network"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            settings.load({"trusted_proxies": wrong}, {})
+        assert str(caught.value).startswith(
+            f"--trusted-proxies={wrong!r}: {reason}; accepted is a comma-separated list; each is an address such as"
+        )
+
+
 @pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
 def test_load_tls_needs_both_files(given: str, missing: str) -> None:
     with pytest.raises(ConfigurationError, match=f"needs --{missing}: HTTPS takes a certificate and its private key"):

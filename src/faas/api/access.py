@@ -18,6 +18,7 @@ from faas.access import token_text
 from faas.access.attempts import Attempts
 from faas.access.authenticator import Authenticator, KnownToken
 from faas.caller import ANYONE, Caller, Scope
+from faas.client_address import ClientAddresses
 from faas.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, RateLimited, TooManyAttempts
 from faas.rate import Rate
 from faas.settings import Auth
@@ -39,7 +40,7 @@ class AccessGate:
     """Admits requests by their tokens, which `authenticator` knows, or everyone where no tokens are asked for.
 
     With `auto`, tokens are asked for as soon as there has been one, or when the server listens `beyond_loopback`.
-    `clock` returns seconds. Use from one event loop.
+    `client_addresses` finds the address that both pass. `clock` returns seconds. Use from one event loop.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class AccessGate:
         *,
         auth: Auth,
         beyond_loopback: bool,
+        client_addresses: ClientAddresses | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.client_addresses = client_addresses or ClientAddresses(())
         self._authenticator = authenticator
         self._always = auth == "required" or (auth == "auto" and beyond_loopback)
         self._never = auth == "off"

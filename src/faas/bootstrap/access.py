@@ -8,6 +8,7 @@ import structlog
 from faas.access.authenticator import START_TIMEOUT_SECONDS, Authenticator
 from faas.api.access import AccessGate
 from faas.bootstrap.background_tasks import run_in_background
+from faas.client_address import ClientAddresses
 from faas.database.pool import open_pool
 from faas.errors import ConfigurationError
 from faas.settings import Settings
@@ -30,7 +31,12 @@ async def open_gate(stack: AsyncExitStack, settings: Settings, url: str) -> Acce
             meaning="every client that reaches the port may deploy and read everything",
         )
     await run_in_background(stack, authenticator.run(), "access")
-    return AccessGate(authenticator, auth=settings.auth, beyond_loopback=beyond_loopback)
+    return AccessGate(
+        authenticator,
+        auth=settings.auth,
+        beyond_loopback=beyond_loopback,
+        client_addresses=ClientAddresses(settings.trusted_proxies),
+    )
 
 
 def _refusal(settings: Settings) -> str:

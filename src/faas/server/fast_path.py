@@ -106,7 +106,7 @@ class FastPathProtocol(LimitedHttpProtocol):
         length = int(headers.get(b"content-length", b"-1"))
         if not 0 <= length <= SMALL_BODY_BYTES or not self._hosts.accepts(headers.get(b"host")):
             return None
-        address = self.client[0] if self.client else ""
+        address = self._gate.client_addresses.of(self.client, self.headers)
         caller = self._gate.admit_now(address, headers.get(b"authorization"), "invoke")
         if caller is None:
             return None

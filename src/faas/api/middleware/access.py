@@ -1,7 +1,7 @@
 """`Authorization`: requests are admitted by their tokens before anything else looks at them."""
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from faas.api import problems
 from faas.api.access import AccessGate, bind_caller
@@ -24,9 +24,10 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         authorizations = [value for name, value in scope["headers"] if name == b"authorization"]
+        address = self._gate.client_addresses.of(scope["client"], scope["headers"])
         scopes = self._routes.scopes(scope["path"], scope["method"])
         try:
-            admitted = await self._gate.admit(client_address(scope), authorizations, scopes)
+            admitted = await self._gate.admit(address, authorizations, scopes)
         except FaasError as error:
             await send_answer(send, problems.answer_error(scope, error))
             return
@@ -42,9 +43,3 @@ class AccessMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_with_rate)
-
-
-def client_address(scope: HTTPScope) -> str:
-    """Return the address of the client, "" for one without an address (a Unix socket)."""
-    client = scope["client"]
-    return client[0] if client else ""
