@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from tests.helpers.certificates import CertificateFiles
 from tests.helpers.command_line import Faas
 from tests.helpers.server import Server, failing, serving, start_server
 from tests.helpers.support import core_wat, eventually
+
+HEALTH_CHECK = Path(__file__).parents[2] / "packaging" / "image" / "health.py"
 
 
 @pytest.fixture
@@ -157,6 +160,15 @@ async def test_doctor_warns_of_a_certificate_that_expires_and_asks_the_server_by
         code=1,
     )
     assert found["certificate"]["status"] == "FAIL"
+
+
+async def test_health_check_of_the_image_asks_by_https(tls_server: Server, files: CertificateFiles) -> None:
+    environment = {"FAAS_PORT": str(port_of(tls_server)), "FAAS_TLS_CERT": str(files.certificate)}
+    for given, expected in ((environment, 0), ({"FAAS_PORT": environment["FAAS_PORT"]}, 1)):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", str(HEALTH_CHECK), env=given, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert await asyncio.wait_for(process.wait(), 60) == expected
 
 
 async def findings(*arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
