@@ -32,7 +32,7 @@ class Port:
 
 def small_buffer_socket() -> socket.socket:
     """Return a socket with small buffers, so that backpressure takes effect soon."""
-    made = socket.socket()
+    made = socket.socket(proto=socket.IPPROTO_TCP)  # with it, asyncio sets TCP_NODELAY on what is accepted
     made.setblocking(False)
     for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         made.setsockopt(socket.SOL_SOCKET, buffer, 1 << 16)
