@@ -64,6 +64,7 @@ async def test_token_create_on_a_data_directory_that_is_new(data_dir: Path) -> N
         assert [(entry["via"], entry["tokenName"], entry["action"], entry["subject"]) for entry in entries] == [
             ("database", None, "token.created", "admin")
         ]
+    assert "  access     by token" in server.lines
 
 
 async def test_token_of_a_running_servers_data_directory(data_dir: Path) -> None:
@@ -83,6 +84,9 @@ async def test_token_of_a_running_servers_data_directory(data_dir: Path) -> None
         )
         assert await seconds_until(server, 401, admin) < ASKS_WITHIN_SECONDS
     assert "revoked" in (await Faas(None)("token", "list", "--data-dir", str(data_dir)))[0]
+    (line,) = (line for line in server.lines if line.startswith("  access "))
+    assert line.startswith("  access     open to this machine, until there is a token: ")
+    assert line.endswith(f"/faas token create NAME --scope admin --data-dir {data_dir}")
 
 
 async def test_token_over_http(small_server: Server, database_url: str) -> None:

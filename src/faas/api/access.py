@@ -8,7 +8,7 @@ and no rate.
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request
@@ -25,6 +25,8 @@ from faas.settings import Auth
 
 STRANGER = Caller(scopes=frozenset())
 """Who asks a public route for something without a token, where tokens are asked for."""
+
+GateState = Literal["tokens", "open", "off"]
 
 _STATE_KEY = "faas_caller"
 
@@ -63,6 +65,13 @@ class AccessGate:
     def asks_for_tokens(self) -> bool:
         """Whether a request needs a token."""
         return self._always or (not self._never and self._authenticator.any_token)
+
+    @property
+    def state(self) -> GateState:
+        """Whether tokens are asked for: now, as soon as there is one, or never."""
+        if self.asks_for_tokens:
+            return "tokens"
+        return "off" if self._never else "open"
 
     def admit_now(self, address: str, authorization: bytes | None, scope: Scope) -> Caller | None:
         """Return the caller of a request with these headers if that is clear at once, else None: `admit` decides."""

@@ -25,6 +25,7 @@ from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from faas.access.service import TokenService
+from faas.api.access import AccessGate
 from faas.api.application import create_application, create_compiler_application
 from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
@@ -71,12 +72,13 @@ _RESULT_CONCURRENCY = 4  # compilation results applied at the same time
 
 class Service(msgspec.Struct, frozen=True):
     """A running service: the ASGI application and the HTTP protocol to serve it with, the runtime, which a shutdown
-    may interrupt, and the URL of the database."""
+    may interrupt, the URL of the database, and the gate that knows whether tokens are asked for."""
 
     application: ASGIApp
     protocol: Callable[..., asyncio.Protocol]
     runtime: Runtime
     database_url: str
+    gate: AccessGate
 
 
 @asynccontextmanager
@@ -161,7 +163,7 @@ async def open_service(
                 hosts=hosts,
                 cors_origins=settings.cors_origins,
             )
-        yield Service(application, protocol, runtime, url)
+        yield Service(application, protocol, runtime, url, gate)
 
 
 async def _open_retention(stack: AsyncExitStack, settings: Settings, url: str) -> None:

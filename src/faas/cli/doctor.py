@@ -24,6 +24,7 @@ _PIPE_WIDTH = 10_000  # a pipe has no width to fit into
     "role",
     "host",
     "port",
+    "auth",
     "tls_cert",
     "tls_key",
     "data_dir",

@@ -107,6 +107,7 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
     lines = [
         click.style(f"faas {__version__}", bold=True) + f" serves {click.style(address, fg='cyan', underline=True)}",
         f"  data       {place}",
+        f"  access     {_describe_access(chosen, service)}",
     ]
     if not chosen.database_url:
         lines.append(f"  psql       psql '{service.database_url}'")
@@ -117,3 +118,17 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
         url = "" if address == settings.DEFAULT_SERVER else f" --url {address}"
         lines.append(f"  next       {sys.argv[0]} deploy FILE{url}, then {sys.argv[0]} invoke NAME{url}")
     click.echo("\n".join(lines), err=True)
+
+
+def _describe_access(chosen: Settings, service: Service) -> str:
+    state = service.gate.state
+    if state == "tokens":
+        return "by token"
+    if state == "off":
+        return "off: every client may do everything"
+    place = ""
+    if chosen.database_url:
+        place = " --database-url URL"
+    elif chosen.data_dir != settings.default_data_dir():
+        place = f" --data-dir {chosen.data_dir}"
+    return f"open to this machine, until there is a token: {sys.argv[0]} token create NAME --scope admin{place}"

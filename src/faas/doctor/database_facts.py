@@ -18,9 +18,9 @@ from faas.doctor.queries import Migration, Pgmq, Table
 from faas.settings import Settings
 
 CLOCK_DIFFERENCE_SECONDS = 60
-# Beside the pool: those of the listener, the heartbeat, the recorder (3), retention and an engine upgrade.
-OWN_CONNECTIONS = 7
-COMPILER_ROLE_CONNECTIONS = 3  # a process of this role has no recorder and no retention
+# Beside the pool: those of the listener, the heartbeat, access, the recorder (3), retention and an engine upgrade.
+OWN_CONNECTIONS = 8
+COMPILER_ROLE_CONNECTIONS = 4  # a process of this role has no recorder and no retention
 
 
 class Facts(msgspec.Struct, frozen=True):

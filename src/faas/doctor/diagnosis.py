@@ -37,6 +37,7 @@ GROUPS = (
     Group("memory", ("memory",)),
     Group("clock", ("clock",)),
     Group("certificate", ("certificate",)),
+    Group("access", ("access",)),
     Group("port", ("port",)),
 )  # fmt: skip
 

@@ -5,11 +5,13 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
-from faas.api.schemas import Health
+from faas.api.schemas import Health, HealthStatus
 from faas.doctor.finding import Finding, fail, ok
 from faas.settings import Settings
 
@@ -51,6 +53,14 @@ def _judge_taken(host: str, port: int, place: str, *, tls: bool) -> Finding:
     if health is None:
         action = "stop that program (`ss -ltnp` names it), or choose another port with --port"
         return fail("port", f"{place} is taken by another program", action)
+    if isinstance(health, HealthStatus):
+        if health.status == "UP":
+            return ok("port", f"a faas server that asks for tokens serves {place}: UP")
+        return fail(
+            "port",
+            f"a faas server that asks for tokens serves {place}: DOWN",
+            "look at its log; docs/how-to/operate.md",
+        )
     if health.status == "UP":
         return ok("port", f"a faas {health.version} serves {place}: UP, role {health.role}")
     parts = {"database": health.database, **health.consumers, **health.toolchains}
@@ -66,16 +76,27 @@ def _reachable(host: str) -> str:
     return ("::1" if address.version == 6 else "127.0.0.1") if address.is_unspecified else host
 
 
-def ask_health(host: str, port: int, *, tls: bool = False) -> Health | None:
-    """Return what the faas server at `host`:`port` says of its health; None when it is no faas server."""
+def ask_health(host: str, port: int, *, tls: bool = False) -> Health | HealthStatus | None:
+    """Return what the faas server at `host`:`port` says of its health; None when it is no faas server.
+
+    Without a token, one that asks for tokens gives the status alone: it is known by the id of the request, which faas
+    returns.
+    """
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     if tls:
         connection = http.client.HTTPSConnection(
             host, port, timeout=_TIMEOUT_SECONDS, context=_context_without_verification()
         )
     try:
-        connection.request("GET", "/health")
-        return msgspec.json.decode(connection.getresponse().read(_ANSWER_BYTES), type=Health)
+        request_id = str(uuid.uuid4())
+        connection.request("GET", "/health", headers={"X-Request-Id": request_id})
+        response = connection.getresponse()
+        answer = response.read(_ANSWER_BYTES)
+        if response.headers.get("X-Request-Id") == request_id:
+            with suppress(msgspec.ValidationError):
+                return msgspec.json.decode(answer, type=Health)
+            return msgspec.json.decode(answer, type=HealthStatus)
+        return msgspec.json.decode(answer, type=Health)
     except (OSError, http.client.HTTPException, msgspec.DecodeError, UnicodeError):
         return None
     finally:

@@ -235,8 +235,10 @@ async def test_privileges_on_tables_of_another_role(role: tuple[str, str], empty
     privileges = found["privileges-in-database"]
     assert privileges.status == "FAIL"
     assert "use the schema pgmq" in privileges.finding
-    tables = "deleted_functions, executions, functions, modules, processes, retention_marks, revisions"
-    assert f"read and write {tables}, schema_migrations, unreferenced_modules" in privileges.finding
+    tables = "audit, deleted_functions, executions, functions, modules, processes, retention_marks, revisions"
+    assert (
+        f"read and write {tables}, schema_migrations, token_changes, tokens, unreferenced_modules" in privileges.finding
+    )
     await run(empty_database, *privileges.action.removeprefix("as an administrator: ").split("; "))
     found = await look(url)
     assert found["privileges-in-database"].status == found["migrations"].status == "OK"
@@ -292,9 +294,9 @@ async def test_migrations_that_are_locked_fail_in_time_and_leave_no_session(data
 async def test_connections_too_few_warn(database_url: str) -> None:
     found = (await look(database_url, Settings(database_url=database_url, database_pool=100_000)))["connections"]
     assert found.status == "WARN"
-    assert "faas takes up to 100007" in found.finding
+    assert "faas takes up to 100008" in found.finding
     compiler = Settings(role="compiler", database_url=database_url, database_pool=100_000)
-    assert "faas takes up to 100003" in (await look(database_url, compiler))["connections"].finding
+    assert "faas takes up to 100004" in (await look(database_url, compiler))["connections"].finding
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(-70, "WARN"), (-50, "OK"), (50, "OK"), (70, "WARN")])

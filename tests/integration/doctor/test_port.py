@@ -20,12 +20,14 @@ UP = Health(
 
 
 @contextmanager
-def answering(body: bytes, status: int = 200) -> Iterator[int]:
-    """A server that answers everything so."""
+def answering(body: bytes, status: int = 200, *, returns_id: bool = False) -> Iterator[int]:
+    """A server that answers everything so, with the id of the request as faas has it if it `returns_id`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
+            if returns_id:
+                self.send_header("X-Request-Id", self.headers["X-Request-Id"])
             self.end_headers()
             self.wfile.write(body)
 
@@ -74,6 +76,16 @@ def test_port_of_a_faas_server_that_is_down_fails() -> None:
         found = check_address("127.0.0.1", port)
     assert found.status == "FAIL"
     assert found.finding.endswith("DOWN: database DOWN: ConnectionRefusedError")
+
+
+@pytest.mark.parametrize(("status", "code", "found"), [("UP", 200, "OK"), ("DOWN", 503, "FAIL")])
+def test_port_of_a_faas_server_that_asks_for_tokens_tells_its_status(status: str, code: int, found: str) -> None:
+    with answering(b'{"status":"%s"}' % status.encode(), code, returns_id=True) as port:
+        finding = check_address("127.0.0.1", port)
+        told = (finding.status, finding.finding)
+        assert told == (found, f"a faas server that asks for tokens serves 127.0.0.1:{port}: {status}")
+    with answering(msgspec.json.encode(UP), returns_id=True) as port:
+        assert check_address("127.0.0.1", port).finding.endswith("UP, role all")
 
 
 @pytest.mark.parametrize(
