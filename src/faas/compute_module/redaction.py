@@ -17,6 +17,7 @@ _NAMED_SECRET = re.compile(
 )
 _GOOGLE_API_KEY = re.compile(r"AIza[\w-]{20,}")
 _JSON_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?")
+_FAAS_TOKEN = re.compile(r"(?<![\w-])faas_[a-z2-7]{12}_[a-z2-7]{32}")
 _URL_USER_INFO = re.compile(r"(://)[^\s/@]+@")
 _EMAIL = re.compile(r"(?<![^\s@<>\"'(),:;=/\\])[^\s@<>\"'(),:;=/\\]+@[^\s@<>\"'(),:;/\\]+")
 _WHITE_SPACE_AND_CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
@@ -28,6 +29,7 @@ def redact(text: str, *secrets: str) -> str:
     text = _AUTHORIZATION.sub(rf"\1 {_REPLACEMENT}", text)
     text = _JSON_WEB_TOKEN.sub(_REPLACEMENT, text)
     text = _GOOGLE_API_KEY.sub(_REPLACEMENT, text)
+    text = _FAAS_TOKEN.sub(_REPLACEMENT, text)
     text = _NAMED_SECRET.sub(rf"\1\2{_REPLACEMENT}", text)
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _MIN_SECRET_CHARACTERS:

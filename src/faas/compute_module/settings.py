@@ -166,6 +166,17 @@ class GeminiVariables(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class FaasVariables(msgspec.Struct, frozen=True, kw_only=True):
+    """The variable that leads to the token for the faas server."""
+
+    token: Annotated[
+        str,
+        _variable(
+            "FAAS_TOKEN", "a token with the scope `invoke`, or a file that contains it; it goes to `FAAS_URL` alone"
+        ),
+    ] = ""
+
+
 class MockFoundrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `faas mock-foundry`."""
 

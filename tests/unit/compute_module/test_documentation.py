@@ -12,6 +12,7 @@ from faas.compute_module.pipeline import retry_after, retry_policy
 from faas.compute_module.pipeline.enrichers import gemini_answers
 from faas.compute_module.pipeline.rows import COLUMNS
 from faas.compute_module.settings import (
+    FaasVariables,
     FoundryRunSettings,
     FoundryVariables,
     GeminiVariables,
@@ -23,7 +24,7 @@ from faas.compute_module.settings import (
 
 FOLDER = Path(__file__).parents[3] / "docs" / "compute-module"
 REFERENCE = (FOLDER / "reference.md").read_text()
-STRUCTS = (RunSettings, FoundryRunSettings, FoundryVariables, GeminiVariables, MockFoundrySettings)
+STRUCTS = (RunSettings, FoundryRunSettings, FoundryVariables, FaasVariables, GeminiVariables, MockFoundrySettings)
 
 
 def section(title: str) -> str:

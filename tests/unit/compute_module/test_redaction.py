@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from faas.compute_module.redaction import hash_email, redact, redact_event, redact_message, shorten
 
+TOKEN = "faas_" + "a" * 12 + "_" + "b2" * 16
 KEY = "AIzaSyD-1234567890abcdefghijklmnopqrstu"
 
 
@@ -72,7 +73,8 @@ def test_shorten_counts_bytes_and_keeps_characters_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "a-", "eyJ-", "key", "a.", "://", "bearer ", '"key', "x@", 'key="', r"key\"", "AIza"]
+    "piece",
+    ["[", "a-", "eyJ-", "key", "a.", "://", "bearer ", '"key', "x@", 'key="', r"key\"", "AIza", "faas_", TOKEN[:-1]],
 )
 def test_redact_takes_linear_time_on_hostile_text(piece: str) -> None:
     started = time.process_time()
@@ -85,3 +87,7 @@ def test_redact_takes_linear_time_on_hostile_text(piece: str) -> None:
 def test_redact_message_is_idempotent(text: str) -> None:
     once = redact_message(f"key={text} {text}")
     assert redact_message(once) == once
+
+
+def test_redact_removes_tokens_of_faas() -> None:
+    assert redact(f"told {TOKEN}, and ({TOKEN})") == "told [redacted], and ([redacted])"

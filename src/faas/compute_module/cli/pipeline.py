@@ -17,6 +17,7 @@ from faas.compute_module.pipeline.local_run import run_local
 from faas.compute_module.pipeline.run_progress import RunProgress
 from faas.compute_module.redaction import redact_message
 from faas.compute_module.settings import (
+    FaasVariables,
     FoundryRunSettings,
     FoundryVariables,
     GeminiVariables,
@@ -37,7 +38,7 @@ def pipeline() -> None:
     """
 
 
-@pipeline.command("local", cls=command_with_variables(GeminiVariables))
+@pipeline.command("local", cls=command_with_variables(FaasVariables, GeminiVariables))
 @click.option("--input", "source", required=True, type=_TABLE_FILE, help="CSV, or JSON Lines (.jsonl).")
 @click.option("--output", "target", required=True, type=_TABLE_FILE, help="CSV, or JSON Lines (.jsonl).")
 @setting_options(RunSettings)
@@ -53,7 +54,7 @@ def local(source: Path, target: Path, **options: str | None) -> None:
     supervise(run, enricher)
 
 
-@pipeline.command("foundry", cls=command_with_variables(FoundryVariables, GeminiVariables))
+@pipeline.command("foundry", cls=command_with_variables(FoundryVariables, FaasVariables, GeminiVariables))
 @setting_options(FoundryRunSettings, RunSettings)
 def foundry(**options: str | None) -> None:
     """Run as a compute module in Foundry: read a dataset, write a dataset or a stream.

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from faas.compute_module.cli.mock_foundry import mock_foundry
 from faas.compute_module.cli.pipeline import foundry, local
 from faas.compute_module.settings import (
+    FaasVariables,
     FoundryRunSettings,
     FoundryVariables,
     GeminiVariables,
@@ -18,8 +19,8 @@ from faas.compute_module.settings import (
 )
 
 COMMANDS = [
-    (local, [RunSettings], [GeminiVariables]),
-    (foundry, [FoundryRunSettings, RunSettings], [FoundryVariables, GeminiVariables]),
+    (local, [RunSettings], [FaasVariables, GeminiVariables]),
+    (foundry, [FoundryRunSettings, RunSettings], [FoundryVariables, FaasVariables, GeminiVariables]),
     (mock_foundry, [MockFoundrySettings], []),
 ]
 

@@ -7,7 +7,8 @@ from faas.compute_module.pipeline.enrichers.function import FunctionEnricher
 from faas.compute_module.pipeline.enrichers.gemini import GeminiEnricher
 from faas.compute_module.pipeline.enrichers.gemini_credentials import read_gemini_key
 from faas.compute_module.pipeline.enrichers.static import StaticEnricher
-from faas.compute_module.settings import GeminiVariables, RunSettings, load_settings
+from faas.compute_module.secret_files import read_secret
+from faas.compute_module.settings import FaasVariables, GeminiVariables, RunSettings, load_settings
 from faas.errors import ConfigurationError
 
 
@@ -19,7 +20,10 @@ def create_enricher(settings: RunSettings) -> Enricher:
         case "function":
             if not settings.function:
                 raise ConfigurationError("--enricher function needs --function NAME")
-            return FunctionEnricher(settings.faas_url, settings.function)
+            token = load_settings(FaasVariables).token
+            return FunctionEnricher(
+                settings.faas_url, settings.function, token=read_secret(token, "FAAS_TOKEN") if token else None
+            )
         case "gemini":
             if not settings.gemini_model:
                 raise ConfigurationError("--enricher gemini needs a model: set GEMINI_MODEL or --gemini-model")

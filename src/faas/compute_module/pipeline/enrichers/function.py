@@ -26,19 +26,28 @@ class _Problem(msgspec.Struct):
 
 
 class FunctionEnricher:
-    """Invokes the function `name` with the input `{"email": …}`.
+    """Invokes the function `name` with the input `{"email": …}`, and with `token` where there is one.
 
     The output is an object with any of the five enrichment fields. Null and a missing field are "", numbers and
     booleans become their JSON text. A FAILED execution is not retried: the function would fail again.
     """
 
-    def __init__(self, url: str, name: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, name: str, transport: httpx.AsyncBaseTransport | None = None, *, token: str | None = None
+    ) -> None:
         self._path = f"{url}/functions/{quote(name, safe='')}/execute"
         self._name = name
         # No limits here: the run limits the time of an attempt and the number of concurrent ones.
         self._client = httpx.AsyncClient(
-            transport=transport, timeout=httpx.Timeout(None), limits=httpx.Limits(max_connections=None)
+            transport=transport,
+            timeout=httpx.Timeout(None),
+            limits=httpx.Limits(max_connections=None),
+            follow_redirects=False,  # the token is for this server
         )
+        self._headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._secrets = (token,) if token else ()
 
     @property
     def model(self) -> str:
@@ -49,7 +58,7 @@ class FunctionEnricher:
         """Return the output of one execution. Raises EnrichmentFailed."""
         body = msgspec.json.encode({"input": {"email": email}})
         try:
-            response = await self._client.post(self._path, content=body, headers={"Content-Type": "application/json"})
+            response = await self._client.post(self._path, content=body, headers=self._headers)
         except httpx.DecodingError:
             raise EnrichmentFailed(
                 "the faas server's answer does not have the encoding that its header names"
@@ -59,15 +68,31 @@ class FunctionEnricher:
                 f"the faas server cannot be reached: {error or type(error).__name__}", "always"
             ) from None
         if response.status_code != httpx.codes.OK:
-            raise _error_of(response)
+            raise self._error_of(response)
         try:
             execution = msgspec.json.decode(response.content, type=_Execution)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise EnrichmentFailed("the faas server's answer is not an execution in JSON") from None
         if execution.status != "COMPLETED":
             reason = execution.error_message or f"the execution is {execution.status}"
-            raise EnrichmentFailed(shorten(redact(reason), _MAX_REASON_BYTES))
+            raise EnrichmentFailed(shorten(redact(reason, *self._secrets), _MAX_REASON_BYTES))
         return _parse_output(execution.output)
+
+    def _error_of(self, response: httpx.Response) -> EnrichmentFailed:
+        status = response.status_code
+        try:
+            problem = msgspec.json.decode(response.content, type=_Problem)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            problem = _Problem()
+        detail = problem.detail or problem.title or response.reason_phrase
+        if status == httpx.codes.UNAUTHORIZED:
+            sent = "the token in FAAS_TOKEN is not admitted" if self._secrets else "pass one in FAAS_TOKEN"
+            detail = f"{detail}; {sent}"
+        return EnrichmentFailed(
+            f"the faas server answered {status}: {shorten(redact(detail, *self._secrets), _MAX_REASON_BYTES)}",
+            retry="always" if is_transient(status) else "never",
+            retry_after=read_retry_after(response.headers) if is_transient(status) else None,
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -92,17 +117,3 @@ def _text(field: str, value: object) -> str:
     if isinstance(value, bool | int | float):
         return msgspec.json.encode(value).decode()
     raise EnrichmentFailed(f"the function's output has a {field} that is not text")
-
-
-def _error_of(response: httpx.Response) -> EnrichmentFailed:
-    status = response.status_code
-    try:
-        problem = msgspec.json.decode(response.content, type=_Problem)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        problem = _Problem()
-    detail = problem.detail or problem.title or response.reason_phrase
-    return EnrichmentFailed(
-        f"the faas server answered {status}: {shorten(redact(detail), _MAX_REASON_BYTES)}",
-        retry="always" if is_transient(status) else "never",
-        retry_after=read_retry_after(response.headers) if is_transient(status) else None,
-    )

@@ -40,9 +40,11 @@ def problem(status: int, detail: str, **headers: str) -> httpx.Response:
     return httpx.Response(status, json=body, headers={"Content-Type": "application/problem+json", **headers})
 
 
-def enrich(server: Callable[[httpx.Request], httpx.Response], name: str = "enrich") -> Enrichment:
+def enrich(
+    server: Callable[[httpx.Request], httpx.Response], name: str = "enrich", token: str | None = None
+) -> Enrichment:
     async def main() -> Enrichment:
-        enricher = FunctionEnricher("http://faas.test", name, httpx.MockTransport(server))
+        enricher = FunctionEnricher("http://faas.test", name, httpx.MockTransport(server), token=token)
         try:
             return await RetryPolicy(3, 30, RateLimiter(0)).enrich(enricher, "jane@acme.example")
         finally:
@@ -135,3 +137,22 @@ def test_function_enricher_invalid_answer_is_not_retried(answer: httpx.Response,
     shown, server = failure(answer)
     assert shown == message
     assert len(server.received) == 1
+
+
+def test_function_enricher_sends_its_token_to_the_faas_server_alone() -> None:
+    server = FakeServer(completed({}))
+    enrich(server)
+    enrich(server, token="hush-hush")
+    assert [request.headers.get("Authorization") for request in server.received] == [None, "Bearer hush-hush"]
+    server = FakeServer(httpx.Response(307, headers={"Location": "https://other.test/"}))
+    with pytest.raises(EnrichmentFailed, match="answered 307"):
+        enrich(server, token="hush-hush")
+    assert [request.url.host for request in server.received] == ["faas.test"]
+
+
+def test_function_enricher_says_what_to_do_about_its_token_and_does_not_show_it() -> None:
+    refusal = problem(401, "hush-hush is no token")
+    message, _ = failure(refusal)
+    assert message.endswith("hush-hush is no token; pass one in FAAS_TOKEN")
+    with pytest.raises(EnrichmentFailed, match=r"\[redacted\] is no token; the token in FAAS_TOKEN is not admitted$"):
+        enrich(FakeServer(refusal), token="hush-hush")
