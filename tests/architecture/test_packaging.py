@@ -62,7 +62,18 @@ def test_compose_files_name_existing_settings_and_publish_on_loopback_only() -> 
             assert (PACKAGING / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
         for service in services.values():
             for port in service.get("ports", []):
-                assert port.startswith("127.0.0.1:"), f"{name}: {port}"  # there is no authentication yet
+                assert port.startswith("127.0.0.1:"), f"{name}: {port}"  # tokens would go over http
+
+
+def test_compose_files_show_how_the_first_token_is_made() -> None:
+    # In a container the server listens on all addresses, and does not start without a token.
+    for name in ("compose.yaml", "compose.postgres.yaml"):
+        shown = f"docker compose -f packaging/{name} run --rm (\\S+) token create admin --scope admin\n"
+        for page in (name, "README.md"):
+            (service,) = re.findall(shown, (PACKAGING / page).read_text())
+            assert _compose(name)["services"][service]["image"] == "faas", page
+        assert "FAAS_AUTH" not in (PACKAGING / name).read_text()
+    assert "FAAS_AUTH" not in DOCKERFILE
 
 
 def test_compose_file_keeps_the_embedded_database_in_its_only_volume() -> None:
