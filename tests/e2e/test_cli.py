@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command_line import NO_VALUE, Faas
-from tests.helpers.server import COMMAND, Server
+from tests.helpers.server import COMMAND, Server, serving
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -39,6 +39,17 @@ async def test_cli_deploys_and_invokes_every_example(faas: Faas) -> None:
     assert json.loads(out) == {"total": 10, "due": "2026-03-02", "digest": "f25163c9d9c6"}
     out, _ = await faas("list", "--json")
     assert {function["status"] for function in json.loads(out)} == {"READY"}
+
+
+async def test_deploy_says_what_it_waits_for(database_url: str, tmp_path: Path) -> None:
+    """The server has no compiler: the revision stays PENDING."""
+    file = tmp_path / "greet.wat"
+    file.write_text("(module)")
+    async with serving("--role", "api", environment={"FAAS_DATABASE_URL": database_url}) as server:
+        _, err = await Faas(server)("deploy", str(file), "--timeout", "4", code=1)
+    waiting, failed = err.splitlines()
+    assert waiting == "waiting for revision 1 of greet, which is PENDING"
+    assert failed.startswith("faas: revision 1 of greet is still PENDING after 4 s")
 
 
 async def test_deploy_updates_a_function_and_prints_compile_errors(faas: Faas, tmp_path: Path) -> None:

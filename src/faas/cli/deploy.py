@@ -18,6 +18,7 @@ from faas.languages import Language
 
 _WAITING = {"PENDING", "COMPILING"}
 _POLL_INTERVAL_SECONDS = 0.1
+_QUIET_SECONDS = 2.0  # before a line says what a deploy waits for
 
 
 class _Deployed(NamedTuple):
@@ -160,9 +161,13 @@ def _is_changed(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 def _await_compiled(client: Client, deployed: _Deployed, timeout: float) -> _Deployed:
     """Poll until the revision is READY or FAILED. Raises ServerError on a timeout."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    explained = False
     while deployed.status in _WAITING:
-        if time.monotonic() > deadline:
+        if not explained and time.monotonic() > began + _QUIET_SECONDS:
+            print_text(_waits_for(client, deployed), err=True)
+            explained = True
+        if time.monotonic() > began + timeout:
             name = deployed.function["name"]
             raise ServerError(
                 f"revision {deployed.number} of {name} is still {deployed.status} after {timeout:g} s; "
@@ -175,6 +180,16 @@ def _await_compiled(client: Client, deployed: _Deployed, timeout: float) -> _Dep
             revision = client.call("GET", function_path(function["id"], "revisions", str(deployed.number))).json()
         deployed = deployed._replace(function=function, revision=revision)
     return deployed
+
+
+def _waits_for(client: Client, deployed: _Deployed) -> str:
+    """Return that the revision is still waited for, and for what as far as the server says it."""
+    health = client.call("GET", "/health", accept=(503,)).json()
+    state = health.get("toolchains", {}).get(deployed.function["language"])
+    waiting = f"waiting for revision {deployed.number} of {deployed.function['name']}, which is {deployed.status}"
+    if state == "WARMING":
+        return f"{waiting}: the server still builds or starts what compiles {deployed.function['language']}"
+    return waiting if state is None or state == "UP" else f"{waiting}: {state}"
 
 
 def _print_json(deployed: _Deployed) -> None:
