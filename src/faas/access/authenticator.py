@@ -9,7 +9,8 @@ import asyncio
 import hmac
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Literal
 
 import asyncpg
@@ -20,7 +21,7 @@ from faas.access import queries
 from faas.access.queries import AdmittedTokenRow
 from faas.access.token_text import TokenText
 from faas.caller import Caller, Scope
-from faas.database.pool import Pool, acquire
+from faas.database.pool import Connection, Pool, acquire
 from faas.errors import DatabaseUnavailable
 from faas.function_patterns import FunctionPatterns
 from faas.rate import Rate
@@ -124,7 +125,7 @@ class Authenticator:
         """Read the tokens, within `timeout` seconds, if they have changed since. Raises DatabaseUnavailable."""
         began = self._clock()
         try:
-            async with asyncio.timeout(timeout), acquire(self._pool) as connection:
+            async with self._connection(timeout) as connection:
                 # First the number: a change in between is read twice rather than never.
                 changes = await queries.get_changes(connection)
                 if changes.number != self._number:
@@ -137,8 +138,12 @@ class Authenticator:
     async def run(self) -> None:
         """Keep the tokens up to date, and record when they were used, until cancelled."""
         try:
+            loop = asyncio.get_running_loop()
+            next_reading_at = loop.time()
             while True:
-                await asyncio.sleep(POLL_SECONDS)
+                # After one that has timed out the next follows at once: a revocation may have waited for it already.
+                next_reading_at = max(next_reading_at + POLL_SECONDS, loop.time())
+                await asyncio.sleep(next_reading_at - loop.time())
                 await self.refresh()
                 if self._clock() - self._recorded_at >= _USE_SECONDS:
                     await self._record_use()
@@ -159,7 +164,7 @@ class Authenticator:
         if not used:
             return
         try:
-            async with asyncio.timeout(_READ_TIMEOUT_SECONDS), acquire(self._pool) as connection:
+            async with self._connection(_READ_TIMEOUT_SECONDS) as connection:
                 await queries.record_use(
                     connection, ids=[id_ for id_, _, _ in used], seconds_ago=[now - at for _, _, at in used]
                 )
@@ -169,6 +174,18 @@ class Authenticator:
         for _, token, at in used:
             if token.used_at == at:
                 token.used_at = None
+
+    @asynccontextmanager
+    async def _connection(self, timeout: float) -> AsyncIterator[Connection]:
+        """Acquire the connection for the block. Raises TimeoutError when that takes longer than `timeout` seconds."""
+        async with asyncio.timeout(timeout), acquire(self._pool) as connection:
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                # The connection may be dead without a sign of it. Its release would wait 10 s for an answer, and the
+                # next reading, which gets a new connection, for the release.
+                connection.terminate()
+                raise
 
     def _replace(self, rows: Sequence[AdmittedTokenRow], now: float) -> None:
         """Take over what was read. A token that stays keeps its rate and its last use."""
