@@ -71,6 +71,8 @@ class TokenService:
 
     async def revoke(self, caller: Caller, token_id: str) -> None:
         """Revoke a token; every process refuses it within 2 s. A second time changes nothing. Raises TokenNotFound."""
+        if not token_text.is_id(token_id):  # Postgres refuses a NUL in a parameter
+            raise TokenNotFound(token_id)
         async with acquire(self._pool) as connection, connection.transaction():
             name = await queries.revoke_token(connection, id=token_id)
             if name is None:

@@ -9,6 +9,7 @@ import msgspec
 
 _ID_CHARACTERS = 12
 _SECRET_BYTES = 20  # 160 bits, 32 characters
+_ID = re.compile(r"[a-z2-7]{12}")
 _TEXT = re.compile(rb"faas_([a-z2-7]{12})_([a-z2-7]{32})")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 
@@ -31,6 +32,11 @@ class TokenText(msgspec.Struct, frozen=True):
 def generate() -> TokenText:
     """Return the text of a new token."""
     return TokenText(_base32(8)[:_ID_CHARACTERS].decode(), _base32(_SECRET_BYTES))
+
+
+def is_id(text: str) -> bool:
+    """Return whether `text` has the form of a token's id."""
+    return _ID.fullmatch(text) is not None
 
 
 def parse(text: str) -> TokenText | None:

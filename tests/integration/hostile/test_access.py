@@ -340,6 +340,11 @@ async def test_scope_cannot_be_raised(guarded: Guarded, token: str) -> None:
     assert (await guarded.ask("GET", "/tokens", token, X_HTTP_Method_Override="POST")).status_code == 403
 
 
+@pytest.mark.parametrize("reference", ["%00", "a%00b", "%ff", "admin", "A" * 12, "a" * 12, "a" * 5000])
+async def test_token_that_does_not_exist_is_not_found(guarded: Guarded, reference: str) -> None:
+    assert (await guarded.ask("DELETE", f"/tokens/{reference}", "admin")).status_code == 404
+
+
 @pytest.mark.parametrize(
     "field", ["id", "secret", "token", "createdBy", "created_by", "revokedAt", "function_patterns", "lastUsedAt"]
 )
