@@ -52,10 +52,14 @@ class Attempts:
         return 0.0
 
     def succeed(self, address: str, token_id: str) -> None:
-        """Take back what `begin` counted: the attempt was admitted."""
+        """Remember that the token was admitted from the address, and take back what `begin` counted."""
         self._admitted[address, token_id] = None
         if len(self._admitted) > _MAX_ADMITTED:
             self._admitted.popitem(last=False)
+        self.take_back(address)
+
+    def take_back(self, address: str) -> None:
+        """Take back what `begin` counted: the attempt has not failed."""
         network = _network(address)
         failures = self._failures.get(network)
         if failures is None:

@@ -117,7 +117,8 @@ class AccessGate:
         if isinstance(found, KnownToken):
             self._attempts.succeed(address, text.id)
             return found
-        if found == "unavailable":
+        if found == "unavailable":  # otherwise an outage would lock out the clients that try again
+            self._attempts.take_back(address)
             raise DatabaseUnavailable("it is not known whether a token is admitted")
         raise NotAuthenticated
 

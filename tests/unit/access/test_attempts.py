@@ -66,6 +66,15 @@ def test_attempts_success_takes_back_one_failure_only() -> None:
     assert fail(subject, "192.0.2.1", 2) == [0.0, 5.0]
 
 
+def test_attempts_that_are_taken_back_are_not_counted_or_remembered() -> None:
+    subject = Attempts(Clock())
+    for _ in range(50):
+        assert subject.begin("192.0.2.1") == 0.0
+        subject.take_back("192.0.2.1")
+    assert not subject._failures
+    assert not subject._admitted
+
+
 def test_attempts_memory_is_bounded() -> None:
     subject = Attempts(Clock())
     for number in range(attempts._MAX_ADDRESSES + 100):

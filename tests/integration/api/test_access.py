@@ -1,0 +1,42 @@
+"""The gate of the API, where the database is away."""
+
+import pytest
+
+from faas.access.authenticator import OUTAGE_SECONDS, Authenticator
+from faas.api.access import AccessGate
+from faas.database.pool import Pool, open_pool
+from faas.errors import DatabaseUnavailable, NotAuthenticated, TooManyAttempts
+from tests.helpers.access import bearer, make_token
+
+ADDRESS = "192.0.2.1"
+WRONG = f"faas_{'a' * 12}_{'b' * 32}"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_gate_without_the_database_counts_no_failures(database_url: str, pool: Pool) -> None:
+    token, clock = await make_token(pool, "a", "read"), Clock()
+    async with open_pool(database_url, 1) as own_pool:
+        authenticator = Authenticator(own_pool, clock)
+        gate = AccessGate(authenticator, auth="required", beyond_loopback=False, clock=clock)
+        await authenticator.read()
+        own_pool.terminate()
+        clock.now += OUTAGE_SECONDS + 1
+        for text in (WRONG, token.text):
+            for _ in range(50):
+                with pytest.raises(DatabaseUnavailable):
+                    await gate.admit(ADDRESS, [bearer(text)["Authorization"].encode()], ["read"])
+    async with open_pool(database_url, 1) as own_pool:
+        authenticator._pool = own_pool
+        await authenticator.read()
+        admitted = await gate.admit(ADDRESS, [bearer(token)["Authorization"].encode()], ["read"])
+        assert admitted.caller.token_name == "a"
+        for expected in [NotAuthenticated] * 20 + [TooManyAttempts]:
+            with pytest.raises(expected):
+                await gate.admit(ADDRESS, [bearer(WRONG)["Authorization"].encode()], ["read"])
