@@ -19,11 +19,11 @@ def parse_network(text: str) -> Network:
 
     IPv4 in an IPv6 address (`::ffff:10.0.0.5`) is taken for IPv4, as addresses of clients are.
     """
-    network = ipaddress.ip_network(text)
+    network: Network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and (mapped := network.network_address.ipv4_mapped):
+        network = ipaddress.IPv4Network((mapped, network.prefixlen - 96))
     if not network.prefixlen:
         raise ValueError(f"{text!r} is every address: any client could then choose its own")
-    if isinstance(network, ipaddress.IPv6Network) and (mapped := network.network_address.ipv4_mapped):
-        return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
     return network
 
 

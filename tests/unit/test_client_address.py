@@ -99,7 +99,10 @@ def test_parse_network_accepts_addresses_and_networks(text: str, network: str) -
     assert str(parse_network(text)) == network
 
 
-@pytest.mark.parametrize("text", ["", "10.0.0.1/8", "10.0.0", "proxy.example", "0.0.0.0/0", "::/0", "10.0.0.0/33", " "])
+@pytest.mark.parametrize(
+    "text",
+    ["", "10.0.0.1/8", "10.0.0", "proxy.example", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "10.0.0.0/33", " "],
+)
 def test_parse_network_refuses_the_rest(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         parse_network(text)
