@@ -33,6 +33,7 @@ FRESH_SECONDS = 2.0  # for which what was read counts as the present state
 OUTAGE_SECONDS = 60.0  # for which known tokens go on without the database
 START_TIMEOUT_SECONDS = 10.0  # of the first reading
 _READ_TIMEOUT_SECONDS = 1.0
+_LIST_SECONDS = 60.0  # after which tokens are read again although none has changed: clocks do not run alike
 _USE_SECONDS = 10.0  # between two writes of the times of last use
 _NO_DIGEST = bytes(32)
 
@@ -60,6 +61,7 @@ class Authenticator:
         self._clock = clock
         self._tokens: dict[str, KnownToken] = {}
         self._number: int | None = None
+        self._listed_at = -math.inf
         self._any_token = False
         self._read_at = -math.inf
         self._reading: asyncio.Task[None] | None = None
@@ -122,14 +124,19 @@ class Authenticator:
         await asyncio.wait([self._reading])
 
     async def read(self, timeout: float = _READ_TIMEOUT_SECONDS) -> None:
-        """Read the tokens, within `timeout` seconds, if they have changed since. Raises DatabaseUnavailable."""
+        """Read the tokens, within `timeout` seconds, if they have changed since, or that was a minute ago.
+
+        Raises DatabaseUnavailable.
+        """
         began = self._clock()
         try:
             async with self._connection(timeout) as connection:
                 # First the number: a change in between is read twice rather than never.
                 changes = await queries.get_changes(connection)
-                if changes.number != self._number:
+                # The end of a token is kept by the clock of this process, which stands still while it is suspended.
+                if changes.number != self._number or began - self._listed_at >= _LIST_SECONDS:
                     self._replace(await queries.list_admitted(connection), began)
+                    self._listed_at = began
         except TimeoutError:
             raise DatabaseUnavailable("the tokens could not be read in time") from None
         self._number, self._any_token = changes.number, changes.any_token

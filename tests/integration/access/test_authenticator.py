@@ -128,6 +128,23 @@ async def test_authenticator_a_token_that_expires_is_not_read_again(authenticato
     assert await authenticator.check_again(text_of(token)) == "refused"
 
 
+async def test_authenticator_an_expiry_follows_the_clock_of_the_database(
+    authenticator: Authenticator, pool: Pool, clock: Clock
+) -> None:
+    text = text_of(await make_token(pool, "a", "read", expires_in=3600.0))
+    await authenticator.read()
+    # As if an hour had gone by for the database, while this process was suspended.
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("ALTER TABLE tokens DISABLE TRIGGER change_is_counted")
+        await connection.execute("UPDATE tokens SET expires_at = clock_timestamp()")
+        await connection.execute("ALTER TABLE tokens ENABLE TRIGGER change_is_counted")
+    await authenticator.read()
+    assert isinstance(authenticator.check(text), KnownToken)
+    clock.now += 60
+    await authenticator.read()
+    assert authenticator.check(text) == "unknown"
+
+
 async def test_authenticator_without_the_database_known_tokens_go_on_for_a_minute(
     authenticator: Authenticator, own_pool: Pool, pool: Pool, clock: Clock
 ) -> None:
