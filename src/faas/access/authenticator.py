@@ -133,7 +133,7 @@ class Authenticator:
             async with self._connection(timeout) as connection:
                 # First the number: a change in between is read twice rather than never.
                 changes = await queries.get_changes(connection)
-                # The end of a token is kept by the clock of this process, which stands still while it is suspended.
+                # The end of a token is kept by the clock of this process, which does not advance while it is suspended.
                 if changes.number != self._number or began - self._listed_at >= _LIST_SECONDS:
                     self._replace(await queries.list_admitted(connection), began)
                     self._listed_at = began
