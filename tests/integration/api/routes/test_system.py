@@ -43,7 +43,7 @@ async def test_metrics_are_in_prometheus_text_format(platform: Platform) -> None
     await platform.deploy("echo", core_wat())
     await platform.execute("echo")
     response = await platform.http.get("/metrics")
-    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'faas_executions_seconds_count{status="COMPLETED"}' in response.text
     assert 'faas_queue_messages{queue="compilation_jobs"} 0.0' in response.text
 
@@ -78,7 +78,7 @@ def test_openapi_description_has_exactly_the_routes() -> None:
 
 async def test_api_page_loads_nothing_from_other_servers(platform: Platform) -> None:
     response = await platform.http.get("/schema", headers={"Accept": "text/html"})
-    assert response.headers["content-type"].startswith("text/html")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'self'" in response.headers["content-security-policy"]
     assert "http" not in (PAGES / "index.html").read_text().replace("http-equiv", "")
     for part in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "page.js"):
