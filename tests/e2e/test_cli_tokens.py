@@ -89,6 +89,14 @@ async def test_token_of_a_running_servers_data_directory(data_dir: Path) -> None
     assert line.endswith(f"/faas token create NAME --scope admin --data-dir {data_dir}")
 
 
+async def test_serve_says_how_to_make_a_token_where_one_is_required(data_dir: Path) -> None:
+    async with serving("--data-dir", str(data_dir), "--auth", "required") as server:
+        assert await status_of(server) == 401
+    (line,) = (line for line in server.lines if line.startswith("  access "))
+    assert line.startswith("  access     by token, and there is none: ")
+    assert line.endswith(f"/faas token create NAME --scope admin --data-dir {data_dir}")
+
+
 async def test_token_over_http(small_server: Server, database_url: str) -> None:
     operator = Faas(None, {"FAAS_DATABASE_URL": database_url})
     admin = (await operator("token", "create", "admin", "--scope", "admin"))[0].strip()

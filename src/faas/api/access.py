@@ -73,6 +73,11 @@ class AccessGate:
             return "tokens"
         return "off" if self._never else "open"
 
+    @property
+    def any_admitted(self) -> bool:
+        """Whether there is a token that is neither revoked nor expired."""
+        return self._authenticator.any_admitted
+
     def admit_now(self, address: str, authorization: bytes | None, scope: Scope) -> Caller | None:
         """Return the caller of a request with these headers if that is clear at once, else None: `admit` decides."""
         if not self.asks_for_tokens:

@@ -122,7 +122,7 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
 
 def _describe_access(chosen: Settings, service: Service) -> str:
     state = service.gate.state
-    if state == "tokens":
+    if state == "tokens" and service.gate.any_admitted:
         return "by token"
     if state == "off":
         return "off: every client may do everything"
@@ -131,4 +131,5 @@ def _describe_access(chosen: Settings, service: Service) -> str:
         place = " --database-url URL"
     elif chosen.data_dir != settings.default_data_dir():
         place = f" --data-dir {chosen.data_dir}"
-    return f"open to this machine, until there is a token: {sys.argv[0]} token create NAME --scope admin{place}"
+    present = "by token, and there is none" if state == "tokens" else "open to this machine, until there is a token"
+    return f"{present}: {sys.argv[0]} token create NAME --scope admin{place}"
