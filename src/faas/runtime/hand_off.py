@@ -1,11 +1,10 @@
 """What it costs on this host to hand a guest to a thread and back, which is what running it inline saves."""
 
 import asyncio
-import threading
 import time
-from collections import defaultdict
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
+from statistics import median
 
 _TRIPS = 30
 _AGE_SECONDS = 60.0  # after which the cost is measured again
@@ -17,13 +16,12 @@ GREATEST_QUICK_SECONDS = 0.005  # half a tick
 
 
 class HandOff:
-    """The measured cost of a hand-off in `executor`, and the bound below which a guest counts as quick.
+    """The measured cost of a hand-off, and the bound below which a guest counts as quick.
 
     Until the first measurement the bound is the least one. Use `measure` from one event loop.
     """
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self) -> None:
         self._measured_at: float | None = None
         self.quick_seconds = LEAST_QUICK_SECONDS
 
@@ -35,27 +33,31 @@ class HandOff:
     async def measure(self) -> float:
         """Measure the cost: the processor time that both threads spend on a round trip, in seconds; return it.
 
-        Not the time that passes, so that a busy host does not count as a slow one.
+        Not the time that passes, so that a busy host does not count as a slow one. In threads of its own, and with an
+        event loop of its own: those that serve would do other work during a round trip, which would count as its cost.
         """
         self._measured_at = time.monotonic()  # first, so that no second measurement begins
-        loop = asyncio.get_running_loop()
-        own: list[float] = []
-        others: dict[int, list[float]] = defaultdict(list)
-        for _ in range(_TRIPS):
-            began = time.thread_time()
-            thread, spent = await loop.run_in_executor(self._executor, _thread_seconds)
-            own.append(time.thread_time() - began)
-            others[thread].append(spent)
-        trips = [later - before for spent in others.values() for before, later in pairwise(spent)]
-        cost = _median(own) + _median(trips)
+        loop_class = type(asyncio.get_running_loop())
+        cost = await asyncio.to_thread(_measure, loop_class)
         self.quick_seconds = min(max(_WORTH * cost, LEAST_QUICK_SECONDS), GREATEST_QUICK_SECONDS)
         return cost
 
 
-def _thread_seconds() -> tuple[int, float]:
-    """Return the thread and its processor time so far."""
-    return threading.get_ident(), time.thread_time()
+def _measure(loop_class: type[asyncio.AbstractEventLoop]) -> float:
+    """Return the median cost of round trips between an event loop in this thread and a thread."""
+    loop = loop_class()
+    try:
+        with ThreadPoolExecutor(1, "hand-off") as executor:
+            return loop.run_until_complete(_make_trips(loop, executor))
+    finally:
+        loop.close()
 
 
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 0.0
+async def _make_trips(loop: asyncio.AbstractEventLoop, executor: Executor) -> float:
+    own: list[float] = []
+    others: list[float] = []
+    for _ in range(_TRIPS):
+        began = time.thread_time()
+        others.append(await loop.run_in_executor(executor, time.thread_time))
+        own.append(time.thread_time() - began)
+    return median(own) + median(later - before for before, later in pairwise(others))

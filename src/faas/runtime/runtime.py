@@ -57,7 +57,7 @@ class Runtime:
         # One thread for each execution that may be in flight, so that endless loops cannot block other executions.
         threading.stack_size(_GUEST_THREAD_STACK_BYTES)
         self._guest_threads = ThreadPoolExecutor(threads, "guest", initializer=_lower_priority)
-        self._hand_off = HandOff(self._guest_threads)
+        self._hand_off = HandOff()
         self._measuring: asyncio.Task[float] | None = None
         self._modules = ModuleCache(
             self._pool, self._engines, precompiler, limits, self._hand_off, max_modules=cached_modules
