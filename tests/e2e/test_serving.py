@@ -298,7 +298,7 @@ async def test_start_failure_is_one_line_and_exit_code_2(data_dir: Path) -> None
             2,
             f"faas: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n",
         )
-    code, message = await failing("serve", "--database-url", "postgresql://faas@127.0.0.1:1/none")
+    code, message = await failing("serve", "--port", "0", "--database-url", "postgresql://faas@127.0.0.1:1/none")
     assert (code, message.count("\n")) == (2, 1)
     assert "cannot connect to the database" in message
     code, message = await failing("serve", environment={"FAAS_TIME_LIMIT": "soon"})
