@@ -94,11 +94,11 @@ def check_draft(draft: TokenDraft) -> FunctionPatterns | None:
         if scope not in SCOPES:
             raise InvalidRequest("scopes", f"{scope[:100]!r} is not one of {', '.join(SCOPES)}")
     if draft.per_second is not None and not MIN_PER_SECOND <= draft.per_second <= MAX_PER_SECOND:
-        accepted = f"{MIN_PER_SECOND:g} to {MAX_PER_SECOND:.0f} requests per second, or null for no limit"
+        accepted = f"{MIN_PER_SECOND:g} to {MAX_PER_SECOND:.0f} requests per second; without it there is no limit"
         raise InvalidRequest("perSecond", f"{draft.per_second:g} is not accepted; accepted are {accepted}")
     if draft.expires_in is not None and not 1 <= draft.expires_in <= MAX_EXPIRY_SECONDS:
         given = f"{draft.expires_in:g}" if math.isfinite(draft.expires_in) else str(draft.expires_in)
-        accepted = f"1 to {MAX_EXPIRY_SECONDS:.0f} (ten years), or null for never"
+        accepted = f"1 to {MAX_EXPIRY_SECONDS:.0f} (ten years); without it there is no end"
         raise InvalidRequest("expiresIn", f"{given} seconds is not accepted; accepted are {accepted}")
     if draft.functions is None:
         return None
