@@ -68,9 +68,7 @@ async def test_serve_over_tls_prints_its_address_and_commands_verify_its_certifi
 
     err = await refused(None, 1)
     assert err.startswith(f"faas: no answer from {url}: [SSL: CERTIFICATE_VERIFY_FAILED]")
-    assert err.endswith(
-        "Pass a name of the certificate with --url; if its authority is your own, name its file in FAAS_CA_FILE\n"
-    )
+    assert err.endswith("if it is self-signed, or its authority is your own, name the file in FAAS_CA_FILE\n")
     assert await refused(files.key, 2) == (
         f"faas: FAAS_CA_FILE='{files.key}': no certificate in PEM in it; accepted is a file of certificates\n"
     )

@@ -47,7 +47,7 @@ class Client:
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"--url {url!r}: {error}") from None
         self._origin = _origin(self._http.base_url)
-        self.url = url
+        self.url = url.rstrip("/")
         if self._credentials.token is not None:
             self._check_token_may_be_sent(self._credentials.origin)
 
@@ -61,9 +61,8 @@ class Client:
                 request.headers["Authorization"] = f"Bearer {self._credentials.token}"
             response = self._http.send(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise ServerError(
-                f"no answer from {self.url}: {error or type(error).__name__}. {_way_out(error)}"
-            ) from None
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise ServerError(f"no answer from {self.url}: {reason}. {_way_out(error)}") from None
         if response.has_redirect_location:
             raise ServerError(
                 f"{self.url} answered {response.status_code} and refers to {response.headers['Location'][:200]!r}, "
@@ -133,7 +132,14 @@ def _trusting_context() -> ssl.SSLContext:
 
 def _way_out(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return "Pass a name of the certificate with --url; if its authority is your own, name its file in FAAS_CA_FILE"
+        return (
+            "Pass a name of the certificate with --url; if it is self-signed, or its authority is your own, "
+            "name the file in FAAS_CA_FILE"
+        )
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "The server does not speak TLS there; pass a URL that begins with http:// with --url or FAAS_URL"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "If the server speaks TLS there, pass a URL that begins with https:// with --url or FAAS_URL"
     return "Is `faas serve` running? Pass another address with --url or FAAS_URL"
 
 

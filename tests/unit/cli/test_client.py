@@ -111,6 +111,35 @@ def test_client_says_what_to_do_about_the_token() -> None:
         client(problem(401)).call("GET", "/functions")
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (httpx.ConnectError("Connection refused"), "Connection refused. Is `faas serve` running? Pass another address"),
+        (
+            httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+            "wrong version number. The server does not speak TLS there; pass a URL that begins with http:// ",
+        ),
+        (
+            httpx.RemoteProtocolError("Server disconnected without sending a response."),
+            "without sending a response. If the server speaks TLS there, pass a URL that begins with https:// ",
+        ),
+        (
+            httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"),
+            "if it is self-signed, or its authority is your own, name the file in FAAS_CA_FILE",
+        ),
+        (httpx.ReadError(""), "ReadError. Is `faas serve` running?"),
+    ],
+)
+def test_client_says_what_to_do_where_there_is_no_answer(error: httpx.TransportError, message: str) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(ServerError) as raised:
+        client(answer, url=f"{URL}/").call("GET", "/functions")
+    assert str(raised.value).startswith(f"no answer from {URL}: ")
+    assert message in str(raised.value)
+
+
 def test_client_refuses_a_url_that_is_none() -> None:
     for url in ("ftp://faas.test", "http://[::1"):
         with pytest.raises(ConfigurationError, match="--url"):
