@@ -5,6 +5,7 @@ wait, to be counted or to be explained: for a token that was admitted from this 
 and no rate.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from litestar.types import Scope as AsgiScope
 from faas.access import token_text
 from faas.access.attempts import Attempts
 from faas.access.authenticator import Authenticator, KnownToken
+from faas.access.token_text import TokenText
 from faas.caller import ANYONE, Caller, Scope
 from faas.client_address import ClientAddresses
 from faas.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, RateLimited, TooManyAttempts
@@ -59,6 +61,7 @@ class AccessGate:
         self._always = auth == "required" or (auth == "auto" and beyond_loopback)
         self._never = auth == "off"
         self._attempts = Attempts(clock)
+        self._first_uses: dict[tuple[str, TokenText], asyncio.Future[None]] = {}
         self._clock = clock
 
     @property
@@ -83,10 +86,8 @@ class AccessGate:
         if not self.asks_for_tokens:
             return ANYONE
         text = None if authorization is None else token_text.parse_authorization(authorization)
-        if text is None or not self._attempts.is_admitted(address, text.id):
-            return None
-        token = self._authenticator.check(text)
-        if isinstance(token, KnownToken) and token.rate is None and token.caller.has(scope):
+        token = None if text is None else self._in_use(address, text)
+        if token is not None and token.rate is None and token.caller.has(scope):
             return token.caller
         return None
 
@@ -110,15 +111,21 @@ class AccessGate:
         text = token_text.parse_authorization(authorizations[0]) if len(authorizations) == 1 else None
         if text is None:  # not a guess
             raise NotAuthenticated
-        if self._attempts.is_admitted(address, text.id):
-            known = self._authenticator.check(text)
-            if isinstance(known, KnownToken):
-                return known
+        first_use = (address, text)
+        while (reading := self._first_uses.get(first_use)) is not None:  # of the same token: one attempt, not many
+            await asyncio.wait([reading])
+        if (known := self._in_use(address, text)) is not None:
+            return known
         if wait := self._attempts.begin(address):
             raise TooManyAttempts(math.ceil(wait))
         found = self._authenticator.check(text)
         if found == "unknown":
-            found = await self._authenticator.check_again(text)
+            reading = self._first_uses[first_use] = asyncio.get_running_loop().create_future()
+            try:
+                found = await self._authenticator.check_again(text)
+            finally:
+                del self._first_uses[first_use]
+                reading.set_result(None)
         if isinstance(found, KnownToken):
             self._attempts.succeed(address, text.id)
             return found
@@ -126,6 +133,11 @@ class AccessGate:
             self._attempts.take_back(address)
             raise DatabaseUnavailable("it is not known whether a token is admitted")
         raise NotAuthenticated
+
+    def _in_use(self, address: str, text: TokenText) -> KnownToken | None:
+        """Return the token if it was admitted from this address before and still is."""
+        found = self._authenticator.check(text) if self._attempts.is_admitted(address, text.id) else None
+        return found if isinstance(found, KnownToken) else None
 
     def _take(self, rate: Rate) -> dict[str, str]:
         """Count a request. Returns the headers that tell the state of the rate; raises RateLimited."""

@@ -587,6 +587,16 @@ async def test_guesses_are_limited_but_not_the_tokens_in_use(guarded: Guarded) -
         assert (await http.get("/functions", headers=bearer(new))).status_code == 200
 
 
+async def test_many_first_uses_of_a_token_at_once_are_one_attempt(guarded: Guarded) -> None:
+    new = await make_token(guarded.pool, "used-at-once", "read")
+    async with guarded.client() as http:
+        answers = await asyncio.gather(*(http.get("/functions", headers=bearer(new)) for _ in range(60)))
+        assert {answer.status_code for answer in answers} == {200}
+    async with guarded.client() as http:
+        guesses = await asyncio.gather(*(http.get("/functions", headers=bearer(UNKNOWN_TOKEN)) for _ in range(60)))
+        assert [guess.status_code for guess in guesses].count(401) == 20
+
+
 # --- What is kept -----------------------------------------------------------------------------------------------------
 
 
