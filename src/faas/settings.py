@@ -142,6 +142,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 18.0
 
 
+def program_environment() -> dict[str, str]:
+    """Return the environment for programs of others: without the variables of faas, which may hold secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
 def server_url(option: str | None) -> str:
     """Return the URL of the server for the commands: the option, else FAAS_URL, else the local default."""
     return option or server_variable() or DEFAULT_SERVER

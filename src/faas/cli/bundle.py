@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from faas import settings
 from faas.cli.sources import read_source
 from faas.errors import ConfigurationError
 from faas.languages import Language
@@ -40,7 +41,9 @@ def load_source(file: Path, language: Language) -> Source:
     if esbuild is None:
         return Source(language, text)  # the compiler says what to do
     command = [str(esbuild), str(file.resolve()), *_OPTIONS, '--define:process.env.NODE_ENV="production"']
-    result = subprocess.run(command, cwd=file.resolve().parent, capture_output=True, check=False)
+    result = subprocess.run(
+        command, cwd=file.resolve().parent, capture_output=True, check=False, env=settings.program_environment()
+    )
     if result.returncode:
         errors = result.stderr.decode("utf-8", "replace").strip()
         if "is built into node" in errors:
