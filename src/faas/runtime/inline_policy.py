@@ -30,6 +30,7 @@ _MAX_SCORE = 32
 _SLOW_SCORE = 8  # what a slow execution takes from the score: more than one in nine ends inline execution
 _INITIAL_STREAK = 3  # quick executions before the first inline one, and before the next after a slow phase
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 0.8
+_FORGET_SECONDS = 10.0  # after the last pause, the next one is a short one again
 
 
 class TryInlineAgain(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class InlinePolicy:
 
     A guest that had to be executed again, because it met the deadline, slept, or had a large output, ends inline
     execution for a while: 50 ms, and twice as long each time, up to 0.8 s. So such guests hold up the event loop for
-    about a tick a second. A full score ends that.
+    about a tick a second. Ten seconds without such a guest end that.
 
     `allowed` is False for modules that may block. `label` is the module's name in the log. `initial_streak` is how many
     quick executions come before the first inline one. Safe to use from several threads: a lost update costs only a
@@ -125,7 +126,7 @@ class InlinePolicy:
     def _record_quick(self) -> None:
         score = self._score = min(self._score + 1, _MAX_SCORE)
         if self.runs_inline:
-            if score == _MAX_SCORE:
+            if self._pause > _FIRST_PAUSE_SECONDS and time.monotonic() > self._not_before + _FORGET_SECONDS:
                 self._pause = _FIRST_PAUSE_SECONDS
         elif self._allowed and score >= self._needed and time.monotonic() >= self._not_before:
             self._decide(runs_inline=True)
