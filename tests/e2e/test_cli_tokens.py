@@ -43,7 +43,7 @@ async def test_token_create_on_a_data_directory_that_is_new(data_dir: Path) -> N
     text = token_text.parse(out.removesuffix("\n"))
     assert text
     assert err.splitlines() == [
-        f"made the token admin in {data_dir}",
+        f"made the token admin in {data_dir}, where there was no database yet",
         f"  id         {text.id}",
         "  scopes     admin",
         "  functions  all",

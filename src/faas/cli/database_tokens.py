@@ -13,6 +13,7 @@ from faas.access.service import TokenService
 from faas.api.mappers import new_token_response, token_response
 from faas.bootstrap import open_database, open_existing_database
 from faas.caller import OPERATOR
+from faas.database.migrations import files
 from faas.database.pool import one_line, open_pool
 from faas.errors import ConfigurationError, DatabaseUnavailable, FaasError
 from faas.settings import Settings
@@ -77,7 +78,10 @@ class DatabaseTokens:
     @asynccontextmanager
     async def _open(self, *, create: bool) -> AsyncIterator[str]:
         if create:
-            async with open_database(self._settings, attach=True) as (url, _):
+            async with open_database(self._settings, attach=True) as (url, applied):
+                # A server of another --data-dir, or of another user, will not know the token.
+                if not self._settings.database_url and files()[0].stem in applied:
+                    self.place += ", where there was no database yet"
                 yield url
         else:
             async with open_existing_database(self._settings) as url:
