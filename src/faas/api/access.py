@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
+import structlog
 from litestar import Request
 from litestar.types import Scope as AsgiScope
 
@@ -24,6 +25,8 @@ from faas.client_address import ClientAddresses
 from faas.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, RateLimited, TooManyAttempts
 from faas.rate import Rate
 from faas.settings import Auth
+
+log = structlog.get_logger()
 
 STRANGER = Caller(scopes=frozenset())
 """Who asks a public route for something without a token, where tokens are asked for."""
@@ -132,6 +135,8 @@ class AccessGate:
         if found == "unavailable":  # otherwise an outage would lock out the clients that try again
             self._attempts.take_back(address)
             raise DatabaseUnavailable("it is not known whether a token is admitted")
+        # No flood: an address that fails more often is refused above.
+        log.warning("authentication.refused", address=address, token_id=text.id)
         raise NotAuthenticated
 
     def _in_use(self, address: str, text: TokenText) -> KnownToken | None:

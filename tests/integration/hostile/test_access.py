@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import structlog
 
 from faas.access.service import TokenService
 from faas.api.openapi import openapi_description
@@ -616,6 +617,18 @@ async def test_request_id_cannot_write_log_lines(guarded: Guarded, capsys: pytes
     assert response.status_code == 401
     assert "forged" not in capsys.readouterr().out
     assert response.headers["x-request-id"] != "a\tlevel=info event=forged"
+
+
+async def test_refused_tokens_are_in_the_log_as_often_as_an_address_may_fail(guarded: Guarded) -> None:
+    async with guarded.client() as http:
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(30):
+                await http.get("/functions", headers=bearer(UNKNOWN_TOKEN))
+    refused = [entry for entry in logs if entry["event"] == "authentication.refused"]
+    assert len(refused) == 20
+    assert {entry["token_id"] for entry in refused} == {"a" * 12}
+    assert all(entry["address"].startswith("127.0.") for entry in refused)
+    assert "b" * 32 not in str(logs)
 
 
 async def test_secrets_are_in_no_log_answer_or_table(guarded: Guarded, capsys: pytest.CaptureFixture[str]) -> None:
