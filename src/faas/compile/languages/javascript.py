@@ -4,6 +4,7 @@ from faas.compile.code_frame import with_code_frame
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.compile.snapshot import Snapshot, Snapshots
 from faas.engines import EngineMissing
+from faas.runtime.abi.javascript_hints import with_hint
 
 FILE = "function.js"
 
@@ -39,4 +40,4 @@ async def take_image(snapshots: Snapshots, source: str, shown: str, file: str) -
         return CompileFailure(str(missing))
     if isinstance(taken, Snapshot):
         return Compiled(taken.binary)
-    return CompileFailure(with_code_frame(taken, shown, file))
+    return CompileFailure(with_code_frame(with_hint(taken), shown, file))

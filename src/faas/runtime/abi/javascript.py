@@ -11,6 +11,7 @@ from typing import Any
 
 from faas.runtime import host_context
 from faas.runtime.abi.convention import CallingConvention, HostFunction
+from faas.runtime.abi.javascript_hints import with_hint
 from faas.runtime.instance import Instance
 from faas.runtime.outcome import GuestFault
 from faas.units import format_size
@@ -44,7 +45,9 @@ def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
 
 
 def _describe(message: str) -> str:
-    return _memory_limit() + message.removeprefix(_OUT_OF_MEMORY) if message.startswith(_OUT_OF_MEMORY) else message
+    if message.startswith(_OUT_OF_MEMORY):
+        return _memory_limit() + message.removeprefix(_OUT_OF_MEMORY)
+    return with_hint(message)
 
 
 def _memory_limit() -> str:

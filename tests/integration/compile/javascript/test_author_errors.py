@@ -51,13 +51,15 @@ COMPILE_ERRORS = [
     ("const id = Math.random();\nexport const handle = () => id;", "Error: Math.random cannot be used at top level: its value would be the same in every call", "> 1 | const id = Math.random();", None),
     ("const id = crypto.randomUUID();\nexport const handle = () => id;", "Error: crypto.randomUUID cannot be used at top level", "> 1 | const id = crypto.randomUUID();", None),
     ("setInterval(() => {}, 1000);\nexport const handle = () => 1;", "Error: setInterval cannot be used at top level: it would fire while the image", "> 1 | setInterval(() => {}, 1000);", None),
-    ("fetch('https://example.com');\nexport const handle = () => 1;", "ReferenceError: fetch is not defined", "> 1 | fetch('https://example.com');", None),
+    ("fetch('https://example.com');\nexport const handle = () => 1;", "ReferenceError: fetch is not defined: functions have no network\n    at", "> 1 | fetch('https://example.com');", None),
 ]  # fmt: skip
 
 # Programs whose call fails: the whole message. AUTHOR frames are in it, the engine's are not.
 CALL_ERRORS = [
     ("null.x", "TypeError: cannot read property 'x' of null\n    at handle (function.js:2:1)"),
     ("const { a } = undefined", "TypeError: Cannot convert undefined or null to object\n"),
+    ("Buffer.from('x')", "ReferenceError: Buffer is not defined: functions have Uint8Array, TextEncoder, atob and btoa\n    at handle (function.js:2:1)"),
+    ("new Intl.NumberFormat()", "ReferenceError: Intl is not defined: functions have no locales\n    at handle (function.js:2:5)"),
     ("undefinedName", "ReferenceError: undefinedName is not defined\n    at handle (function.js:2:1)"),
     ("const a = 1; a = 2", "TypeError: 'a' is read-only\n    at handle (function.js:2:14)"),
     ("input.f()", "TypeError: not a function\n    at handle (function.js:2:7)"),
