@@ -46,10 +46,10 @@ async def test_deploy_says_what_it_waits_for(database_url: str, tmp_path: Path) 
     file = tmp_path / "greet.wat"
     file.write_text("(module)")
     async with serving("--role", "api", environment={"FAAS_DATABASE_URL": database_url}) as server:
-        _, err = await Faas(server)("deploy", str(file), "--timeout", "4", code=1)
+        _, err = await Faas(server)("deploy", str(file), "--timeout", "17", code=1)
     waiting, failed = err.splitlines()
     assert waiting == "waiting for revision 1 of greet, which is PENDING"
-    assert failed.startswith("faas: revision 1 of greet is still PENDING after 4 s")
+    assert failed.startswith("faas: revision 1 of greet is still PENDING after 17 s")
 
 
 async def test_deploy_updates_a_function_and_prints_compile_errors(faas: Faas, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from faas.languages import Language
 
 _WAITING = {"PENDING", "COMPILING"}
 _POLL_INTERVAL_SECONDS = 0.1
-_QUIET_SECONDS = 2.0  # before a line says what a deploy waits for
+_QUIET_SECONDS = 15.0  # before a line says what a deploy waits for
 
 
 class _Deployed(NamedTuple):
