@@ -4,12 +4,15 @@ import base64
 import hashlib
 import re
 import secrets
+from functools import lru_cache
 
 import msgspec
 
 _ID_CHARACTERS = 12
 _SECRET_BYTES = 20  # 160 bits, 32 characters
 _ID = re.compile(r"[a-z2-7]{12}")
+_MAX_HEADER_BYTES = 256
+_CACHED = 1024  # headers and digests: the same tokens come with each request
 _TEXT = re.compile(rb"faas_([a-z2-7]{12})_([a-z2-7]{32})")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 
@@ -26,7 +29,7 @@ class TokenText(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> bytes:
         """The SHA-256 of the secret. The secret is random, so that no slow hash is needed."""
-        return hashlib.sha256(self.secret).digest()
+        return _sha256(self.secret)
 
 
 def generate() -> TokenText:
@@ -47,9 +50,19 @@ def parse(text: str) -> TokenText | None:
 
 def parse_authorization(value: bytes) -> TokenText | None:
     """Return the token of an `Authorization: Bearer` header, None when it has another form."""
+    return _parse(value) if len(value) <= _MAX_HEADER_BYTES else None
+
+
+@lru_cache(maxsize=_CACHED)
+def _parse(value: bytes) -> TokenText | None:
     bearer = _BEARER.fullmatch(value)
     found = _TEXT.fullmatch(bearer[1]) if bearer else None
     return TokenText(found[1].decode(), found[2]) if found else None
+
+
+@lru_cache(maxsize=_CACHED)
+def _sha256(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
 
 
 def _base32(count: int) -> bytes:
