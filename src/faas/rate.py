@@ -28,14 +28,26 @@ class Rate(msgspec.Struct):
 
     def take(self, now: float) -> float:
         """Admit an event and return 0, or admit none and return after how many seconds one is admitted."""
-        next_recovery = max(self.recovered_at, now) + 1 / self.per_second
+        next_recovery = self._next_recovery(now)
         too_early = next_recovery - now - self.burst_seconds
         if too_early > _ROUNDING_SECONDS:
             return too_early
         self.recovered_at = next_recovery
         return 0.0
 
+    def count(self, now: float) -> None:
+        """Count an event that has happened, whether or not the rate admits it."""
+        self.recovered_at = self._next_recovery(now)
+
     def remaining(self, now: float) -> int:
         """Return how many events are admitted at once now."""
         ahead = max(self.recovered_at, now) - now
         return max(0, math.floor((self.burst_seconds - ahead) * self.per_second + _ROUNDING_SECONDS))
+
+    def _next_recovery(self, now: float) -> float:
+        """Return when the rate will have recovered from another event now.
+
+        What was used under another rate, or was counted without being admitted, counts for one burst at most.
+        """
+        self.recovered_at = min(max(self.recovered_at, now), now + self.burst_seconds)
+        return self.recovered_at + 1 / self.per_second

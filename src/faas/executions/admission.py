@@ -16,10 +16,10 @@ import msgspec
 from faas.errors import FunctionLimitReached
 from faas.function_ref import FunctionRef
 from faas.function_settings import NO_LIMITS, FunctionLimits
+from faas.rate import Rate
 
 _CONCURRENCY_RETRY_AFTER_SECONDS = 1
 _DOUBT_SECONDS = 0.1
-_ROUNDING_SECONDS = 1e-9
 _MAX_KNOWN = 20_000  # references; the least recently used ones are looked up again
 
 
@@ -47,8 +47,7 @@ class _Usage(msgspec.Struct):
 class Admission:
     """Counts the executions of each function in this process. `clock` returns seconds. Use from one event loop.
 
-    The rate is the generic cell rate algorithm: each start moves `recovered_at` by 1/rate, and starts are refused while
-    it is more than the burst, one second's worth, ahead.
+    The rate is that of `faas.rate`, with a burst of one second's worth.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -109,7 +108,9 @@ class Admission:
         self.learn(function_ref, ran)
         usage = self._usage[entered.function_id]
         if ran.limits.per_second is not None and ran.function_id == entered.function_id:
-            usage.recovered_at = _next_recovery(usage, self._clock(), ran.limits.per_second)
+            rate = Rate(ran.limits.per_second, usage.recovered_at)
+            rate.count(self._clock())
+            usage.recovered_at = rate.recovered_at
 
     def forget(self, function_ref: FunctionRef) -> None:
         """Forget a reference that named nothing at the last start."""
@@ -126,24 +127,9 @@ class Admission:
             reason = f"has {usage.in_flight} executions in flight; its settings allow {limits.concurrency} at once"
             raise FunctionLimitReached(str(function_ref), reason, _CONCURRENCY_RETRY_AFTER_SECONDS)
         if limits.per_second is not None:
-            now = self._clock()
-            recovered_at = _next_recovery(usage, now, limits.per_second)
-            too_early = recovered_at - now - _burst_seconds(limits.per_second)
-            if too_early > _ROUNDING_SECONDS:
+            rate = Rate(limits.per_second, usage.recovered_at)
+            wait = rate.take(self._clock())
+            usage.recovered_at = rate.recovered_at
+            if wait:
                 reason = f"is called more often than {limits.per_second:g} times per second, which its settings allow"
-                raise FunctionLimitReached(str(function_ref), reason, math.ceil(too_early))
-            usage.recovered_at = recovered_at
-
-
-def _next_recovery(usage: _Usage, now: float, per_second: float) -> float:
-    """Return when the rate will have recovered from another start now.
-
-    What was used under another rate, or was admitted before its limits were known, counts for one burst at most.
-    """
-    usage.recovered_at = min(max(usage.recovered_at, now), now + _burst_seconds(per_second))
-    return usage.recovered_at + 1 / per_second
-
-
-def _burst_seconds(per_second: float) -> float:
-    """Return how far ahead the starts of a burst may be: a second's worth of them, and at least one start."""
-    return max(1.0, 1 / per_second)
+                raise FunctionLimitReached(str(function_ref), reason, math.ceil(wait))
