@@ -87,3 +87,29 @@ async def test_json_as_large_documents_survive_the_garbage_collector(
     )
     assert outcome.output is not None, outcome.error
     assert first_difference(json.loads(outcome.output), document) is None
+
+
+_ESCAPED_KEYS = """
+@json class Text {
+  constructor(public v: string) {}
+  @serializer("string") write(self: Text): string { return `"${self.v}"`; }
+  @deserializer("string") read(data: string): Text { return new Text(data.slice(1, -1)); }
+}
+@json class In { a: Map<string, Text>[] = []; }
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="json-as writes beyond its buffer for maps with many escaped keys")
+async def test_json_as_writes_maps_with_many_escaped_keys(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
+    """The smallest document found of the kind that the seeds above meet."""
+    compiled = await compiler.compile(HEAD + _ESCAPED_KEYS + _HANDLE)
+    assert isinstance(compiled, Compiled)
+    binary = compiled.binary
+
+    async def load() -> bytes:
+        return binary
+
+    document = json.dumps({"a": [{f"key{number}\\\\\\\\": "abcd" for number in range(32)}]}, separators=(",", ":"))
+    outcome = await runtime.run(hashlib.sha256(binary).digest(), load, document.encode())
+    assert outcome.error is None
+    assert json.loads(outcome.output or b"") == json.loads(document)
