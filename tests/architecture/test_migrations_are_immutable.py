@@ -14,6 +14,7 @@ RELEASED_SHA256 = {
     "0004_failed_executions": "56ce8cb2c8087f7150434d410654de68285d78b5f9272a07bfae2802570d01e2",
     "0005_revisions": "eed5cff0e9cc233e0022d3a83608845c6e946a941fbacc2dd478d1d06bee8b7f",
     "0006_retention": "2b8b465d9b0187b2aeef5b788b44aae4ea22ef78ed7b008f2ea4054f5f0d9721",
+    "0007_access": "96f2c4138920480c4d230c7a9f3d4af17bf5674504b38351a961725dc1ddcc0b",
 }
 
 
