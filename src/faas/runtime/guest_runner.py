@@ -1,8 +1,8 @@
 """Runs guests: one function call in a fresh or restored instance, and the Outcome of whatever the guest does."""
 
 import math
-import threading
 import time
+from http import HTTPStatus
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,33 +10,48 @@ import msgspec
 import structlog
 
 from faas import json_documents
-from faas.runtime import c_api
+from faas.runtime import c_api, contracts
 from faas.runtime.epoch_ticker import TICK_SECONDS
-from faas.runtime.host_context import HostContext, MustRunInThread
+from faas.runtime.host_context import HostContext, Interruption, MustRunInThread
+from faas.runtime.http_messages import HttpResponse
 from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
 from faas.runtime.kept_instances import KeptInstances
 from faas.runtime.limits import Limits
 from faas.runtime.module_cache import Executable
-from faas.runtime.outcome import GuestFault, Outcome
+from faas.runtime.outcome import Failure, GuestFault, Outcome, RequestFault
+from faas.runtime.reach import NOTHING, Reach
 from faas.runtime.traps import describe_failure, is_interrupt
 
 log = structlog.get_logger()
 
 _INVALID_JSON_SHOWN = 80  # bytes of the output in the error message
+_JSON = (("content-type", "application/json"),)
+_FUNCTION: Failure = "function"
+
+
+class GuestCall(msgspec.Struct, frozen=True):
+    """One call of a function: what it is called with, under which limits, and what it may reach."""
+
+    given: contracts.Input
+    limits: Limits
+    execution_id: UUID | None = None
+    reach: Reach = NOTHING
 
 
 class _Failure(msgspec.Struct, frozen=True):
     """The guest did not return: `reason` is for the function's author. `interrupted` is True at a deadline.
 
-    `sleeps` is True when the guest wanted to sleep on the event loop.
+    `waits` is True when the guest wanted to wait on the event loop. `bad_request` is True when it cannot be called
+    with the request.
     """
 
     reason: str
     interrupted: bool = False
-    sleeps: bool = False
+    waits: bool = False
+    bad_request: bool = False
 
 
-_CallResult: TypeAlias = bytes | _Failure
+_CallResult: TypeAlias = bytes | HttpResponse | _Failure
 
 
 class GuestRunner:
@@ -45,46 +60,44 @@ class GuestRunner:
     def __init__(self, instances: KeptInstances) -> None:
         self._instances = instances
         self._shutting_down = False
-        self._interrupted = threading.Event()  # wakes guests that sleep
+        self._interrupted = Interruption()  # wakes guests that wait
 
     def interrupt_from_now_on(self) -> None:
         """Give every guest that starts later no time at all."""
         self._shutting_down = True
         self._interrupted.set()
 
-    def run_threaded(self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None) -> Outcome:
+    def run_threaded(self, module: Executable, call: GuestCall) -> Outcome:
         """Run a guest with the whole time limit. For guest threads."""
         began = time.thread_time()
-        with HostContext(limits, self._interrupted, execution_id) as context:
-            result = self._call(module, input_json, limits, ticks(limits.time))
-            outcome = self._outcome(module, result, context, inline=False)
+        with HostContext(call.limits, self._interrupted, call.execution_id, call.reach) as context:
+            result = self._call(module, call, ticks(call.limits.time))
+            outcome = self._outcome(module, call, result, context, inline=False)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def run_inline(
-        self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None
-    ) -> InlineResult:
+    def run_inline(self, module: Executable, call: GuestCall) -> InlineResult:
         """Run a guest with INLINE_TICKS as its deadline. For the event loop."""
         began = time.thread_time()
-        with HostContext(limits, None, execution_id) as context:
-            result = self._call(module, input_json, limits, INLINE_TICKS)
+        with HostContext(call.limits, None, call.execution_id, call.reach) as context:
+            result = self._call(module, call, INLINE_TICKS)
             if isinstance(result, _Failure):
-                if result.sleeps:
-                    return module.inline_policy.record_sleep()
+                if result.waits:
+                    return module.inline_policy.record_wait()
                 if result.interrupted and not self._shutting_down:
                     return module.inline_policy.record_interrupted(time.thread_time() - began)
-            elif len(result) > MAX_INLINE_BYTES:
+            elif len(result if isinstance(result, bytes) else result.body) > MAX_INLINE_BYTES:
                 return module.inline_policy.record_large_output()
-            outcome = self._outcome(module, result, context, inline=True)
+            outcome = self._outcome(module, call, result, context, inline=True)
         module.inline_policy.record_duration(time.thread_time() - began)
         return outcome
 
-    def _call(self, module: Executable, input_json: bytes, limits: Limits, deadline: int) -> _CallResult:
+    def _call(self, module: Executable, call: GuestCall, deadline: int) -> _CallResult:
         """Call the module with a deadline in ticks of the epoch.
 
         What goes wrong here is the guest's failure, or is logged as ours.
         """
-        instance = self._instances.acquire(module, limits.memory)
+        instance = self._instances.acquire(module, call.limits.memory)
         try:
             instance.set_deadline(deadline)
             # Read after the deadline was set: an interrupt before that is seen here, and one after that advances the
@@ -93,15 +106,15 @@ class GuestRunner:
                 instance.set_deadline(0)
             if not instance.started:
                 module.start(instance)
-            return module.convention.invoke(instance, input_json, limits.output)
+            return contracts.call(module, instance, call.given, call.limits)
         except GuestFault as fault:
-            return _Failure(str(fault))
+            return _Failure(str(fault), bad_request=isinstance(fault, RequestFault))
         except MustRunInThread:
-            return _Failure("the function cannot sleep here", sleeps=True)
+            return _Failure("the function cannot wait here", waits=True)
         except c_api.CallFailed as error:
             reason = describe_failure(
                 error.cause,
-                limits,
+                call.limits,
                 instance.memory_size,
                 with_functions=module.convention.functions_are_authors,
             )
@@ -112,18 +125,35 @@ class GuestRunner:
         finally:
             self._instances.release(module, instance)
 
-    def _outcome(self, module: Executable, result: _CallResult, context: HostContext, *, inline: bool) -> Outcome:
+    def _outcome(
+        self, module: Executable, call: GuestCall, result: _CallResult, context: HostContext, *, inline: bool
+    ) -> Outcome:
         if context.host_error:
             log.error("host_function.failed", error=repr(context.host_error))
-        if isinstance(result, bytes):
-            error = context.aborted or _json_error(result, lone_surrogates=module.convention.lone_surrogates)
+        error, failure = context.aborted, _FUNCTION
+        if isinstance(result, _Failure):
             if error is None:
-                return Outcome(output=result, logs=context.logs, inline=inline)
-        elif result.interrupted and self._shutting_down:
-            error = context.aborted or "interrupted: the server shut down"
-        else:
-            error = context.aborted or result.reason
-        return Outcome(error=error.replace("\0", "\\u0000"), logs=context.logs, inline=inline)
+                stopped = result.interrupted and self._shutting_down
+                error = "interrupted: the server shut down" if stopped else result.reason
+            if not self._shutting_down:
+                failure = _failure_of(result)
+        elif isinstance(result, bytes) and error is None:
+            error = _json_error(result, lone_surrogates=module.convention.lone_surrogates)
+        if error is not None:
+            error = error.replace("\0", "\\u0000")
+            return Outcome(error=error, failure=failure, logs=context.logs, requests=context.requests, inline=inline)
+        assert not isinstance(result, _Failure)
+        if isinstance(result, bytes) and not isinstance(call.given, bytes):
+            result = HttpResponse(status=HTTPStatus.OK, headers=_JSON, body=result)
+        if isinstance(result, bytes):
+            return Outcome(output=result, logs=context.logs, requests=context.requests, inline=inline)
+        return Outcome(response=result, logs=context.logs, requests=context.requests, inline=inline)
+
+
+def _failure_of(failure: _Failure) -> Failure:
+    if failure.bad_request:
+        return "request"
+    return "time" if failure.interrupted else "function"
 
 
 def ticks(seconds: float) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from faas.runtime.limits import Limits
+from faas.runtime.reach import NOTHING, Reach, RequestSession
 from faas.units import format_duration
 
 _thread = threading.local()
@@ -23,25 +24,47 @@ _MANY_CALLS, _LONG_THROTTLE_SECONDS = 10_000, 0.005
 
 
 class MustRunInThread(Exception):
-    """Raised by a calling convention when a guest on the event loop wants to sleep: it starts again in a thread."""
+    """Raised by a calling convention when a guest on the event loop wants to wait: it starts again in a thread."""
+
+
+class Interruption:
+    """Wakes the guests that wait, once and for all. `wakes` are those of guests with outbound requests."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.wakes: set[threading.Event] = set()
+
+    def set(self) -> None:
+        """Wake all of them, and let no later one wait."""
+        self.event.set()
+        for wake in tuple(self.wakes):
+            wake.set()
 
 
 class HostContext:
     """One execution as host functions see it: its logs, why it aborted, and the error of a host function.
 
-    As a context manager, it is the current context of its thread. A guest may sleep until `interrupted` is set; without
-    one it may not sleep.
+    As a context manager, it is the current context of its thread. A guest may sleep until `interrupted` is set, and
+    make outbound requests; without one it may do neither.
     """
 
     def __init__(
-        self, limits: Limits, interrupted: threading.Event | None = None, execution_id: UUID | None = None
+        self,
+        limits: Limits,
+        interrupted: "Interruption | None" = None,
+        execution_id: UUID | None = None,
+        reach: Reach = NOTHING,
     ) -> None:
         self.limits = limits
+        self.reach = reach
         self._interrupted = interrupted
         self._execution_id = execution_id
+        self._session: RequestSession | None = None
+        self._wake = threading.Event()  # set when a request completes, and by an interruption
+        self._responses: dict[int, bytes] = {}  # those whose size the guest knows
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
-        self.sleep_refused = False
+        self.thread_needed = False  # it wanted to sleep, or to make a request, on the event loop
         self.log_space = limits.logs  # characters left
         self._lines: list[str] = []
         self._truncated = False
@@ -54,6 +77,40 @@ class HostContext:
 
     def __exit__(self, *_: object) -> None:
         _thread.context = None
+        if self._session is not None:
+            assert self._interrupted
+            self._interrupted.wakes.discard(self._wake)
+            self._session.close()
+
+    def response(self, number: int) -> bytes | None:
+        """Return the response to the outbound request `number`, None while it is not there."""
+        found = self._responses.get(number)
+        if found is None and self._session is not None:
+            found = self._session.take(number)
+            if found is not None:
+                self._responses[number] = found
+        return found
+
+    def take_response(self, number: int) -> bytes:
+        """Return a response that `response` has returned, and forget it."""
+        return self._responses.pop(number, b"")
+
+    @property
+    def requests(self) -> tuple[Any, ...]:
+        """What is recorded of the outbound requests."""
+        return self._session.records() if self._session is not None else ()
+
+    def session(self) -> RequestSession | None:
+        """Return the outbound requests of the execution. None where the guest may not make any."""
+        if self._interrupted is None:
+            self.thread_needed = True
+            return None
+        if self._session is None:
+            if self.reach.open_session is None:
+                raise ValueError("the runtime has no client of outbound requests")
+            self._interrupted.wakes.add(self._wake)
+            self._session = self.reach.open_session(lambda: self.remaining_ms() / 1000, self._wake.set)
+        return self._session
 
     def execution_id(self) -> bytes:
         """Return the 16 bytes of the execution's id: of a random one where the caller has none."""
@@ -97,12 +154,20 @@ class HostContext:
         return self.limits.time * 1000 - self.elapsed_ms()
 
     def sleep(self, seconds: float) -> bool:
-        """Sleep for `seconds`, but not past the time limit. Returns False where the guest may not sleep."""
+        """Sleep for `seconds`, but not past the time limit, and not past the completion of an outbound request.
+
+        Returns False where the guest may not sleep.
+        """
         if self._interrupted is None:
-            self.sleep_refused = True
+            self.thread_needed = True
             return False
+        if self._interrupted.event.is_set():
+            return True
         longest = max(0.0, self.remaining_ms() / 1000 + _PAST_LIMIT_SECONDS)
-        if not self._interrupted.wait(min(seconds, longest)) and seconds > longest:
+        woken = self._interrupted.event if self._session is None else self._wake
+        if woken.wait(min(seconds, longest)):
+            self._wake.clear()
+        elif seconds > longest:
             # The epoch may be late on a busy machine. The guest must not complete as if it had slept for `seconds`.
             self.aborted = f"time limit of {format_duration(self.limits.time)} exceeded"
         return True

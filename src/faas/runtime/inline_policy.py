@@ -2,9 +2,9 @@
 
 An inline guest runs on the event loop, because passing 50 µs of work to a thread and back costs more than the work. It
 has one tick of the epoch as its deadline, so a slow guest delays the event loop by at most a tick. It is then executed
-again from the start in a guest thread, with the whole time limit: that is safe because a guest has no effects outside
-its instance. Modules that are not known to be quick run in a thread at once. A new revision of a function is expected
-to be as quick as the module that the function ran before.
+again from the start in a guest thread, with the whole time limit: that is safe because an inline guest has no effects
+outside its instance; outbound requests are not made there. Modules that are not known to be quick run in a thread at
+once. A new revision of a function is expected to be as quick as the module that the function ran before.
 """
 
 import resource
@@ -38,7 +38,7 @@ class TryInlineAgain(msgspec.Struct, frozen=True):
 
 
 class RunInThread(msgspec.Struct, frozen=True):
-    """The inline attempt was abandoned: the guest is too slow for the event loop, sleeps, or has a large output."""
+    """The inline attempt was abandoned: the guest is too slow for the event loop, waits, or has a large output."""
 
 
 InlineResult: TypeAlias = Outcome | TryInlineAgain | RunInThread
@@ -54,7 +54,7 @@ class InlinePolicy:
     eight from it. A module runs inline from a few on, until none is left: a few slow executions among many (a page
     fault, a machine that stops for a moment) change nothing, and a few quick ones after a slow phase end it.
 
-    A guest that had to be executed again, because it met the deadline, slept, or had a large output, ends inline
+    A guest that had to be executed again, because it met the deadline, waited, or had a large output, ends inline
     execution for a while: 50 ms, and twice as long each time, up to 0.8 s. So such guests hold up the event loop for
     about a tick a second. Ten seconds without such a guest end that.
 
@@ -119,8 +119,8 @@ class InlinePolicy:
         """Record that an inline attempt made a large output, the check of which no deadline interrupts."""
         return self._record_executed_again()
 
-    def record_sleep(self) -> RunInThread:
-        """Record that an inline attempt wanted to sleep, which would hold up the event loop."""
+    def record_wait(self) -> RunInThread:
+        """Record that an inline attempt wanted to sleep or to make a request, which would hold up the event loop."""
         return self._record_executed_again()
 
     def _record_quick(self) -> None:

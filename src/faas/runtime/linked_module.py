@@ -16,7 +16,7 @@ from faas.runtime.wasi_instance import WasiInstance
 
 _MEMORY = "memory"
 
-Contract = Literal["json", "lambda", "wasi"]  # how a function is called
+Contract = Literal["json", "lambda", "fetch", "wasi"]  # how a function is called
 
 
 class InvalidModule(msgspec.Struct, frozen=True):
@@ -52,6 +52,7 @@ class LinkedModule:
         types = {export.name: abi.type_text(export.type) for export in precompiled.exports}
         self.initializes = types.get(abi.INITIALIZE) == abi.INITIALIZE_TYPE
         functions = [name for name in convention.exports if name != _MEMORY]
+        functions += [name for name, type_text in convention.optional_exports.items() if types.get(name) == type_text]
         functions = [*functions, abi.INITIALIZE] if self.initializes else functions
         self.exports = ExportLayout(functions, _MEMORY, mutable_globals)
 

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from uuid import UUID
 
+from faas.runtime import contracts
 from faas.runtime.engine_module import EngineUnavailable
 from faas.runtime.engine_modules import EngineModules, LoadEngine, no_engines
 from faas.runtime.epoch_ticker import EpochTicker
-from faas.runtime.guest_runner import GuestRunner, ticks
+from faas.runtime.guest_runner import GuestCall, GuestRunner, ticks
 from faas.runtime.hand_off import HandOff
 from faas.runtime.inline_policy import MAX_INLINE_BYTES, PoliciesByFunction, RunInThread, inline_attempts
 from faas.runtime.instance_pool import InstancePool
@@ -23,6 +24,7 @@ from faas.runtime.module_cache import Executable, ModuleCache
 from faas.runtime.outcome import Outcome
 from faas.runtime.precompile.client import Precompiler
 from faas.runtime.precompile.sealed_code import SealedCode
+from faas.runtime.reach import NOTHING, Reach
 from faas.sandbox import LimitReached, WorkerDied, WorkerPool
 
 _GUEST_THREAD_STACK_BYTES = 8 << 20  # the guest's stack is part of its thread's, whatever `ulimit -s` says
@@ -128,45 +130,44 @@ class Runtime:
         self,
         digest: bytes,
         load: Callable[[], Awaitable[bytes]],
-        input_json: bytes,
+        given: contracts.Input,
         limits: Limits | None = None,
         execution_id: UUID | None = None,
         *,
         function_id: UUID | None = None,
+        reach: Reach = NOTHING,
     ) -> Outcome:
         """Execute the module with this SHA-256 `digest` in a fresh instance; `load` fetches one that is not cached.
 
-        `input_json` is a JSON document, UTF-8. `limits` are the runtime's own or narrower ones. `execution_id` is what
-        the guest is told as the id of its execution, a random one by default. `function_id` is the function whose
-        revision the module is: a new one runs inline if the one before it does. Whatever the guest does is an Outcome.
-        Raises WorkerDied, and what `load` raises.
+        `given` is a JSON document, UTF-8, or a request. `limits` are the runtime's own or narrower ones. `execution_id`
+        is what the guest is told as the id of its execution, a random one by default. `function_id` is the function
+        whose revision the module is: a new one runs inline if the one before it does. `reach` is what the guest may
+        reach. Whatever the guest does is an Outcome. Raises WorkerDied, and what `load` raises.
         """
         module = self._modules.get_cached(digest) or await self._modules.get(digest, load, new=False)
         if isinstance(module, InvalidModule):
             return Outcome(error=module.reason)
-        limits = limits or self.limits
+        call = GuestCall(given, limits or self.limits, execution_id, reach)
         if function_id is not None:
             self._policies.follow(function_id, module.inline_policy)
         with module.pool.epoch_ticker:
             for _ in range(self._inline_attempts):
-                if not module.inline_policy.runs_inline or len(input_json) > MAX_INLINE_BYTES:
+                if not module.inline_policy.runs_inline or contracts.size_of(given) > MAX_INLINE_BYTES:
                     break
-                result = self._guests.run_inline(module, input_json, limits, execution_id)
+                result = self._guests.run_inline(module, call)
                 if isinstance(result, Outcome):
                     return result
                 if isinstance(result, RunInThread):
                     break
-            return await self._run_in_thread(module, input_json, limits, execution_id)
+            return await self._run_in_thread(module, call)
 
-    async def _run_in_thread(
-        self, module: Executable, input_json: bytes, limits: Limits, execution_id: UUID | None
-    ) -> Outcome:
+    async def _run_in_thread(self, module: Executable, call: GuestCall) -> Outcome:
         if self._hand_off.is_old:  # now and then, and only where threads are used
             self._measuring = asyncio.create_task(self._hand_off.measure())
 
         def work() -> Outcome:
-            with module.pool.epoch_ticker.deadline(limits.time):
-                return self._guests.run_threaded(module, input_json, limits, execution_id)
+            with module.pool.epoch_ticker.deadline(call.limits.time):
+                return self._guests.run_threaded(module, call)
 
         return await asyncio.get_running_loop().run_in_executor(self._guest_threads, work)
 

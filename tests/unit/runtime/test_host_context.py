@@ -1,12 +1,11 @@
 """Host functions: an exception in one is recorded in its own execution, and nowhere else."""
 
 import asyncio
-import threading
 
 import pytest
 
 from faas.runtime import Runtime
-from faas.runtime.host_context import HostContext
+from faas.runtime.host_context import HostContext, Interruption
 from faas.runtime.limits import Limits
 from tests.helpers.guests import assemblyscript_module, run_module
 
@@ -32,7 +31,7 @@ async def test_host_function_exception_does_not_pass_through_webassembly(
 def test_sleep_past_the_time_limit_fails_the_execution() -> None:
     """Also where the epoch is late, and the guest goes on after the sleep that was cut."""
     limits = Limits(time=0.05, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1)
-    context = HostContext(limits, threading.Event())
+    context = HostContext(limits, Interruption())
     assert context.sleep(0.01)
     assert context.aborted is None
     assert context.sleep(60)
@@ -40,7 +39,7 @@ def test_sleep_past_the_time_limit_fails_the_execution() -> None:
 
 
 def test_sleep_ends_at_a_shutdown_without_an_error_of_its_own() -> None:
-    interrupted = threading.Event()
+    interrupted = Interruption()
     interrupted.set()
     context = HostContext(Limits(time=10, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1), interrupted)
     assert context.sleep(60)
@@ -50,4 +49,4 @@ def test_sleep_ends_at_a_shutdown_without_an_error_of_its_own() -> None:
 def test_sleep_is_refused_on_the_event_loop() -> None:
     context = HostContext(Limits(time=10, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1))
     assert not context.sleep(0.01)
-    assert context.sleep_refused
+    assert context.thread_needed

@@ -114,7 +114,7 @@ def test_inline_policy_tries_again_after_a_false_start_only(clock: Clock) -> Non
     assert not policy.runs_inline
 
 
-@pytest.mark.parametrize("again", [InlinePolicy.record_large_output, InlinePolicy.record_sleep])
+@pytest.mark.parametrize("again", [InlinePolicy.record_large_output, InlinePolicy.record_wait])
 def test_inline_policy_what_must_be_executed_again_ends_inline_execution(
     clock: Clock, again: Callable[[InlinePolicy], RunInThread]
 ) -> None:

@@ -24,9 +24,10 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     shows that a module is meant to follow this convention. imports: the host functions of `module`. wasi: the others
     of `module` are wasmtime's own, and a call may block, so it is never inline. invoke: calls the
     function of an instance with an input and a limit of bytes for its output, and returns the output; raises
-    GuestFault, and c_api.CallFailed when the guest traps. functions_are_authors: the module's functions are the
-    author's, so a trap names them. lone_surrogates: outputs may have escapes of unpaired surrogates, as JavaScript's
-    JSON.stringify writes them.
+    GuestFault, and c_api.CallFailed when the guest traps. serve: the same with a request and a response as frames
+    (faas.runtime.frames). optional_exports: functions that it uses where a module has them. functions_are_authors: the
+    module's functions are the author's, so a trap names them. lone_surrogates: outputs may have escapes of unpaired
+    surrogates, as JavaScript's JSON.stringify writes them.
     """
 
     name: str
@@ -34,7 +35,9 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     exports: Mapping[str, str]
     imports: Mapping[str, HostFunction]
     invoke: Callable[[Instance, bytes, int], bytes]
+    serve: Callable[[Instance, bytes, int], bytes] | None = None
     module: str = "env"
+    optional_exports: Mapping[str, str] = {}
     wasi: bool = False
     functions_are_authors: bool = True
     lone_surrogates: bool = False

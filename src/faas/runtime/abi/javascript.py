@@ -2,12 +2,15 @@
 
 `alloc(len: i32) -> i32` allocates memory for the input; `handle(ptr: i32, len: i32) -> i64` returns
 `ptr << 32 | len` of the answer: the output, or a message for the author after a `!`, with which no JSON begins.
-Both are UTF-8.
+Both are UTF-8. `serve` does the same with a request, and its answer is a response after a `=`; both are frames
+(faas.runtime.frames).
 """
 
 import os
 import time
 from typing import Any
+
+import msgspec
 
 from faas.runtime import host_context
 from faas.runtime.abi.convention import CallingConvention, HostFunction
@@ -17,25 +20,38 @@ from faas.runtime.outcome import GuestFault
 from faas.units import format_size
 
 _U32 = 0xFFFF_FFFF
-_NO_MEMORY, _MAY_NOT_SLEEP = 0, 0xFFFF_FFFF_FFFF_FFFF  # instead of an answer
-_FAILED = b"!"
+_NO_MEMORY, _MUST_NOT_WAIT = 0, 0xFFFF_FFFF_FFFF_FFFF  # instead of an answer
+_FAILED, _RESPONSE = b"!", b"="
+_RESPONSE_HEAD_BYTES = 128 << 10  # beside the body, which the limit is for
 _OUT_OF_MEMORY = "InternalError: out of memory"  # of QuickJS
 _LEVELS = ("log", "debug", "info", "warn", "error", "trace")
 _MAX_RANDOM_BYTES = 64 << 10  # the prelude asks for no more at once
 
 
 def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
-    start = instance.call("alloc", len(input_json)) & _U32
-    if not start or not instance.write(start, input_json):
+    return _call(instance, "handle", input_json, output_limit)
+
+
+def _serve(instance: Instance, request: bytes, output_limit: int) -> bytes:
+    answer = _call(instance, "serve", request, output_limit + _RESPONSE_HEAD_BYTES)
+    if not answer.startswith(_RESPONSE):
+        raise GuestFault("the engine did not answer with a response")
+    return answer[1:]
+
+
+def _call(instance: Instance, name: str, given: bytes, answer_limit: int) -> bytes:
+    start = instance.call("alloc", len(given)) & _U32
+    if not start or not instance.write(start, given):
         raise GuestFault(_memory_limit())
-    packed = instance.call("handle", start, len(input_json))
-    if packed == _MAY_NOT_SLEEP:
+    packed = instance.call(name, start, len(given))
+    if packed == _MUST_NOT_WAIT:
         raise host_context.MustRunInThread
     if packed == _NO_MEMORY:
         raise GuestFault(_memory_limit())
     start, size = packed >> 32 & _U32, packed & _U32
-    if size > output_limit:
-        raise GuestFault(f"output limit of {format_size(output_limit)} exceeded: the result has {size} bytes")
+    if size > answer_limit:
+        limit = format_size(host_context.current().limits.output)
+        raise GuestFault(f"output limit of {limit} exceeded: the result has {size} bytes")
     answer = instance.read(start, size)
     if answer is None:
         raise GuestFault("the engine returned an address outside its memory")
@@ -74,10 +90,46 @@ def _random(caller: Any, start: int, size: int) -> None:
 
 
 def _execution_id(caller: Any, start: int) -> None:
+    _write(caller, start, host_context.current().execution_id())
+
+
+def _secrets() -> bytes:
+    secrets = host_context.current().reach.secrets
+    return msgspec.json.encode(secrets) if secrets else b""
+
+
+def _secrets_size(_caller: Any) -> int:
+    return len(_secrets())
+
+
+def _secrets_read(caller: Any, start: int) -> None:
+    _write(caller, start, _secrets())
+
+
+def _request(caller: Any, start: int, size: int) -> int:
+    session = host_context.current().session()
+    if session is None:
+        return -1
+    start, size = start & _U32, size & _U32
+    memory = caller["memory"]
+    return session.start(bytes(memory.read(caller, start, min(start + size, memory.data_len(caller)))))
+
+
+def _response_size(_caller: Any, number: int) -> int:
+    response = host_context.current().response(number)
+    return -1 if response is None else len(response)
+
+
+def _response_read(caller: Any, number: int, start: int) -> None:
+    _write(caller, start, host_context.current().take_response(number))
+
+
+def _write(caller: Any, start: int, data: bytes) -> None:
+    """Write to the caller's memory, or nothing where `data` does not fit there."""
     start &= _U32
-    memory, written = caller["memory"], host_context.current().execution_id()
-    if start + len(written) <= memory.data_len(caller):
-        memory.write(caller, written, start)
+    memory = caller["memory"]
+    if data and start + len(data) <= memory.data_len(caller):
+        memory.write(caller, data, start)
 
 
 def _now(_caller: Any) -> float:
@@ -109,8 +161,15 @@ CONVENTION = CallingConvention(
         "random": HostFunction(("i32", "i32"), (), _random),
         "execution_id": HostFunction(("i32",), (), _execution_id),
         "sleep": HostFunction(("f64",), ("i32",), _sleep),
+        "secrets_size": HostFunction((), ("i32",), _secrets_size),
+        "secrets_read": HostFunction(("i32",), (), _secrets_read),
+        "request": HostFunction(("i32", "i32"), ("i32",), _request),
+        "response_size": HostFunction(("i32",), ("i32",), _response_size),
+        "response_read": HostFunction(("i32", "i32"), (), _response_read),
     },
     invoke=_invoke,
+    serve=_serve,
+    optional_exports={"serve": "(i32, i32) -> i64"},
     functions_are_authors=False,
     lone_surrogates=True,
 )

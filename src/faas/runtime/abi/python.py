@@ -28,7 +28,7 @@ def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
     try:
         packed = instance.call("handle", start, len(request))
     except c_api.CallFailed:
-        if host_context.current().sleep_refused:  # the guest traps, as it cannot go on
+        if host_context.current().thread_needed:  # the guest traps, as it cannot go on
             raise host_context.MustRunInThread from None
         raise
     start, size = packed >> 32 & _U32, packed & _U32 & ~_FAILED

@@ -8,7 +8,7 @@ An image module is a valid WebAssembly module without code. It has exactly these
 - the custom section `faas.engine`: the SHA-256 digest of the engine module, 32 bytes;
 - the custom section `faas.globals`: a JSON object of the engine's exported mutable globals at the snapshot, from name
   to value in decimal text, unsigned, sorted by name, without whitespace;
-- the custom section `faas.contract`: the contract of the function, `json` or `lambda`.
+- the custom section `faas.contract`: the contract of the function: `json`, `lambda` or `fetch`.
 
 Each number is encoded in as few bytes as possible, so an image has exactly one encoding. `parse` accepts nothing else:
 what it returns, `build` turns into the same bytes.

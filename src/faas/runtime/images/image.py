@@ -1,7 +1,7 @@
 """A function of an engine, as data: what an image module contains."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -11,7 +11,7 @@ MAX_GLOBALS = 64
 DIGEST_BYTES = 32
 MAX_GLOBAL_VALUE = 0xFFFF_FFFF_FFFF_FFFF
 
-Contract = Literal["json", "lambda"]
+Contract = Literal["json", "lambda", "fetch"]
 
 
 class ImageError(ValueError):
@@ -58,5 +58,5 @@ def check(image: Image) -> None:
     for name, value in image.globals.items():
         if not 0 <= value <= MAX_GLOBAL_VALUE:
             raise ImageError(f"the value of the global {name} is not an unsigned integer of 64 bits")
-    if image.contract not in ("json", "lambda"):
-        raise ImageError(f"the contract is {image.contract[:40]!r}, accepted are json, lambda")
+    if image.contract not in get_args(Contract):
+        raise ImageError(f"the contract is {image.contract[:40]!r}, accepted are {', '.join(get_args(Contract))}")

@@ -78,7 +78,7 @@ def test_image_module_sets_the_memory_as_webassembly_defines_it() -> None:
         (with_(globals={"g": -1}), "unsigned"),
         (with_(globals={"g": 2**64}), "unsigned"),
         (with_(globals={str(n): n for n in range(65)}), "65 globals"),
-        (with_(contract="fetch"), "fetch"),
+        (with_(contract="wasi"), "wasi"),
     ],
 )
 def test_image_module_build_refuses_what_is_no_image(image: Image, reason: str) -> None:
