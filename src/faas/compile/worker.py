@@ -13,6 +13,7 @@ import structlog
 from faas import metrics
 from faas.compile.languages import Compiler
 from faas.compile.outcome import Compiled, CompileFailure
+from faas.compile.surroundings import Surroundings
 from faas.database.pool import Pool, acquire
 from faas.engines import EngineStore
 from faas.queue import messages, pgmq
@@ -101,7 +102,7 @@ class CompilationWorker:
             return CompileFailure(
                 f"no compiler for the language {job.language!r}; there are {', '.join(self._compilers)}"
             )
-        outcome = await compiler.compile(job.source)
+        outcome = await compiler.compile(job.source, Surroundings(job.env, job.secrets))
         if isinstance(outcome, CompileFailure):
             return outcome
         if len(outcome.binary) > self._output_limit:

@@ -20,13 +20,19 @@ _BASE64_WHITESPACE = b" \t\r\n\f\v"
 Revision = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
-class CompilationJob(msgspec.Struct, frozen=True, rename="camel"):
-    """A request to compile `source`; in the language `wasm` the source is base64."""
+class CompilationJob(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A request to compile `source`; in the language `wasm` the source is base64.
+
+    `env` are the environment variables that the code at top level sees, and `secrets` the names of those that it must
+    not read there.
+    """
 
     function_id: UUID
     revision: Revision
     language: str
     source: str
+    env: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
 
 
 class CompilationStarted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

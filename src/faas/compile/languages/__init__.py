@@ -3,13 +3,17 @@
 from typing import Protocol
 
 from faas.compile.outcome import Compiled, CompileFailure
+from faas.compile.surroundings import NONE, Surroundings
 
 
 class Compiler(Protocol):
     """Compiles sources of one language."""
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
-        """Compile one source. Raises WorkerDied when the compiler's process ended; the job is then redelivered."""
+    async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
+        """Compile one source. `surroundings` matter where code at top level is evaluated.
+
+        Raises WorkerDied when the compiler's process ended; the job is then redelivered.
+        """
 
     def state(self) -> str:
         """Return `UP`, `WARMING` during the warm-up, or `DOWN: <reason>`."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from faas.compile.outcome import Compiled, CompileFailure
+from faas.compile.surroundings import NONE, Surroundings
 from faas.compile.wizer import Wizer
 from faas.errors import ConfigurationError
 from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
@@ -75,7 +76,7 @@ class AssemblyScriptCompiler:
         await self.pool.close()
         await self._wizer.close()
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, _surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Compile one source. Raises WorkerDied when the process ended for an unknown reason."""
         try:
             answer = await self.pool.request(source.encode(), self._timeout)

@@ -3,6 +3,7 @@
 from faas.compile.code_frame import with_code_frame
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.compile.snapshot import Snapshot, Snapshots
+from faas.compile.surroundings import NONE, Surroundings
 from faas.engines import EngineMissing
 from faas.runtime.abi.javascript_hints import with_hint
 
@@ -15,9 +16,9 @@ class JavaScriptCompiler:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Take the image of `source`. Raises WorkerDied when the process ended for an unknown reason."""
-        return await take_image(self._snapshots, source, source, FILE)
+        return await take_image(self._snapshots, source, source, FILE, surroundings)
 
     def state(self) -> str:
         """Return the state of the worker pool; see Compiler."""
@@ -32,10 +33,12 @@ class JavaScriptCompiler:
         await self._snapshots.close()
 
 
-async def take_image(snapshots: Snapshots, source: str, shown: str, file: str) -> Compiled | CompileFailure:
+async def take_image(
+    snapshots: Snapshots, source: str, shown: str, file: str, surroundings: Surroundings
+) -> Compiled | CompileFailure:
     """Return the image of `source`. Errors show the author's text, `shown`, which has the same lines and columns."""
     try:
-        taken = await snapshots.take(source, file)
+        taken = await snapshots.take(source, file, surroundings)
     except EngineMissing as missing:
         return CompileFailure(str(missing))
     if isinstance(taken, Snapshot):

@@ -3,6 +3,7 @@
 from faas.compile.languages.javascript import take_image
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.compile.snapshot import Snapshots
+from faas.compile.surroundings import NONE, Surroundings
 
 FILE = "function.py"
 
@@ -13,9 +14,9 @@ class PythonCompiler:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Take the image of `source`. Raises WorkerDied when the process ended for an unknown reason."""
-        return await take_image(self._snapshots, source, source, FILE)
+        return await take_image(self._snapshots, source, source, FILE, surroundings)
 
     def state(self) -> str:
         """Return the state of the worker pool; see Compiler."""

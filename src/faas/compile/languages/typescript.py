@@ -8,6 +8,7 @@ from faas.compile.languages.assemblyscript import TOOLCHAIN, node_sandbox
 from faas.compile.languages.javascript import take_image
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.compile.snapshot import Snapshots
+from faas.compile.surroundings import NONE, Surroundings
 from faas.sandbox import LimitReached, WorkerPool, WorkerProcess
 
 FILE = "function.ts"
@@ -32,7 +33,7 @@ class TypeScriptCompiler:
         self._memory = memory
         self.pool = WorkerPool(self._spawn, workers)
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Compile one source. Raises WorkerDied when a process ended for an unknown reason."""
         try:
             answer = await self.pool.request(source.encode(), self._timeout)
@@ -43,7 +44,7 @@ class TypeScriptCompiler:
         if found := _find_assemblyscript(source, text if removed else ""):
             return CompileFailure(_describe_assemblyscript(found))
         if removed:
-            return await take_image(self._snapshots, text, source, FILE)
+            return await take_image(self._snapshots, text, source, FILE, surroundings)
         return CompileFailure(with_code_frame(text, source, FILE))
 
     def state(self) -> str:

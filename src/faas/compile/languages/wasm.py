@@ -1,6 +1,7 @@
 """Modules that the author compiled: the source is base64. They are checked like the output of any compiler."""
 
 from faas.compile.outcome import Compiled, CompileFailure
+from faas.compile.surroundings import NONE, Surroundings
 from faas.queue import messages
 from faas.runtime import Runtime, images
 
@@ -20,7 +21,7 @@ class WasmCompiler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, _surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Decode `source`."""
         try:
             return without_engine(messages.decode_binary(source))

@@ -2,6 +2,7 @@
 
 from faas.compile.languages.wasm import without_engine
 from faas.compile.outcome import Compiled, CompileFailure
+from faas.compile.surroundings import NONE, Surroundings
 from faas.runtime import Runtime
 
 # A diagnostic quotes the whole source line, and a hostile source is one long line.
@@ -14,7 +15,7 @@ class WatCompiler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, _surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Assemble `source`. Raises WorkerDied when the process ended for an unknown reason."""
         assembled = await self._runtime.assemble(source)
         if isinstance(assembled, bytes):

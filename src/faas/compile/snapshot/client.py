@@ -11,6 +11,7 @@ import msgspec
 import wasmtime
 
 from faas.compile.snapshot import worker
+from faas.compile.surroundings import NONE, Surroundings
 from faas.engines import Engine, EngineCatalogue, EngineMissing, EngineName
 from faas.runtime import EngineUnavailable, SealedCode, images
 from faas.runtime.images import Contract, Image
@@ -73,14 +74,15 @@ class Snapshots:
         self._missing = ""  # why there is no engine
         self.pool = WorkerPool(self._spawn, workers)
 
-    async def take(self, source: str, file: str) -> Snapshot | str:
+    async def take(self, source: str, file: str, surroundings: Surroundings = NONE) -> Snapshot | str:
         """Return the image of the function in `source`, or the author's error. `file` is its name in messages.
 
         Raises EngineMissing when the engine cannot be built or precompiled, and WorkerDied when the process ended for
         an unknown reason.
         """
         engine = await self._open()
-        request = worker.SOURCE + file.encode() + b"\n" + source.encode()
+        configuration = b"" if surroundings == NONE else msgspec.json.encode(surroundings)
+        request = worker.SOURCE + file.encode() + b"\n" + configuration + b"\n" + source.encode()
         try:
             answer = await self.pool.request(request, _TIME_LIMIT_SECONDS * 2 + _ANSWER_MARGIN_SECONDS)
         except LimitReached as limit:

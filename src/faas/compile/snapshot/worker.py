@@ -27,8 +27,8 @@ from typing import Any, BinaryIO
 
 import wasmtime
 
-# The first byte of a request: the memory of the engine before a source is evaluated; or a source, after the name of its
-# file and a newline.
+# The first byte of a request: the memory of the engine before a source is evaluated; or a source, after a line with the
+# name of its file, and one with its environment as JSON, {"env": {…}, "secrets": [names]}, or nothing.
 BASE, SOURCE = b"B", b"S"
 # The first byte of an answer: a snapshot, or the text of the author's error.
 SNAPSHOT, AUTHOR_ERROR = b"S", b"E"
@@ -135,7 +135,7 @@ class Instance:
         return address
 
 
-def evaluate_javascript(engine: Engine, source: bytes, file: bytes) -> tuple[str, Instance]:
+def evaluate_javascript(engine: Engine, source: bytes, file: bytes, environment: bytes) -> tuple[str, Instance]:
     """Return the contract of a source, and the instance that has evaluated it. Raises EvaluationFailed.
 
     A source is a module, or CommonJS. Where its syntax does not decide, both are tried.
@@ -146,6 +146,8 @@ def evaluate_javascript(engine: Engine, source: bytes, file: bytes) -> tuple[str
         instance = engine.instance()
         try:
             with engine.limited():
+                if environment:
+                    instance.call("configure", instance.put(environment), len(environment))
                 return _load_javascript(instance, _without_hashbang(source), file, kind), instance
         except EvaluationFailed as failure:
             failures.append(failure)
@@ -169,13 +171,13 @@ def _load_javascript(instance: Instance, source: bytes, file: bytes, kind: int) 
     return contract
 
 
-def evaluate_python(engine: Engine, source: bytes, _file: bytes) -> tuple[str, Instance]:
+def evaluate_python(engine: Engine, source: bytes, _file: bytes, environment: bytes) -> tuple[str, Instance]:
     """Return the contract of a source, and the instance that has evaluated it. Raises EvaluationFailed.
 
     The source is compiled in another instance, so that what the compiler leaves behind is in no image.
     """
     with engine.limited(stack_overflow="SyntaxError: the source is nested too deeply to be compiled"):
-        code = _ask_python(engine.instance(), "compile", b"", source, is_bytes=True)
+        code = _ask_python(engine.instance(), "compile", environment, source, is_bytes=True)
     with engine.limited():
         instance = engine.instance()
         return _ask_python(instance, "load", code, b"", is_bytes=False).decode(), instance
@@ -204,6 +206,12 @@ def _host_functions() -> Iterator[tuple[str, wasmtime.FuncType, Any]]:
     yield "execution_id", wasmtime.FuncType([i32], []), lambda *_: None  # only a call has one
     yield "remaining", wasmtime.FuncType([], [f64]), lambda: 0.0
     yield "sleep", wasmtime.FuncType([f64], [i32]), lambda _: 1
+    # The image must not have secrets, nor what another server has answered.
+    yield "secrets_size", wasmtime.FuncType([], [i32]), lambda: 0
+    yield "secrets_read", wasmtime.FuncType([i32], []), lambda _: None
+    yield "request", wasmtime.FuncType([i32, i32], [i32]), lambda *_: -1
+    yield "response_size", wasmtime.FuncType([i32], [i32]), lambda _: -1
+    yield "response_read", wasmtime.FuncType([i32, i32], []), lambda *_: None
 
 
 def _without_hashbang(source: bytes) -> bytes:
@@ -231,9 +239,9 @@ def changed_pages(before: bytes, after: bytes) -> bytes:
 def _answer(name: str, engine: Engine, request: bytes) -> bytes:
     if request[:1] == BASE:
         return engine.base
-    file, _, source = request[1:].partition(b"\n")
+    file, environment, source = request[1:].split(b"\n", 2)
     try:
-        contract, instance = EVALUATE[name](engine, source, file)
+        contract, instance = EVALUATE[name](engine, source, file, environment)
     except EvaluationFailed as failure:
         return AUTHOR_ERROR + str(failure).encode("utf-8", "replace")
     memory = instance.memory()
