@@ -1,0 +1,144 @@
+"""Sends a request and follows its redirects; each URL and each address is judged by the list of the function."""
+
+from collections.abc import AsyncIterable
+from uuid import UUID
+
+import httpcore
+
+from faas.outbound.bodies import is_decoded, read_body
+from faas.outbound.heads import RawHeaders, redirected, wire_headers
+from faas.outbound.lifetime import TIMED_OUT, Lifetime
+from faas.outbound.model import MAX_REDIRECTS, Headers, OutboundRequest, OutboundResponse, RequestFailed
+from faas.outbound.network import Exchange, current_exchange
+from faas.outbound.pools import FunctionPools
+from faas.outbound.secret_values import SecretValues
+from faas.outbound.urls import Url, join_url
+from faas.outbound_patterns import Origin, OutboundPatterns
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WITHOUT_BODY = frozenset({204, 205, 304})
+_SENT_AGAIN = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Answer:
+    """An answer before its redirect is followed: headers in lower case, as they came."""
+
+    def __init__(self, status: int, reason: bytes, headers: RawHeaders, body: bytes, *, decoded: bool) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = [
+            (name.lower(), value)
+            for name, value in headers
+            if not (decoded and name.lower() in {b"content-encoding", b"content-length", b"transfer-encoding"})
+        ]
+        self.body = body
+
+    def location(self) -> str | None:
+        """Return where a redirect leads, or None where the answer is none."""
+        if self.status not in _REDIRECTS:
+            return None
+        location = next((value for name, value in self.headers if name == b"location"), None)
+        return None if location is None else location.decode("utf-8", "replace")
+
+
+class Exchanges:
+    """Sends the requests of one execution, whose function has the pool of `function_id` under `patterns`."""
+
+    def __init__(
+        self, pools: FunctionPools, function_id: UUID, patterns: OutboundPatterns, secrets: SecretValues
+    ) -> None:
+        self._pools = pools
+        self._function_id = function_id
+        self._patterns = patterns
+        self._secrets = secrets
+
+    async def send(self, request: OutboundRequest, url: Url, lifetime: Lifetime) -> OutboundResponse:
+        """Return the answer to a checked request, after its redirects. Raises RequestFailed."""
+        for hop in range(MAX_REDIRECTS + 1):
+            check_origin(self._patterns, url.origin, is_redirect=hop > 0)
+            answer = await self._send_once(request, url, lifetime)
+            location = answer.location()
+            if location is None or request.redirect == "manual":
+                return self._response(answer, url, is_redirected=hop > 0)
+            if request.redirect == "error":
+                raise RequestFailed(f"{url.origin} answered with a redirect, which the request does not allow")
+            try:
+                target = join_url(url, location)
+            except ValueError as error:
+                raise RequestFailed(str(error)) from None
+            request = redirected(request, answer.status, same_origin=target.origin == url.origin)
+            url = target
+        raise RequestFailed(f"more than {MAX_REDIRECTS} redirects")
+
+    async def _send_once(self, request: OutboundRequest, url: Url, lifetime: Lifetime) -> Answer:
+        headers, with_secret = wire_headers(request, url.origin, self._secrets)
+        origin = url.origin
+        sent = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=url.target),
+            headers=headers,
+            content=request.body,
+            extensions={"timeout": {"pool": lifetime.remaining}},
+        )
+        exchange = Exchange(origin, lifetime)
+        current_exchange.set(exchange)
+        async with self._pools.using(self._function_id, self._patterns) as pool:
+            try:
+                response = await self._response_of(pool, sent, request.method, exchange)
+                return await self._read(response, request.method, with_secret=with_secret)
+            except httpcore.PoolTimeout:
+                raise RequestFailed(TIMED_OUT) from None
+            except httpcore.RemoteProtocolError as error:
+                # The reason has parts of the answer, which may be a secret.
+                reason = f": {_first_line(error)}" if self._secrets.empty else ""
+                raise RequestFailed(f"{origin} did not answer in HTTP/1.1{reason}") from None
+            except (httpcore.NetworkError, httpcore.ProtocolError):
+                raise RequestFailed(f"{origin} closed the connection before the answer was complete") from None
+
+    @staticmethod
+    async def _response_of(
+        pool: httpcore.AsyncConnectionPool, sent: httpcore.Request, method: str, exchange: Exchange
+    ) -> httpcore.Response:
+        """Return the head of the answer. A server may close an idle connection just when it is used again."""
+        try:
+            response = await pool.handle_async_request(sent)
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+            if exchange.connected or exchange.head_bytes or method not in _SENT_AGAIN:
+                raise
+            response = await pool.handle_async_request(sent)
+        exchange.head_complete = True
+        return response
+
+    async def _read(self, response: httpcore.Response, method: str, *, with_secret: bool) -> Answer:
+        try:
+            codings = [value for name, value in response.headers if name.lower() == b"content-encoding"]
+            coding = b",".join(codings).decode("latin-1").strip().lower()
+            has_body = method != "HEAD" and response.status not in _WITHOUT_BODY
+            decoded = has_body and is_decoded(coding)
+            if with_secret and has_body and not decoded and coding not in {"", "identity"}:
+                raise RequestFailed(
+                    "the answer has an encoding other than gzip or deflate, in which a secret is not found"
+                )
+            assert isinstance(response.stream, AsyncIterable)
+            body = await read_body(response.stream, coding if decoded else None)
+            reason = response.extensions.get("reason_phrase", b"")
+            headers = [(name, self._secrets.hide(value)) for name, value in response.headers]
+            return Answer(response.status, reason, headers, self._secrets.hide(body), decoded=decoded)
+        finally:
+            await response.aclose()
+
+    def _response(self, answer: Answer, url: Url, *, is_redirected: bool) -> OutboundResponse:
+        headers: Headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
+        reason = self._secrets.hide(answer.reason).decode("latin-1")
+        return OutboundResponse(answer.status, reason, str(url), is_redirected, headers, answer.body)
+
+
+def check_origin(patterns: OutboundPatterns, origin: Origin, *, is_redirect: bool = False) -> None:
+    """Raise RequestFailed if the list of the function does not admit requests to `origin`."""
+    if not patterns.admits(origin):
+        what = f"a redirect to {origin}" if is_redirect else f"the request to {origin}"
+        raise RequestFailed(f"{what} is not allowed; `faas deploy … --outbound {origin}` allows it")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
