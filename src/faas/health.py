@@ -19,13 +19,15 @@ from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.retention.queries import measure_tables
 from faas.runtime import Runtime
+from faas.secret_store.key_file import Keyring
+from faas.secret_store.state import describe_state
 from faas.settings import Role
 
 _DATABASE_TIMEOUT_SECONDS = 2.0
 
 
 class HealthChecker(msgspec.Struct, frozen=True):
-    """Reports the health of each component and updates gauges."""
+    """Reports the health of each component and updates gauges. Without a keyring, the process opens no secrets."""
 
     role: Role
     pool: Pool
@@ -33,12 +35,13 @@ class HealthChecker(msgspec.Struct, frozen=True):
     consumers: dict[str, Consumer]
     compilers: dict[str, Compiler]
     runtime: Runtime
+    keyring: Keyring | None = None
 
     async def check(self) -> Health:
         """Return the health of each component.
 
         The process is DOWN when the database, a consumer or a toolchain is. Without the listener it is UP: consumers
-        then fall back to polling.
+        then fall back to polling. So it is without the key of the secrets: functions that name none run.
         """
         database = await self._check_database()
         consumers = {
@@ -58,6 +61,7 @@ class HealthChecker(msgspec.Struct, frozen=True):
             database=database,
             consumers=consumers,
             toolchains=toolchains,
+            secrets=await self._check_secrets(),
         )
 
     async def update_gauges(self) -> None:
@@ -70,6 +74,15 @@ class HealthChecker(msgspec.Struct, frozen=True):
                 await queue.measure(connection, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
                 for table in await measure_tables(connection, tables=TABLES):
                     metrics.TABLE_BYTES.labels(table.name).set(table.bytes)
+
+    async def _check_secrets(self) -> str:
+        if self.keyring is None:
+            return "OFF"
+        try:
+            async with asyncio.timeout(_DATABASE_TIMEOUT_SECONDS), self.pool.acquire() as connection:
+                return await describe_state(connection, self.keyring)
+        except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
+            return f"DOWN: {type(error).__name__}"
 
     async def _check_database(self) -> str:
         try:

@@ -89,6 +89,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[Path, _described("data directory of the embedded Postgres and the cache of native code")] = (
         msgspec.field(default_factory=default_data_dir)
     )
+    secret_key_file: Annotated[
+        Path | None,
+        msgspec.Meta(extra={"default": "secret.key in the data directory"}),
+        _described("file of the key that seals secrets; made when the first one is set"),
+    ] = None
     database_url: Annotated[str | None, _described("URL of a Postgres 14+ to use instead of the embedded one")] = None
     database_pool: Annotated[
         Count, _described("maximum connections in the pool that requests and queue consumers share")
@@ -140,6 +145,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace: Annotated[
         Duration, _described("graceful shutdown timeout: how long in-flight requests may take after SIGTERM")
     ] = 18.0
+
+    @property
+    def secret_key_path(self) -> Path:
+        """The file of the key that seals secrets."""
+        return self.secret_key_file or self.data_dir / "secret.key"
 
 
 def program_environment() -> dict[str, str]:

@@ -20,11 +20,13 @@ Action = Literal[
     "function.deleted",
     "token.created",
     "token.revoked",
+    "secret.set",
+    "secret.deleted",
 ]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A change. `subject` is the name of the function or token at that time; `token_name` is who made the change.
+    """A change. `subject` is the name of the function, token or secret then; `token_name` is who made the change.
 
     `via` says how: a request, or the command line on the database. Without authentication `token_name` is None.
     """

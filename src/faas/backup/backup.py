@@ -13,6 +13,7 @@ from faas.database import migrations
 from faas.database.pool import Connection
 from faas.errors import ConfigurationError
 from faas.queue import messages
+from faas.secret_store.queries import list_keys
 
 _QUEUES = (messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS)
 
@@ -42,6 +43,7 @@ async def back_up(connection: Connection, stream: BinaryIO) -> Manifest:
                 migrations=applied,
                 queues={row.queue: row.position for row in positions},
                 tables=tables,
+                secret_keys=[row.key_id for row in await list_keys(connection)] if "secrets" in columns_of else [],
             )
             archive.finish(manifest)
     return manifest

@@ -21,6 +21,7 @@ TABLES = (
     "retention_marks",
     "tokens",
     "audit",
+    "secrets",
     "pgmq.q_compilation_jobs",
     "pgmq.a_compilation_jobs",
     "pgmq.q_compilation_results",
@@ -60,7 +61,10 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):
-    """The whole manifest. `queues` has the last message id that each queue assigned."""
+    """The whole manifest. `queues` has the last message id that each queue assigned.
+
+    `secret_keys` has the ids of the keys that the secrets are sealed under, which a backup does not hold.
+    """
 
     format: int
     faas: str
@@ -70,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     migrations: list[Migration]
     queues: dict[str, int]
     tables: list[Table]
+    secret_keys: list[str] = []
 
     def rows(self, table: str) -> int:
         """Return the number of rows of `table`."""

@@ -15,6 +15,8 @@ from faas.doctor import queries
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.parts import pgmq_sql_version
 from faas.doctor.queries import Migration, Pgmq, Table
+from faas.doctor.secret_key import judge_secrets
+from faas.secret_store.queries import KeyRow, list_keys
 from faas.settings import Settings
 
 CLOCK_DIFFERENCE_SECONDS = 60
@@ -31,6 +33,7 @@ class Facts(msgspec.Struct, frozen=True):
     pgmq: Pgmq
     tables: Sequence[Table]
     migrations: Sequence[Migration] | None
+    secret_keys: Sequence[KeyRow]
     asked_at: float
 
 
@@ -53,7 +56,9 @@ async def read_facts(connection: Connection) -> Facts:
                 migrations = await queries.list_migrations(connection)
         except asyncpg.InsufficientPrivilegeError:
             migrations = None
-    return Facts(server, pgmq, tables, migrations, asked_at)
+    readable = any(table.name == "secrets" and table.may_use for table in tables)
+    secret_keys = await list_keys(connection) if readable else []
+    return Facts(server, pgmq, tables, migrations, secret_keys, asked_at)
 
 
 def judge(facts: Facts, place: str, settings: Settings) -> Iterator[Finding]:
@@ -66,6 +71,7 @@ def judge(facts: Facts, place: str, settings: Settings) -> Iterator[Finding]:
     yield _judge_migrations(facts, settings)
     yield _judge_connections(facts.server, settings)
     yield _judge_clock(facts)
+    yield from judge_secrets(facts.secret_keys, settings)
 
 
 def _judge_requirements(server: Server, place: str) -> Iterator[Finding]:

@@ -31,13 +31,14 @@ GROUPS = (
     Group("installation", ("python", "packages", "wasmtime", "node", "javascript", "assemblyscript", "wizer")),
     Group("kernel", ("platform", "sandbox", "landlock", "seccomp", "privileges", "user-namespaces")),
     Group("database", ("postgres", "encoding", "pgmq", "privileges-in-database", "migrations", "connections",
-                       "database-clock")),
+                       "database-clock", "secrets")),
     Group("disk", ("data-directory", "native-code-cache", "unpacked-bundle")),
     Group("limits", ("open-files", "processes", "address-space", "stack")),
     Group("memory", ("memory",)),
     Group("clock", ("clock",)),
     Group("certificate", ("certificate",)),
     Group("access", ("access",)),
+    Group("secret_key", ("secret-key",)),
     Group("port", ("port",)),
 )  # fmt: skip
 
