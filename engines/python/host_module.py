@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 HEADER_BYTES = 36  # of each request: 16 random bytes, the id of the execution, the length of the part of bytes
 # Python's functions of the host, called as METH_FASTCALL: (self, arguments, count) → object.
-PYTHON_FUNCTIONS = ("python_log", "python_sleep", "python_remaining")
+PYTHON_FUNCTIONS = ("python_log", "python_sleep", "python_remaining", "python_request")
 ENTRY_POINTS = ("alloc", "compile", "load", "handle")
 
 # What the entry points keep in memory, from the address `cells` on.
 CELLS_BYTES = 64
 COMPILE_CELL, LOAD_CELL, HANDLE_CELL = 0, 4, 8  # callables
-_ARGUMENTS, _LENGTH = 16, 32
+_ARGUMENTS, _LENGTH, _ADDRESS = 16, 32, 40
 
 _SIGNATURE = re.compile(r"\(param(.*)\) \(result(.*)\)")
 _IMPORTED = {  # of CPython and the C library: parameters → result, all i32
@@ -36,6 +36,9 @@ _HOST_IMPORTS = """
 (import "env" "random" (func $random (param i32 i32)))
 (import "env" "remaining" (func $remaining (result f64)))
 (import "env" "sleep" (func $sleep (param f64) (result i32)))
+(import "env" "request" (func $request (param i32 i32) (result i32)))
+(import "env" "response_size" (func $response_size (param i32) (result i32)))
+(import "env" "response_read" (func $response_read (param i32 i32)))
 (import "link" "memory" (memory 0))
 (import "python" "PyFloat_AsDouble" (func $PyFloat_AsDouble (param i32) (result f64)))
 (import "python" "PyFloat_FromDouble" (func $PyFloat_FromDouble (param f64) (result i32)))
@@ -82,10 +85,38 @@ _ENTRY_POINTS = """
     (else (call $PyErr_Clear)))
   (i32.const {none}))
 (func (export "python_sleep") (param $self i32) (param $arguments i32) (param $count i32) (result i32)
-  (if (i32.eqz (call $sleep (call $PyFloat_AsDouble (i32.load (local.get $arguments))))) (then unreachable))
+  (local $left f64) (local $before f64) (local $now f64)
+  (local.set $left (call $PyFloat_AsDouble (i32.load (local.get $arguments))))
+  (local.set $now (call $elapsed))
+  (loop $more  ;; the host's sleep ends early when a response comes, one that is not awaited any more, too
+    (local.set $before (local.get $now))
+    (if (i32.eqz (call $sleep (local.get $left))) (then unreachable))
+    (local.set $now (call $elapsed))
+    (local.set $left (f64.sub (local.get $left) (f64.sub (local.get $now) (local.get $before))))
+    (br_if $more  ;; the clock stands still where a snapshot is taken
+      (i32.and (f64.gt (local.get $left) (f64.const 0)) (f64.gt (local.get $now) (local.get $before)))))
   (i32.const {none}))
 (func (export "python_remaining") (param $self i32) (param $arguments i32) (param $count i32) (result i32)
   (call $PyFloat_FromDouble (call $remaining)))
+(func (export "python_request") (param $self i32) (param $arguments i32) (param $count i32) (result i32)
+  (local $end f64) (local $left f64) (local $number i32) (local $size i32) (local $answer i32)
+  (if (call $PyBytes_AsStringAndSize (i32.load (local.get $arguments)) (i32.const {address}) (i32.const {length}))
+    (then (return (i32.const 0))))
+  (local.set $end (f64.add (call $elapsed) (call $PyFloat_AsDouble (i32.load offset=4 (local.get $arguments)))))
+  (local.set $number (call $request (i32.load (i32.const {address})) (i32.load (i32.const {length}))))
+  (if (i32.lt_s (local.get $number) (i32.const 1)) (then unreachable))
+  (loop $wait
+    (local.set $size (call $response_size (local.get $number)))
+    (if (i32.lt_s (local.get $size) (i32.const 0)) (then
+      (local.set $left (f64.sub (local.get $end) (call $elapsed)))
+      (if (f64.le (local.get $left) (f64.const 0)) (then (return (i32.const {none}))))
+      (if (i32.eqz (call $sleep (local.get $left))) (then unreachable))
+      (br $wait))))
+  (local.set $answer (call $PyBytes_FromStringAndSize (i32.const 0) (local.get $size)))
+  (if (local.get $answer) (then
+    (drop (call $PyBytes_AsStringAndSize (local.get $answer) (i32.const {address}) (i32.const {length})))
+    (call $response_read (local.get $number) (i32.load (i32.const {address})))))
+  (local.get $answer))
 """
 
 # Answers to imports of the C library; the last parameter is where a result that does not fit a value is written.
@@ -135,6 +166,7 @@ def host_module(undefined: Mapping[str, str], symbols: Mapping[str, int], cells:
             part_length=HEADER_BYTES - 4,
             arguments=cells + _ARGUMENTS,
             length=cells + _LENGTH,
+            address=cells + _ADDRESS,
             compile_cell=cells + COMPILE_CELL,
             load_cell=cells + LOAD_CELL,
             handle_cell=cells + HANDLE_CELL,

@@ -17,7 +17,7 @@ from engines.python import host_module, linker
 from engines.python.distribution import Distribution
 
 GUEST = Path(__file__).parent / "guest"
-_PACKAGE = "_faas"
+_PACKAGE, _PUBLIC_PACKAGE = "_faas", "faas"  # of the engine's own modules, and of those for functions
 _FILE_INPUT = 257
 _MARSHAL_VERSION, _MARSHAL_VERSION_FOR_ALL = 5, 2
 _ERROR_LEVEL = 4  # of a line of the log
@@ -211,7 +211,8 @@ class Interpreter:
     def _sources(self) -> tuple[bytes, dict[str, tuple[int, int, bool]]]:
         """Return all Python files in one, and for each module its start, its length and whether it is a package."""
         files = {path: content for path, content in self._distribution.standard_library.items() if path.endswith(".py")}
-        files |= {f"{_PACKAGE}/{file.name}": file.read_bytes() for file in sorted(GUEST.glob("*.py"))}
+        for parent, folder in ((_PACKAGE, GUEST), (_PUBLIC_PACKAGE, GUEST / "public")):
+            files |= {f"{parent}/{file.name}": file.read_bytes() for file in sorted(folder.glob("*.py"))}
         sources = bytearray()
         index = {}
         for path, content in sorted(files.items()):
@@ -299,4 +300,7 @@ def _linker(engine: wasmtime.Engine) -> wasmtime.Linker:
     define("remaining", [], [f64], lambda _caller: 0.0)
     define("random", [i32, i32], [], lambda _caller, _address, _length: None)
     define("sleep", [f64], [i32], lambda _caller, _milliseconds: 1)
+    define("request", [i32, i32], [i32], lambda _caller, _address, _length: -1)
+    define("response_size", [i32], [i32], lambda _caller, _number: -1)
+    define("response_read", [i32, i32], [], lambda _caller, _number, _address: None)
     return made

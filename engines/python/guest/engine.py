@@ -1,7 +1,8 @@
 """The entry points of the engine: `compile_source` and `load` make a function of a source, `handle` calls it.
 
 Each gets a header of the host, a part of bytes and a text, and returns a text or bytes: `compile_source` code as bytes,
-`load` the contract and `handle` the output as text. A failure is the other kind.
+`load` the contract and `handle` the output as text. A failure is the other kind. The part of bytes of `compile_source`
+is the configuration, that of `load` the code, and that of `handle` the secrets.
 """
 
 import ast
@@ -10,14 +11,13 @@ import gc
 import inspect
 import json
 import marshal
-import os
 import sys
 from collections.abc import Callable
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import CoroutineType, FunctionType, ModuleType
 from typing import Any
 
-from . import console, failures, lambda_context, output, randomness
+from . import console, environment, failures, lambda_context, output, randomness
 from .event_loop import EventLoop
 
 _SEED, _EXECUTION_ID = slice(0, 16), slice(16, 32)  # of a header
@@ -35,14 +35,14 @@ class _FaultyModule(Exception):
     """Raised when the module defines no function that can be called. The message is complete."""
 
 
-def compile_source(_header: bytes, environment: bytes, source: str) -> bytes | str:
-    """Compile `source`. `environment` is a JSON object of the variables that the function sees."""
+def compile_source(_header: bytes, configuration: bytes, source: str) -> bytes | str:
+    """Compile `source`. `configuration` is a JSON object of what the function sees: `env`, and names of `secrets`."""
     try:
         failures.source = source.removeprefix("\ufeff")
         code = compile(failures.source, failures.FILE, "exec", dont_inherit=True, optimize=0)
-        variables = json.loads(environment) if environment else {}
+        configured = json.loads(configuration) if configuration else {"env": {}, "secrets": []}
         positions = failures.positions_of(ast.parse(failures.source))
-        return marshal.dumps((variables, failures.source, positions, code))
+        return marshal.dumps((configured, failures.source, positions, code))
     except (MemoryError, RecursionError):  # of the parser, which does not look at the memory
         return TOO_DEEP
     except BaseException as error:
@@ -55,8 +55,8 @@ def load(_header: bytes, compiled: bytes, _text: str) -> str | bytes:
     """Evaluate the top level of a module that `compile_source` compiled, and return its contract."""
     global _call
     try:
-        variables, failures.source, failures.positions, code = marshal.loads(compiled)
-        os.environ.update(variables)
+        configured, failures.source, failures.positions, code = marshal.loads(compiled)
+        environment.configure(configured["env"], configured["secrets"])
         module = ModuleType("function")
         module.__file__ = failures.FILE
         sys.modules["function"] = module
@@ -73,9 +73,11 @@ def load(_header: bytes, compiled: bytes, _text: str) -> str | bytes:
         gc.freeze()
 
 
-def handle(header: bytes, _part: bytes, document: str) -> str | bytes:
-    """Call the function with a JSON document; return its result as JSON."""
+def handle(header: bytes, secrets: bytes, document: str) -> str | bytes:
+    """Call the function with a JSON document; return its result as JSON. `secrets` is a JSON object, or empty."""
     randomness.begin_call(header[_SEED])
+    if secrets:
+        environment.begin_call(secrets)
     try:
         assert _call
         result = _call(_decode(document), header)

@@ -23,7 +23,7 @@ LOADED = (
     "_strptime", "abc", "annotationlib", "array", "ast", "asyncio", "base64", "binascii", "bisect", "calendar",
     "cmath", "codecs", "collections", "collections.abc", "concurrent.futures", "contextlib", "contextvars", "copy",
     "csv", "dataclasses", "datetime", "decimal", "difflib", "encodings.ascii", "encodings.idna",
-    "encodings.latin_1", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "html",
+    "encodings.latin_1", "enum", "faas.http", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "html",
     "html.entities", "inspect", "io", "ipaddress", "itertools", "json", "keyword", "linecache", "locale", "logging",
     "math", "numbers", "operator", "os.path", "pathlib", "pprint", "queue", "random", "re", "reprlib", "secrets",
     "shlex", "statistics", "string", "string.templatelib", "stringprep", "struct", "textwrap", "threading", "time",
@@ -167,24 +167,15 @@ def _replace_socket(module: ModuleType) -> None:
 
 
 def _replace_http_client(module: ModuleType) -> None:
-    class HTTPSConnection(module.HTTPConnection):  # type: ignore[name-defined,misc]
-        default_port = 443
+    from . import http_client  # after the library, which it uses
 
-        def __init__(self, host: str, port: int | None = None, **options: object) -> None:
-            super().__init__(host, port)
-
-    module.HTTPSConnection = HTTPSConnection  # type: ignore[attr-defined]
+    http_client.replace(module)
 
 
 def _replace_urllib_request(module: ModuleType) -> None:
-    def refuse(self: object, *arguments: object, **options: object) -> None:
-        try:
-            missing.refuse_network()
-        except OSError as error:
-            raise module.URLError(error) from None
+    from . import http_client
 
-    module.OpenerDirector.open = refuse
-    module.HTTPSHandler = module.HTTPHandler  # type: ignore[attr-defined] # the other one needs ssl
+    http_client.replace_urllib(module)
 
 
 def _replace_subprocess(module: ModuleType) -> None:

@@ -2,7 +2,8 @@
 
 from importlib.machinery import ModuleSpec
 
-_NETWORK = "functions have no network connections"
+_USE_HTTP = "make HTTP requests with `from faas import http`, or with urllib.request"
+_NETWORK = f"functions have no network connections of their own; {_USE_HTTP}"
 _PROCESSES = "functions have no processes of their own"
 _THREADS = "functions have no threads; a coroutine with asyncio.gather runs concurrently in one thread"
 _TERMINAL = "functions have no terminal"
@@ -11,6 +12,7 @@ _USERS = "functions have no users and groups"
 _NATIVE = "native code cannot be loaded"
 _COMPRESSION = "this compression is not part of the engine; zlib and gzip are"
 _PACKAGES = "only the standard library is available"
+_HTTP_PACKAGES = f"{_PACKAGES}; {_USE_HTTP}"
 
 # Modules that cannot be imported, with the reason.
 REASONS = {
@@ -18,6 +20,10 @@ REASONS = {
     "ssl": _NETWORK,
     "_ctypes": _NATIVE,
     "ctypes": _NATIVE,
+    "requests": _HTTP_PACKAGES,
+    "httpx": _HTTP_PACKAGES,
+    "aiohttp": _HTTP_PACKAGES,
+    "urllib3": _HTTP_PACKAGES,
     "multiprocessing": _PROCESSES,
     "_multiprocessing": _PROCESSES,
     "_posixsubprocess": _PROCESSES,

@@ -14,7 +14,7 @@ from types import ModuleType
 _SEED_BYTES = 16
 _DRAWN_BY = ("random", "statistics")  # modules that draw from the shared generator
 
-_loading = True
+loading = True  # at top level, where an image is taken; False in a call
 _seed: bytes | None = None
 _shared_is_used = False
 _system_random = os.urandom
@@ -25,7 +25,7 @@ _plain_seed = random.Random.seed
 
 def urandom(size: int) -> bytes:
     """Return random bytes of the host. Raises RuntimeError at the top level of a function's module."""
-    if _loading:
+    if loading:
         raise RuntimeError(
             "randomness at the top level would be the same in every call: it is evaluated once, when the function is "
             "deployed; ask for it in the handler"
@@ -35,7 +35,7 @@ def urandom(size: int) -> bytes:
 
 def _seed_generator(self: random.Random, a: object = None, version: int = 2) -> None:
     """Seed a generator; one that asks for a seed of the system while the module is loaded gets one in each call."""
-    if a is None and _loading and type(self) is not random.SystemRandom:
+    if a is None and loading and type(self) is not random.SystemRandom:
         _unseeded.add(self)
         _plain_seed(self, 0)
     else:
@@ -79,8 +79,8 @@ def install() -> None:
 
 def begin_call(seed: bytes) -> None:
     """Seed the generators that the function uses with SEED_BYTES of the host."""
-    global _seed, _loading
-    _loading = False
+    global _seed, loading
+    loading = False
     _seed = seed
     if _shared_is_used:
         random.seed(int.from_bytes(seed))
@@ -91,8 +91,8 @@ def begin_call(seed: bytes) -> None:
 
 def forget() -> None:
     """Return to the state before the first call."""
-    global _seed, _loading, _shared_is_used
-    _seed, _loading, _shared_is_used = None, True, False
+    global _seed, loading, _shared_is_used
+    _seed, loading, _shared_is_used = None, True, False
     _unseeded.clear()
     for name in _ready:
         sys.modules.pop(name, None)

@@ -11,9 +11,10 @@ def prepare(zones: dict[str, bytes]) -> None:
     failed = library.load_all()
     if failed:
         raise ImportError(f"cannot be loaded: {'; '.join(failed)}")
-    from . import console, engine, event_loop, failures, heap, randomness  # noqa: F401
+    from . import console, engine, environment, event_loop, failures, heap, http_client, randomness  # noqa: F401
 
     library.fill_shelf(zones)
+    environment.install()
     randomness.install()
     event_loop.install()
     failures.install()
@@ -27,9 +28,10 @@ def prepare(zones: dict[str, bytes]) -> None:
 
 def forget_practice() -> None:
     """Return the engine to the state before its practice."""
-    from . import engine, randomness
+    from . import engine, environment, randomness
 
     engine.forget()
+    environment.forget()
     randomness.forget()
     sys.modules.pop("function", None)
     gc.unfreeze()

@@ -96,15 +96,15 @@ FAULTY_CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "http": (
         f'import urllib.request\n{HEAD}    urllib.request.urlopen("http://example.org")\n',
-        ("functions have no network connections",),
+        ("functions cannot make outbound requests here", "line 3, in handle"),
     ),
     "https": (
         f'import urllib.request\n{HEAD}    urllib.request.urlopen("https://example.org")\n',
-        ("functions have no network connections",),
+        ("functions cannot make outbound requests here", "line 3, in handle"),
     ),
     "https_client": (
         f'import http.client\n{HEAD}    http.client.HTTPSConnection("x").request("GET", "/")\n',
-        ("functions have no network connections",),
+        ("functions cannot make outbound requests here", "line 3, in handle"),
     ),
     "asyncio_connection": (
         f'{ASYNC}    await asyncio.open_connection("example.org", 80)\n',

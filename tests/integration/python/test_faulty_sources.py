@@ -59,7 +59,10 @@ FAULTY_SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("NameError: name 'VALU' is not defined. Did you mean: 'VALUE'? (function.py:2:7)",),
     ),
     "package": ("import requests\n", ("No module named 'requests': only the standard library is available",)),
-    "ssl": ("import ssl\n", ("No module named 'ssl': functions have no network connections (function.py:1:1)",)),
+    "ssl": (
+        "import ssl\n",
+        ("No module named 'ssl': functions have no network connections of their own", "(function.py:1:1)"),
+    ),
     "ctypes": ("import ctypes\n", ("No module named 'ctypes': native code cannot be loaded",)),
     "from_missing": ("from curses import ascii\n", ("No module named 'curses': functions have no terminal",)),
     "name_of_module": ("from json import dump5\n", ("ImportError: cannot import name 'dump5' from 'json'",)),

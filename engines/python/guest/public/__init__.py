@@ -1,0 +1,1 @@
+"""What faas gives functions beside the standard library."""
