@@ -1,11 +1,12 @@
 """An instance of a WASI command: wasmtime's own implementation of WASI preview 1, with nothing but standard streams.
 
-There are no files, no network, no environment, and one argument, the program's name. Clocks and randomness are real.
+There are no files, no network, and one argument, the program's name. The environment is that of the function. Clocks
+and randomness are real.
 """
 
 import errno
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from faas.runtime import c_api
@@ -17,6 +18,7 @@ typedef struct { size_t size; uint8_t *data; } wasm_byte_vec_t;
 void wasm_byte_vec_new(wasm_byte_vec_t *vector, size_t size, const char *data);
 void *wasi_config_new(void);
 bool wasi_config_set_argv(void *config, size_t count, const char **arguments);
+bool wasi_config_set_env(void *config, size_t count, const char **names, const char **values);
 void wasi_config_set_stdin_bytes(void *config, wasm_byte_vec_t *content);
 typedef ptrdiff_t (*wasi_write_t)(void *stream, const unsigned char *data, size_t size);
 void wasi_config_set_stdout_custom(void *config, wasi_write_t write, void *stream, void *finalizer);
@@ -69,6 +71,10 @@ def _no_throttle() -> None:
     """Used before there is an input, when nothing can be written."""
 
 
+def _c_strings(texts: Iterable[str]) -> list[Any]:
+    return [ffi.new("char[]", text.encode("utf-8", "replace")) for text in texts]
+
+
 class WasiInstance(Instance):
     """An instance whose imports of WASI work. `stdout` and `stderr` are what it has written since `set_input`."""
 
@@ -78,15 +84,26 @@ class WasiInstance(Instance):
         super().__init__(engine, memory_limit)
         self._numbers: list[int] = []
         # A start function may call WASI before there is an input; wasmtime ends the process where nothing is set.
-        self.set_input(b"", output_limit=0, log_limit=0, throttle=_no_throttle)
+        self.set_input(b"", output_limit=0, log_limit=0, throttle=_no_throttle, environment={})
 
     def close(self) -> None:
         """Delete the store with the instance and its memory, and forget the streams."""
         super().close()
         self._forget_streams()
 
-    def set_input(self, content: bytes, *, output_limit: int, log_limit: int, throttle: Callable[[], None]) -> None:
-        """Make `content` the standard input, and empty the standard output and error output."""
+    def set_input(
+        self,
+        content: bytes,
+        *,
+        output_limit: int,
+        log_limit: int,
+        throttle: Callable[[], None],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Make `content` the standard input, and empty the standard output and error output.
+
+        `environment` are the environment variables. What follows a NUL in one is cut off.
+        """
         self._forget_streams()
         self.stdout = OutputStream(output_limit, throttle)
         self.stderr = OutputStream(log_limit, throttle, drops=True)
@@ -94,6 +111,8 @@ class WasiInstance(Instance):
         lib.wasm_byte_vec_new(vector, len(content), content)
         config = lib.wasi_config_new()
         lib.wasi_config_set_argv(config, 1, _ARGUMENTS)
+        names, values = _c_strings(environment), _c_strings(environment.values())
+        lib.wasi_config_set_env(config, len(names), ffi.new("const char *[]", names), ffi.new("const char *[]", values))
         lib.wasi_config_set_stdin_bytes(config, vector)
         lib.wasi_config_set_stdout_custom(config, _write, self._number(self.stdout), ffi.NULL)
         lib.wasi_config_set_stderr_custom(config, _write, self._number(self.stderr), ffi.NULL)

@@ -2,12 +2,18 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Outcome, Runtime
+from faas.runtime.reach import Reach
+from tests.helpers.echo_server import echo_server
+from tests.helpers.guests import run_module
+from tests.helpers.outbound import open_direct_session
 from tests.helpers.support import ECHO_TS
 
 ADD_TS = """import { JSON } from "json-as";
@@ -226,3 +232,30 @@ async def test_wizer_leaves_endless_start_up_code_to_the_time_limit(
     monkeypatch.setattr(compiler._wizer._process, "_timeout", 0.5)
     source = "while (true) {}\nexport function handle(input: string): string { return input; }"
     assert (await run(compiler, runtime, source)).error == "time limit of 300ms exceeded"
+
+
+def example_of_reach() -> str:
+    """Return the example of the documentation that imports the module `faas`."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "languages.md").read_text()
+    blocks: list[str] = re.findall(r"^```ts\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    return next(block for block in blocks if "faasHttp" in block)
+
+
+@pytest.mark.parametrize("body", ['{"n":1}', '{"text":"é \\\\\\" \\\\\\\\ 😀"}', '{"path":"\\\\u005c"}'])
+async def test_assemblyscript_example_reaches_its_environment_and_a_server(
+    compiler: AssemblyScriptCompiler, patient_runtime: Runtime, body: str
+) -> None:
+    """Also with escapes in the answers, which json-as would misread in their usual spelling."""
+    compiled = await compiler.compile(example_of_reach())
+    assert isinstance(compiled, Compiled), compiled
+    with echo_server() as origin:
+        reach = Reach(variables={"API": f'{origin}/\\"a'}, secrets={"TOKEN": "t\\"}, open_session=open_direct_session)
+        for _ in range(3):
+            outcome = await run_module(patient_runtime, compiled.binary, body.encode(), reach)
+            assert outcome.output is not None, outcome.error
+            echoed = json.loads(outcome.output)
+            assert (echoed["method"], echoed["headers"]["authorization"]) == ("POST", "Bearer t\\")
+            assert echoed["path"].endswith("/orders")
+            assert json.loads(echoed["body"].encode("latin-1")) == json.loads(body)
+    failed = await run_module(patient_runtime, compiled.binary, body.encode(), Reach())
+    assert "functions cannot make outbound requests here" in (failed.error or "")

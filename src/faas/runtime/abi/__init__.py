@@ -6,7 +6,7 @@ import msgspec
 import wasmtime
 
 from faas.runtime.abi import assemblyscript, core, javascript, python, wasi
-from faas.runtime.abi.convention import CallingConvention
+from faas.runtime.abi.convention import CallingConvention, type_text
 
 HANDLE = "handle"  # a module that exports it is no WASI command, whatever else it exports
 INITIALIZE, INITIALIZE_TYPE = "_initialize", "() -> ()"  # called before the function when a module exports it
@@ -46,15 +46,6 @@ def detect_engine(module: wasmtime.Module) -> CallingConvention | NoConvention:
             faults = convention.refused_imports(module)
             return NoConvention(_joined(faults)) if faults else convention
     return NoConvention("the engine follows no known calling convention")
-
-
-def type_text(extern_type: object) -> str:
-    """Return the type of an export or import as text: `(i32, i32) -> i64`, `memory`, …"""
-    if isinstance(extern_type, wasmtime.FuncType):
-        parameters = ", ".join(str(value) for value in extern_type.params)
-        results = ", ".join(str(value) for value in extern_type.results)
-        return f"({parameters}) -> {results or '()'}"
-    return type(extern_type).__name__.removesuffix("Type").lower()
 
 
 def _initialize_faults(exports: Mapping[str, str]) -> list[str]:

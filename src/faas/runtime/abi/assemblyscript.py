@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from faas.runtime import host_context
+from faas.runtime.abi import reach
 from faas.runtime.abi.convention import CallingConvention, HostFunction
 from faas.runtime.abi.json_as import normalize, with_null_for_not_finite
 from faas.runtime.instance import Instance
@@ -165,8 +166,14 @@ CONVENTION = CallingConvention(
         "__unpin": "(i32) -> ()",
     },
     imports=_HOST_FUNCTIONS,
+    reach=reach.imports(reach.allocate_managed),
     invoke=_invoke,
 )
+
+
+def _spelled_for_json_as(answer: object) -> bytes:
+    return normalize(msgspec.json.encode(answer)).encode()
+
 
 # Modules whose source imports json-as. The compiler's worker adds the export (toolchain/check.mjs).
 JSON_AS_MARKER = "__json_as_1_6"
@@ -175,5 +182,6 @@ CONVENTION_WITH_JSON_AS = msgspec.structs.replace(
     name="AssemblyScript with json-as",
     marker=JSON_AS_MARKER,
     exports={**CONVENTION.exports, JSON_AS_MARKER: "global"},
+    reach=reach.imports(reach.allocate_managed, _spelled_for_json_as),
     invoke=_invoke_with_json_as,
 )

@@ -1,9 +1,10 @@
-"""The core convention, for any toolchain: bytes in a linear memory, and no imports.
+"""The core convention, for any toolchain: bytes in a linear memory, and no imports but those of the module `faas`.
 
 `alloc(len: i32) -> i32` allocates memory for the input; `handle(ptr: i32, len: i32) -> i64` returns `ptr << 32 | len`
 of the output. Input and output are JSON, UTF-8.
 """
 
+from faas.runtime.abi import reach
 from faas.runtime.abi.convention import CallingConvention
 from faas.runtime.instance import Instance
 from faas.runtime.outcome import GuestFault
@@ -37,5 +38,6 @@ CONVENTION = CallingConvention(
     marker="alloc",
     exports={"memory": "memory", "alloc": "(i32) -> i32", "handle": "(i32, i32) -> i64"},
     imports={},
+    reach=reach.imports(reach.allocate),
     invoke=_invoke,
 )

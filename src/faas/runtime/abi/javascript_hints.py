@@ -3,10 +3,9 @@
 import re
 
 _UNDEFINED = re.compile(r"ReferenceError: (\w+) is not defined")
-_NO_NETWORK = "functions have no network"
+_NO_NETWORK = "functions make HTTP requests, with fetch"
 _NOT_NODE = "functions do not run in Node"
 _HINTS = {
-    "fetch": _NO_NETWORK,
     "XMLHttpRequest": _NO_NETWORK,
     "WebSocket": _NO_NETWORK,
     "EventSource": _NO_NETWORK,

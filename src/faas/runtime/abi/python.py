@@ -1,11 +1,15 @@
 """The convention of the Python engine (engines/python/host_module.py).
 
 `alloc(len: i32) -> i32` allocates memory for a request: 16 random bytes, the 16 bytes of the execution's id, the length
-of a part of bytes (0 here), and the input. `handle(ptr: i32, len: i32) -> i64` returns `ptr << 32 | len` of the output;
-the highest bit of `len` is set where it is a message for the author instead. Input, output and message are UTF-8.
+of a part of bytes, that part, which is the secrets of the function as JSON or empty, and the input.
+`handle(ptr: i32, len: i32) -> i64` returns `ptr << 32 | len` of the output; the highest bit of `len` is set where it is
+a message for the author instead. Input, output and message are UTF-8.
 """
 
 import os
+import struct
+
+import msgspec
 
 from faas.runtime import c_api, host_context
 from faas.runtime.abi import javascript
@@ -16,19 +20,21 @@ from faas.units import format_size
 
 _U32 = 0xFFFF_FFFF
 _FAILED = 0x8000_0000
-_RANDOM_BYTES, _NO_PART = 16, bytes(4)
+_RANDOM_BYTES, _NO_SECRETS = 16, bytes(4)
 _OUT_OF_MEMORY = "MemoryError: the memory limit is exceeded"  # engines/python/guest/failures.py
 
 
 def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
-    request = os.urandom(_RANDOM_BYTES) + host_context.current().execution_id() + _NO_PART + input_json
+    context = host_context.current()
+    secrets = _part(msgspec.json.encode(context.reach.secrets)) if context.reach.secrets else _NO_SECRETS
+    request = os.urandom(_RANDOM_BYTES) + context.execution_id() + secrets + input_json
     start = instance.call("alloc", len(request)) & _U32
     if not start or not instance.write(start, request):
         raise GuestFault(_memory_limit())
     try:
         packed = instance.call("handle", start, len(request))
     except c_api.CallFailed:
-        if host_context.current().thread_needed:  # the guest traps, as it cannot go on
+        if context.thread_needed:  # the guest traps, as it cannot go on
             raise host_context.MustRunInThread from None
         raise
     start, size = packed >> 32 & _U32, packed & _U32 & ~_FAILED
@@ -40,6 +46,10 @@ def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
     if answer is None:
         raise GuestFault("the engine returned an address outside its memory")
     return answer
+
+
+def _part(content: bytes) -> bytes:
+    return struct.pack("<I", len(content)) + content
 
 
 def _describe(message: str) -> str:

@@ -1,7 +1,8 @@
 """The WASI convention: a command of WASI preview 1, as Go, Rust, C, Zig and others compile programs.
 
 The input is its standard input, JSON, UTF-8. The output is what it writes to standard output, a JSON document. What it
-writes to standard error is the log. It fails with an exit code other than 0.
+writes to standard error is the log. It fails with an exit code other than 0. Its environment has the variables and the
+secrets of its function.
 """
 
 import struct
@@ -11,6 +12,7 @@ from typing import Any
 import wasmtime
 
 from faas.runtime import c_api, host_context
+from faas.runtime.abi import reach
 from faas.runtime.abi.convention import CallingConvention, HostFunction
 from faas.runtime.instance import Instance
 from faas.runtime.outcome import GuestFault
@@ -33,7 +35,13 @@ def _invoke(instance: Instance, input_json: bytes, output_limit: int) -> bytes:
     assert isinstance(instance, WasiInstance)
     context = host_context.current()
     log_limit = context.log_space * _BYTES_PER_CHARACTER + _BYTES_PER_CHARACTER
-    instance.set_input(input_json, output_limit=output_limit, log_limit=log_limit, throttle=context.throttle)
+    instance.set_input(
+        input_json,
+        output_limit=output_limit,
+        log_limit=log_limit,
+        throttle=context.throttle,
+        environment={**context.reach.secrets, **context.reach.variables},
+    )
     code = 0
     try:
         instance.call("_start")
@@ -99,6 +107,8 @@ CONVENTION = CallingConvention(
     marker="_start",
     exports={"memory": "memory", "_start": "() -> ()"},
     module=MODULE,
+    reach=reach.imports(reach.allocate),
+    reach_exports=reach.ALLOC_EXPORT,
     imports={"poll_oneoff": HostFunction(("i32", "i32", "i32", "i32"), ("i32",), _poll)},
     invoke=_invoke,
     wasi=True,

@@ -103,7 +103,7 @@ INVALID_MODULES = {
     ),
     "an import": (
         wat(core_wat(extra='(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))')),
-        "import wasi_snapshot_preview1.fd_write is not provided; the imports provided: none",
+        "import wasi_snapshot_preview1.fd_write is not provided; the imports provided: faas.env, faas.http",
     ),
     "shared memory": (wat(core_wat(memory="1 1 shared")), "not a valid WebAssembly module"),
 }
