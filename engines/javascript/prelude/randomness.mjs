@@ -1,13 +1,11 @@
 // Math.random and the random part of crypto. Nothing random may be kept in an image: every call asks the host again.
 
-import { sha1 } from "@noble/hashes/legacy.js";
-import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { defineGlobals } from "./define.mjs";
 import { refuseAtTopLevel } from "./phase.mjs";
+import { CryptoKey, SubtleCrypto } from "./subtle.mjs";
 
 const FROZEN = "its value would be the same in every call";
 const QUOTA_BYTES = 65536; // of the Web Cryptography API
-const DIGESTS = { "SHA-1": sha1, "SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512 };
 const INTEGER_ARRAY = /^(?:Big)?(?:Int|Uint)(?:8|16|32|64)(?:Clamped)?Array$/;
 
 /** Returns 16 bytes as the text of a UUID. */
@@ -64,15 +62,6 @@ export function installRandomness(fill) {
       return subtle;
     }
   }
-  class SubtleCrypto {
-    async digest(algorithm, data) {
-      const name = String(typeof algorithm === "object" ? algorithm?.name : algorithm).toUpperCase();
-      const hash = DIGESTS[name];
-      if (!hash) throw new DOMException(`the digest ${name} is not supported; there are ${Object.keys(DIGESTS).join(", ")}`, "NotSupportedError");
-      const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
-      return hash(bytes).slice().buffer;
-    }
-  }
   const subtle = new SubtleCrypto();
-  defineGlobals({ Crypto, SubtleCrypto, crypto: new Crypto() });
+  defineGlobals({ Crypto, CryptoKey, SubtleCrypto, crypto: new Crypto() });
 }

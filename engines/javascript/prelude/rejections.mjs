@@ -15,6 +15,7 @@ export function handledLater(promise) {
 }
 
 export function logUnhandledRejections() {
+  if (!pending.size) return;
   for (const reason of pending.values()) console.error(`Unhandled rejection: ${describe(reason)}`);
   pending.clear();
 }

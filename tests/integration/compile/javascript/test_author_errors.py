@@ -41,7 +41,6 @@ COMPILE_ERRORS = [
     ("export const handle = () => 1;\nexport const handler = () => 1;", "TypeError: the module exports handle and handler; export one of them", None, None),
     ("export const handler = () => 1;\nexport default { fetch() {} };", "TypeError: the module exports handler and default.fetch; export one of them", None, None),
     ("export const handle = () => 1;\nexport default () => 2;", "TypeError: the module exports handle and default; export one of them", None, None),
-    ("export default { fetch() {} };", "TypeError: the contract fetch (export default { fetch }) needs HTTP endpoints", None, None),
     ("import _ from 'lodash';\nexport const handle = () => _;", "import of 'lodash': a function is one file; bundle it: npx esbuild --bundle --format=esm", "> 1 | import _ from 'lodash';", 15),
     ("import { x } from './other.js';\nexport const handle = () => x;", "import of './other.js': a function is one file; bundle it", "> 1 | import { x } from './other.js';", 19),
     ("import fs from 'node:fs';\nexport const handle = () => fs;", "import of 'node:fs': a function is one file; Node's own modules are not there", "> 1 | import fs from 'node:fs';", 16),
@@ -51,7 +50,7 @@ COMPILE_ERRORS = [
     ("const id = Math.random();\nexport const handle = () => id;", "Error: Math.random cannot be used at top level: its value would be the same in every call", "> 1 | const id = Math.random();", None),
     ("const id = crypto.randomUUID();\nexport const handle = () => id;", "Error: crypto.randomUUID cannot be used at top level", "> 1 | const id = crypto.randomUUID();", None),
     ("setInterval(() => {}, 1000);\nexport const handle = () => 1;", "Error: setInterval cannot be used at top level: it would fire while the image", "> 1 | setInterval(() => {}, 1000);", None),
-    ("fetch('https://example.com');\nexport const handle = () => 1;", "ReferenceError: fetch is not defined: functions have no network\n    at", "> 1 | fetch('https://example.com');", None),
+    ("fetch('https://example.com');\nexport const handle = () => 1;", "Error: fetch cannot be used at top level: its response would be the same in every call. Use it in the function that is called\n    at", "> 1 | fetch('https://example.com');", None),
 ]  # fmt: skip
 
 # Programs whose call fails: the whole message. AUTHOR frames are in it, the engine's are not.
@@ -59,6 +58,7 @@ CALL_ERRORS = [
     ("null.x", "TypeError: cannot read property 'x' of null\n    at handle (function.js:2:1)"),
     ("const { a } = undefined", "TypeError: Cannot convert undefined or null to object\n"),
     ("Buffer.from('x')", "ReferenceError: Buffer is not defined: functions have Uint8Array, TextEncoder, atob and btoa\n    at handle (function.js:2:1)"),
+    ("new WebSocket('wss://a')", "ReferenceError: WebSocket is not defined: functions make HTTP requests, with fetch\n    at handle (function.js:2:5)"),
     ("new Intl.NumberFormat()", "ReferenceError: Intl is not defined: functions have no locales\n    at handle (function.js:2:5)"),
     ("undefinedName", "ReferenceError: undefinedName is not defined\n    at handle (function.js:2:1)"),
     ("const a = 1; a = 2", "TypeError: 'a' is read-only\n    at handle (function.js:2:14)"),
@@ -84,8 +84,8 @@ CALL_ERRORS = [
     ("return 10n", "TypeError: the function returned a BigInt, which JSON cannot express: convert it with Number(…) or String(…)"),
     ("return { toJSON() { throw new Error('no'); } }", "Error: no\n    at toJSON (function.js:2:31)"),
     ("return Promise.reject(new Error('no'))", "Error: no\n    at handle (function.js:2:27)"),
-    ("return new Promise(() => {})", "the function awaits a promise that never settles: no timer is pending that could settle it"),
-    ("return { then() {} }", "the function awaits a promise that never settles: no timer is pending that could settle it"),
+    ("return new Promise(() => {})", "the function awaits a promise that never settles: no timer or request is pending that could settle it"),
+    ("return { then() {} }", "the function awaits a promise that never settles: no timer or request is pending that could settle it"),
     ("setTimeout(() => { throw new Error('late'); }, 1); return new Promise(() => {})", "Error: late\n    at <anonymous> (function.js:2:30)"),
     ("setTimeout('text')", "TypeError: setTimeout needs a function\n    at handle (function.js:2:1)"),
     ("return import('left-pad')", "ReferenceError: cannot import 'left-pad': a function is one file. Bundle it: npx esbuild --bundle --format=esm"),

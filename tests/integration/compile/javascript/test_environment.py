@@ -33,7 +33,7 @@ EXPRESSIONS = [
     ("new Error('m', { cause: 1 }).stack.split('\\n')[0]", "Error: m"),
     ("URL.name + TextEncoder.name + structuredClone.name", "URLTextEncoderstructuredClone"),
     ("process.env.HOME ?? 'none'", "none"),
-    ("[typeof fetch, typeof WebAssembly, typeof Intl, typeof Buffer, typeof require].join()", "undefined,undefined,undefined,undefined,undefined"),
+    ("[typeof WebSocket, typeof WebAssembly, typeof Intl, typeof Buffer, typeof require].join()", "undefined,undefined,undefined,undefined,undefined"),
 ]  # fmt: skip
 
 SHA_OF_ABC = {

@@ -4,16 +4,23 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from faas.compile.surroundings import Surroundings
 from faas.runtime import pagemap
+from faas.runtime.reach import Reach
 from tests.helpers.instance_watch import InstanceWatch
 from tests.helpers.local_functions import LocalFunctions
+from tests.helpers.web_calls import RefusingSession, WebFunction, deployed, get, post
 
 MIN_ROUNDS, MAX_ROUNDS = 6, 60
 # Names of the global object beside those of the language.
 GLOBALS = {
-    "Crypto", "DOMException", "SubtleCrypto", "TextDecoder", "TextEncoder", "URL", "URLSearchParams", "atob", "btoa",
-    "clearImmediate", "clearInterval", "clearTimeout", "console", "crypto", "global", "performance", "process",
-    "queueMicrotask", "self", "setImmediate", "setInterval", "setTimeout", "structuredClone",
+    "AbortController", "AbortSignal", "Blob", "ByteLengthQueuingStrategy", "CountQueuingStrategy", "Crypto", "CryptoKey",
+    "CustomEvent", "DOMException", "Event", "EventTarget", "File", "FormData", "Headers", "ReadableStream",
+    "ReadableStreamBYOBReader", "ReadableStreamDefaultReader", "Request", "Response", "SubtleCrypto", "TextDecoder",
+    "TextEncoder", "TransformStream", "URL", "URLSearchParams", "WritableStream", "WritableStreamDefaultWriter",
+    "addEventListener", "atob", "btoa", "clearImmediate", "clearInterval", "clearTimeout", "console", "crypto", "fetch",
+    "global", "performance", "process", "queueMicrotask", "self", "setImmediate", "setInterval", "setTimeout",
+    "structuredClone",
 }  # fmt: skip
 LANGUAGE = {
     "AggregateError", "Array", "ArrayBuffer", "AsyncDisposableStack", "BigInt", "BigInt64Array", "BigUint64Array",
@@ -51,7 +58,8 @@ function everything() {
   walk(globalThis);
   for (const value of [function () {}, () => {}, async () => {}, function* () {}, async function* () {}, [].values(),
     new Map().values(), "".matchAll(/a/g), new URLSearchParams().keys(), new Error("x"), import.meta, Promise.resolve(),
-    new URL("https://a/").searchParams, new TextDecoder(), crypto.subtle, (function () { return arguments; })()]) walk(value);
+    new URL("https://a/").searchParams, new TextDecoder(), new Headers().entries(), new FormData().entries(),
+    new Request("https://a/", { method: "POST", body: "x" }), new Response("x").body, new Blob(["x"]).stream().getReader(), new AbortController(), crypto.subtle, (function () { return arguments; })()]) walk(value);
   return [...seen];
 }
 """
@@ -193,6 +201,15 @@ POISONS = {
     "species": "class A extends Array { static get [Symbol.species]() { return function () { return Object.freeze([]); }; } } new A(1, 2, 3).map((x) => x)",
     "length_of_proxy": "Array.prototype.concat.call([], new Proxy([], { get: (_, key) => (key === 'length' ? 2 ** 53 - 1 : Symbol.isConcatSpreadable === key ? true : 1) }))",
     "string_of_replace": "'a'.repeat(100_000).replace(/a/g, () => 'b'.repeat(1000))",
+    "head_of_request": "JSON.stringify = () => ({ toString() { throw new Error('no'); } }); await fetch('https://example.org')",
+    "head_that_is_no_json": "JSON.stringify = () => '{'; await fetch('https://example.org')",
+    "body_that_is_no_body": "String.prototype.isWellFormed = () => false; String.prototype.toWellFormed = () => ({ length: 2 ** 31 }); await fetch('https://example.org', { method: 'POST', body: 'x' })",
+    "pending_requests": "Map.prototype.set = () => {}; await fetch('https://example.org')",
+    "numbers_of_requests": "Map.prototype[Symbol.iterator] = () => [[NaN, {}], [-1, {}], [2 ** 40, {}], ['x', {}]].values(); await fetch('https://example.org')",
+    "bytes_of_texts": "globalThis.Uint8Array = class {}; await new Response(new Blob(['x'])).text()",
+    "text_of_no_bytes": "Uint8Array.prototype.slice = () => ({ length: 7 }); await new Response(new ArrayBuffer(8)).text()",
+    "detached_body": "const b = new ArrayBuffer(64); Uint8Array.prototype.slice = function () { return this; }; const r = new Response(b); b.transfer(); await r.text()",
+    "names_of_secrets": "Object.getOwnPropertyDescriptor = () => { throw new Error('no'); }; process.env.KEY",
     "constructor_of_promise": "class P extends Promise { constructor(run) { super(run); run(() => {}, () => {}); } } await new P((resolve) => resolve(1))",
 }  # fmt: skip
 
@@ -203,21 +220,62 @@ async def test_poisoned_call_harms_neither_the_host_nor_the_next_call(
     functions: LocalFunctions, watch: InstanceWatch, name: str
 ) -> None:
     """Whatever it does is its own outcome. The next call logs, sleeps and answers as if it were the first."""
-    binary = await functions.compile(f"""export async function handle(input) {{
+    source = f"""export async function handle(input) {{
       if (input.poison) {{ {POISONS[name]}; return "poisoned"; }}
       console.log("level", crypto.randomUUID().length, [1, 2].indexOf(2));
       if (input.sleep) await new Promise((resolve) => setTimeout(resolve, 1));
       return [typeof URL, await Promise.resolve(1), Math.ceil(0.5), new Error("x").message];
-    }}""")
-    assert isinstance(binary, bytes)
+    }}"""
+    binary = (await deployed(functions, source, Surroundings(secrets=["KEY"]))).binary
     limits = msgspec.structs.replace(functions.local.runtime.limits, time=0.3)
+    function = WebFunction(functions, binary, Reach(secrets={"KEY": "value"}, open_session=RefusingSession))
     with capture_logs() as logs:
         for number in range(MAX_ROUNDS):
-            await functions.run(binary, b'{"poison": true}', limits)
-            outcome = await functions.run(binary, b'{"sleep": true}' if number % 4 == 0 else b"{}")
+            await function.call(b'{"poison": true}', limits)
+            outcome = await function.call(b'{"sleep": true}' if number % 4 == 0 else b"{}")
             assert (outcome.output, outcome.error, outcome.logs) == (b'["function",1,1,"x"]', None, "level 36 1")
             if number >= MIN_ROUNDS and watch.restored:
                 break
     assert watch.restored
     # A busy machine may stall the ticker. A host function that failed, or the runtime, would be logged too.
+    assert {entry["event"] for entry in logs if entry["log_level"] not in {"debug", "info"}} <= {"epoch_ticker.stalled"}
+
+
+# name → statements of a function of the contract fetch that replace what its answer is written with
+SERVE_POISONS = {
+    "head_that_is_no_json": "JSON.stringify = () => '{'; return new Response('x', { status: 201 })",
+    "head_that_is_no_text": "JSON.stringify = () => ({ toString() { throw new Error('no'); } }); return new Response('x', { status: 201 })",
+    "head_with_another_status": "JSON.stringify = () => '{\"status\":1e9}'; return new Response('x', { status: 201 })",
+    "head_with_line_ends": "JSON.stringify = () => '{\"status\":200,\"headers\":[[\"a\",\"b\\r\\nc: d\"]]}'; return new Response('x', { status: 201 })",
+    "large_head": "return new Response('x', { headers: Array.from({ length: 3000 }, (_, i) => [`x-${i}`, 'y'.repeat(90)]) })",
+    "body_that_is_no_text": "String.prototype.isWellFormed = () => false; String.prototype.toWellFormed = () => ({ length: 2 ** 31 }); return new Response('x')",
+    "detached_body": "Uint8Array.prototype.slice = function () { return this; }; const b = new ArrayBuffer(64); const r = new Response(b); b.transfer(); return r",
+    "resized_body": "Uint8Array.prototype.slice = function () { return this; }; const b = new ArrayBuffer(4096, { maxByteLength: 4096 }); const r = new Response(b); b.resize(1); return r",
+    "frozen_classes": "for (const c of [Request, Response, Headers]) { Object.freeze(c.prototype); } return new Response('x')",
+    "response_of_another_class": "return Object.create(Response.prototype)",
+    "proxy_of_response": "return new Proxy(new Response('x'), {})",
+    "headers_with_getter": "Object.defineProperty(Object.prototype, '0', { get() { throw new Error('no'); }, set() { throw new Error('no'); }, configurable: true }); return new Response('x', { headers: { a: 'b' } })",
+    "no_globals": "for (const key of Reflect.ownKeys(globalThis)) { try { delete globalThis[key]; } catch {} } return request.text().then(() => Response.json(1))",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(pagemap.open_scanner() is None, reason="this kernel has no PAGEMAP_SCAN")
+@pytest.mark.parametrize("name", SERVE_POISONS)
+async def test_poisoned_response_harms_neither_the_host_nor_the_next_call(
+    functions: LocalFunctions, watch: InstanceWatch, name: str
+) -> None:
+    source = f"""export default {{ async fetch(request) {{
+      if (request.method === "GET") {{ {SERVE_POISONS[name]}; }}
+      return new Response(await request.text(), {{ headers: {{ "x-typed": typeof URL }} }});
+    }} }};"""
+    function = await deployed(functions, source)
+    with capture_logs() as logs:
+        for number in range(MAX_ROUNDS):
+            await function.call(get())
+            response = await function.respond(post(f"body-{number}".encode()))
+            assert (response.status, response.body) == (200, f"body-{number}".encode())
+            assert response.headers[0] == ("x-typed", "function")
+            if number >= MIN_ROUNDS and watch.restored:
+                break
+    assert watch.restored
     assert {entry["event"] for entry in logs if entry["log_level"] not in {"debug", "info"}} <= {"epoch_ticker.stalled"}

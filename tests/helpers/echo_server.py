@@ -1,0 +1,89 @@
+"""A server on 127.0.0.1 that functions in tests make requests to."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers with what it gets, as JSON. The query says otherwise: `status`, `to` (of a redirect), `type`, `body`.
+
+    A query with `wait` gets no answer before the server ends.
+    """
+
+    protocol_version = "HTTP/1.1"
+    server: "EchoServer"
+
+    def _answer(self) -> None:
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query, encoding="latin-1"))
+        content = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if "wait" in query:
+            self.server.ended.wait(30)
+        self.server.last_headers = {name.lower(): value for name, value in self.headers.items()}
+        echoed = {
+            "method": self.command,
+            "path": parts.path,
+            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "body": content.decode("latin-1"),
+        }
+        body = query["body"].encode("latin-1") if "body" in query else json.dumps(echoed).encode()
+        self.send_response(int(query.get("status", 302 if "to" in query else 200)))
+        if "to" in query:
+            self.send_header("location", query["to"])
+        self.send_header("content-type", query.get("type", "application/json"))
+        self.send_header("set-cookie", "a=1")
+        self.send_header("set-cookie", "b=2")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Print nothing."""
+
+
+for _method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
+    setattr(_Handler, f"do_{_method}", _Handler._answer)
+
+
+class EchoServer(ThreadingHTTPServer):
+    """The server. `last_headers` are those of the last request, by their names in lower case."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.ended = threading.Event()
+        self.last_headers: dict[str, str] = {}
+
+    @property
+    def origin(self) -> str:
+        """The origin of the server."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def echo_server() -> Iterator[str]:
+    """Run the server, and yield its origin."""
+    with serve_echo() as server:
+        yield server.origin
+
+
+@contextmanager
+def serve_echo() -> Iterator[EchoServer]:
+    """Run the server."""
+    server = EchoServer()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.ended.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
