@@ -25,7 +25,8 @@ FROM pg_class
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
     AND relkind IN ('r', 'p') AND relname IN (
         'functions', 'revisions', 'modules', 'unreferenced_modules', 'executions', 'processes', 'deleted_functions',
-        'retention_marks', 'schema_migrations', 'tokens', 'token_changes', 'audit'
+        'retention_marks', 'schema_migrations', 'tokens', 'token_changes', 'audit',
+        'secrets'
     )
 ORDER BY relname;
 

@@ -3,8 +3,8 @@
 -- Returns the module to run, or why nothing was started: no row when there is no such function or revision, else the
 -- revision's status.
 WITH found AS (
-    SELECT function.id, function.name, revision.number, revision.module_digest, revision.limits, revision.status,
-           revision.compile_error, revision.number = function.live_revision IS TRUE AS live
+    SELECT function.id, function.name, revision.number, revision.module_digest, revision.limits, revision.public,
+           revision.reaches, revision.status, revision.compile_error, revision.number = function.live_revision IS TRUE AS live
     FROM executable_functions AS function
     JOIN executable_revisions AS revision
       ON revision.function_id = function.id
@@ -18,7 +18,8 @@ WITH found AS (
     FROM found
     WHERE status = 'READY'
 )
-SELECT id AS function_id, number AS revision, module_digest, name, live, limits, status, compile_error FROM found;
+SELECT id AS function_id, number AS revision, module_digest, name, live, limits, public, reaches, status, compile_error
+FROM found;
 
 -- name: start_executions(ids, reference_ids, reference_names, reference_revisions, inputs, times, invokers, process_id)
 -- The same for a batch, in one commit. Returns a row for each execution that has started. The others are started alone,
@@ -33,7 +34,7 @@ WITH requested AS (
     ) AS requested (execution_id, reference_id, reference_name, reference_revision, input, now, invoked_by)
 ), ready AS MATERIALIZED (
     SELECT requested.execution_id, requested.input, requested.now, requested.invoked_by, function.id AS function_id, function.name,
-           revision.number AS revision, revision.module_digest, revision.limits,
+           revision.number AS revision, revision.module_digest, revision.limits, revision.public, revision.reaches,
            revision.number = function.live_revision IS TRUE AS live
     FROM requested
     CROSS JOIN LATERAL (
@@ -43,7 +44,7 @@ WITH requested AS (
         OFFSET 0
     ) AS function
     CROSS JOIN LATERAL (
-        SELECT number, module_digest, limits
+        SELECT number, module_digest, limits, public, reaches
         FROM executable_revisions
         WHERE function_id = function.id AND number = coalesce(requested.reference_revision, function.revision)
           AND status = 'READY'
@@ -54,16 +55,21 @@ WITH requested AS (
     SELECT execution_id, function_id, revision, :process_id::uuid, input, now, now, invoked_by
     FROM ready
 )
-SELECT execution_id, function_id, revision, module_digest, name, live, limits FROM ready;
+SELECT execution_id, function_id, revision, module_digest, name, live, limits, public, reaches FROM ready;
 
 -- name: find_limits(reference_id, reference_name, reference_revision, like)^
--- The function, and the limits of the revision that the reference runs.
-SELECT function.id AS function_id, revision.limits
+-- The function, and of the revision that the reference runs, the limits and whether anyone may call it.
+SELECT function.id AS function_id, revision.limits, revision.public
 FROM executable_functions AS function
 JOIN executable_revisions AS revision
   ON revision.function_id = function.id AND revision.number = coalesce(:reference_revision::int, function.revision)
 WHERE (function.id = :reference_id::uuid OR function.name = :reference_name::text)
   AND (:like::text[] IS NULL OR function.name LIKE ANY (:like::text[]));
+
+-- name: get_settings(function_id, number)^
+SELECT settings
+FROM executable_settings
+WHERE function_id = :function_id AND number = :number;
 
 -- name: find_function_id(reference_id, reference_name, like)^
 -- The id by which the function's executions are listed.
@@ -77,17 +83,18 @@ SELECT wasm
 FROM executable_modules
 WHERE digest = :module_digest;
 
--- name: end_executions(ids, outputs, errors, logs, times, least, greatest)
+-- name: end_executions(ids, outputs, errors, logs, requests, times, least, greatest)
 -- Guarded by status: an execution that was reaped as interrupted stays so. NOT IN keeps the planner off the partial
 -- index executions_running, which holds dead entries for every past execution until the next vacuum. :least and
 -- :greatest are the bounds of the ids: they exclude the other partitions before the statement runs, whereas the join
 -- would exclude them for each row.
 UPDATE executions
 SET status = CASE WHEN ended.error IS NULL THEN 'COMPLETED' ELSE 'FAILED' END,
-    output = ended.output, error_message = ended.error, logs = ended.logs, completed_at = ended.now
+    output = ended.output, error_message = ended.error, logs = ended.logs, requests = ended.requests,
+    completed_at = ended.now
 FROM unnest(
-    :ids::uuid[], :outputs::json[], :errors::text[], :logs::text[], :times::timestamptz[]
-) AS ended (id, output, error, logs, now)
+    :ids::uuid[], :outputs::json[], :errors::text[], :logs::text[], :requests::json[], :times::timestamptz[]
+) AS ended (id, output, error, logs, requests, now)
 WHERE executions.id = ended.id AND executions.id >= :least::uuid AND executions.id <= :greatest::uuid
   AND executions.status NOT IN ('COMPLETED', 'FAILED')
 RETURNING executions.id;
@@ -96,7 +103,7 @@ RETURNING executions.id;
 -- The columns of list_executions first, then those that lists leave out because they may be large. Those of a deleted
 -- function are not found, although their rows are deleted later.
 SELECT id, function_id, revision, status, output, error_message, created_at, started_at, completed_at, invoked_by, input,
-       logs, payloads_expired
+       logs, requests, payloads_expired
 FROM executions
 WHERE id = :id
   AND (:invoked_by::text IS NULL OR invoked_by = :invoked_by::text)

@@ -202,7 +202,7 @@ ORDER BY revision.number IS DISTINCT FROM function.live_revision, revision.funct
 LIMIT :limit::bigint;
 
 -- name: get_image_source(function_id, number)^
-SELECT language, source, digest AS module_digest, contract
+SELECT language, source, settings, digest AS module_digest, contract
 FROM revisions JOIN modules ON digest = module_digest
 WHERE function_id = :function_id AND number = :number;
 

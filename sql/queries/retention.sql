@@ -112,7 +112,7 @@ LIMIT 1;
 -- name: clear_payloads(lower, last)$
 -- A RUNNING execution has its payload still to come.
 WITH cleared AS (
-    UPDATE executions SET input = NULL, output = NULL, logs = NULL, payloads_expired = true
+    UPDATE executions SET input = NULL, output = NULL, logs = NULL, requests = NULL, payloads_expired = true
     WHERE id >= :lower AND id <= :last AND NOT payloads_expired AND status <> 'RUNNING'
     RETURNING id
 )

@@ -15,12 +15,14 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """A token, or any client of a server without authentication (ANYONE).
 
     `token_name` is recorded with what the caller makes. `functions` is None when it may reach all of them.
+    `public_only`: it may call functions whose settings admit anyone, and nothing else.
     """
 
     token_id: str | None = None
     token_name: str | None = None
     scopes: frozenset[Scope]
     functions: FunctionPatterns | None = None
+    public_only: bool = False
     via: Literal["api", "database"] = "api"
 
     @property
@@ -54,5 +56,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 _ALL_SCOPES: frozenset[Scope] = frozenset({"read", "invoke", "deploy", "admin"})
 ANYONE = Caller(scopes=_ALL_SCOPES)
+PUBLIC = Caller(scopes=frozenset({"invoke"}), public_only=True)
+"""Any client of an HTTP endpoint, where tokens are asked for and it has none."""
 OPERATOR = Caller(scopes=_ALL_SCOPES, via="database")
 """The command line on the database itself."""

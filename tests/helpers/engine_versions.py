@@ -12,6 +12,7 @@ import msgspec
 from faas.bootstrap.compilers import image_taker
 from faas.caller import ANYONE
 from faas.compile.outcome import Compiled, CompileFailure
+from faas.compile.surroundings import NONE, Surroundings
 from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
 from faas.engines import Engine, EngineStore
@@ -48,7 +49,7 @@ class TinyCompiler:
         self.contracts: dict[str, Contract] = {}
         self.before: Callable[[str], Awaitable[None]] | None = None
 
-    async def compile(self, source: str) -> Compiled | CompileFailure:
+    async def compile(self, source: str, _surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
         """Take the image of `source`."""
         self.taken.append(source)
         if self.before:

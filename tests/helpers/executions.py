@@ -2,11 +2,21 @@
 
 import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
 
 from faas.database.pool import Pool
+from faas.executions.reach import ReachResolver
+from faas.outbound import OutboundClient
+from faas.secret_store.key_file import Keyring
+from faas.secret_store.vault import SecretVault
+
+
+def open_reach(pool: Pool) -> ReachResolver:
+    """Return what executions may reach in tests in which they reach nothing."""
+    return ReachResolver(pool, SecretVault(pool, Keyring(Path("no-such-file"))), OutboundClient())
 
 
 async def insert_function(pool: Pool, name: str, status: str = "READY") -> UUID:

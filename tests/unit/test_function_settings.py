@@ -23,6 +23,9 @@ from faas.function_settings import (
         (b"{}", b"{}"),
         (b'{"limits": {}}', b"{}"),
         (b'{"limits": {"time": null}}', b"{}"),
+        (b'{"env": {}, "secrets": [], "outbound": [], "http": {"auth": "token"}}', b"{}"),
+        (b'{"env": {"B": "2", "A": "1"}}', b'{"env":{"A":"1","B":"2"}}'),
+        (b'{"secrets": ["A", "B"], "http": {"auth": "none"}}', b'{"secrets":["A","B"],"http":{"auth":"none"}}'),
         (b'{"limits": {"perSecond": 5, "time": 2}}', b'{"limits":{"time":2.0,"perSecond":5.0}}'),
         (b'{"limits": {"memory": 65536, "concurrency": 3}}', b'{"limits":{"memory":65536,"concurrency":3}}'),
     ],
@@ -36,7 +39,10 @@ def test_function_settings_have_one_form(document: bytes, canonical: bytes) -> N
 @pytest.mark.parametrize(
     "document",
     [
-        b'{"env": {}}',
+        b'{"environment": {}}',
+        b'{"env": {"A": 1}}',
+        b'{"secrets": "A"}',
+        b'{"http": {"auth": "maybe"}}',
         b'{"limits": {"cpu": 1}}',
         b'{"limits": {"time": 0}}',
         b'{"limits": {"time": "5s"}}',

@@ -18,7 +18,9 @@ from faas.compile.languages.wasm import WasmCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import Compiled
 from faas.compile.snapshot import Snapshots
+from faas.compile.surroundings import Surroundings
 from faas.engines import EngineCatalogue, EngineName
+from faas.function_settings import FunctionSettings
 from faas.functions.engine_upgrade import RefusedSource, TakeImage
 from faas.languages import Language
 from faas.runtime import Limits, LoadEngine, Precompiler, Runtime
@@ -130,8 +132,8 @@ def open_compilers(
 def image_taker(compilers: Mapping[str, Compiler]) -> TakeImage:
     """Return how an engine upgrade takes images: with `compilers`, as deploys do."""
 
-    async def take(language: str, source: str) -> bytes | RefusedSource:
-        outcome = await compilers[language].compile(source)
+    async def take(language: str, source: str, settings: FunctionSettings) -> bytes | RefusedSource:
+        outcome = await compilers[language].compile(source, Surroundings(settings.env, settings.secrets))
         return outcome.binary if isinstance(outcome, Compiled) else RefusedSource(outcome.diagnostics)
 
     return take

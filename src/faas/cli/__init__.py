@@ -37,6 +37,7 @@ _COMMANDS = {
     "rollback": ("faas.cli.revisions", "Make the revision live that was live before."),
     "diff": ("faas.cli.revisions", "Show how two revisions of a function differ."),
     "token": ("faas.cli.token", "Make, list and revoke tokens."),
+    "secret": ("faas.cli.secret", "Set, list and delete secrets."),
     "audit": ("faas.cli.audit", "List the changes on record: who deployed, promoted, deleted, made tokens."),
     "pipeline": (
         "faas.compute_module.cli.pipeline",

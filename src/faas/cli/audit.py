@@ -16,7 +16,7 @@ def audit(limit: int, client: Client, as_json: bool) -> None:
     """List the changes on record, newest first. With tokens, this needs one with the scope admin.
 
     BY is the name of the token. (database) is the command line on the database itself; a dash is a server that asked
-    for no token. SUBJECT is the name that the function or the token had; NAME@N is revision N of a function.
+    for no token. SUBJECT is the name that the function, token or secret had; NAME@N is revision N of a function.
     """
     entries = client.pages("/audit", limit)
     if as_json:

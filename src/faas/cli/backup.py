@@ -20,7 +20,7 @@ from faas.cli.setting_options import with_settings
 from faas.errors import BackupFailed, ConfigurationError
 from faas.settings import Settings
 
-_DATABASE_SETTINGS = ("data_dir", "database_url", "log_format", "log_level")
+_DATABASE_SETTINGS = ("data_dir", "secret_key_file", "database_url", "log_format", "log_level")
 T = TypeVar("T")
 
 
@@ -48,6 +48,12 @@ def backup_command(file: str, force: bool, **options: str | None) -> None:
     click.echo(
         f"backed up {_contents(manifest)} to {'standard output' if file == '-' else file}{size}", err=file == "-"
     )
+    if manifest.secret_keys:
+        click.echo(
+            f"the {_count(manifest.rows('secrets'), 'secret')} in it can be opened only with {_keys(manifest)}, "
+            f"which the backup does not hold: keep the file {chosen.secret_key_path} apart",
+            err=True,
+        )
 
 
 @click.command("restore")
@@ -73,6 +79,11 @@ def restore_command(file: str, **options: str | None) -> None:
         click.echo(f"{_count(restored.interrupted, 'execution')} had not ended: FAILED as interrupted")
     if restored.migrated:
         click.echo(f"migrated from {manifest.migrations[-1].name} to {restored.migrated[-1]}")
+    if manifest.secret_keys:
+        click.echo(
+            f"{_count(manifest.rows('secrets'), 'secret')}: put the key file of {_keys(manifest)} at "
+            f"{chosen.secret_key_path}; the backup does not hold it"
+        )
     database_option = "--database-url URL" if chosen.database_url else f"--data-dir {chosen.data_dir}"
     click.echo(f"next: {sys.argv[0]} serve {database_option}")
 
@@ -114,6 +125,10 @@ def _contents(manifest: Manifest) -> str:
         f"{_count(manifest.rows('functions'), 'function')}, {_count(manifest.rows('executions'), 'execution')} "
         f"and {_count(waiting, 'waiting message')}"
     )
+
+
+def _keys(manifest: Manifest) -> str:
+    return f"the key{'s' if len(manifest.secret_keys) > 1 else ''} {' and '.join(manifest.secret_keys)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +10,9 @@ import click
 
 from faas.cli.bundle import load_source
 from faas.cli.client import Client, ServerError, function_path, server_options
-from faas.cli.limits import LimitChanges, change_limits, limit_option
+from faas.cli.function_settings import change_settings, function_setting_options, read_changes
 from faas.cli.output import live_revision, print_json, print_text
+from faas.cli.project_file import Project, find_project
 from faas.cli.sources import LANGUAGES, function_name_of, language_of, read_text_argument
 from faas.cli.terminal import for_display
 from faas.errors import ConfigurationError
@@ -44,11 +46,13 @@ class _Deployed(NamedTuple):
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="Name of the function.  [default: the file name without its extension]")
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--name", help="Name of the function.  [default: that of faas.toml, or the file name without its extension]"
+)
 @click.option("--language", type=click.Choice(LANGUAGES), help="[default: by the file extension]")
 @click.option("--description", help="Description of the function.")
-@limit_option
+@function_setting_options(removals=True)
 @click.option(
     "--promote/--no-promote",
     default=True,
@@ -63,30 +67,38 @@ def deploy(
     name: str | None,
     language: Language | None,
     description: str | None,
-    limits: LimitChanges,
     promote: bool,
     wait: bool,
     timeout: float,
     client: Client,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Create a function from FILE, or a new revision of the function of that name.
 
-    The revision that is live serves until the new one is READY. Description and limits stay as they are in the newest
-    revision, unless an option changes them. Nothing is compiled again when nothing has changed.
+    FILE may be a folder with a faas.toml, which says what an option does not. The revision that is live serves until
+    the new one is READY. Description and settings stay as they are in the newest revision, unless faas.toml or an
+    option changes them. Nothing is compiled again when nothing has changed.
 
     JavaScript and TypeScript that import other files are bundled first, where node_modules/.bin or the PATH has an
     esbuild. Prints the compiler's diagnostics and exits with 1 when FILE does not compile.
     """
-    default_name = function_name_of(file)
+    changes = read_changes(options)
+    project = find_project(file) or Project(path=file, file=file)
+    file, language = project.file, language or project.language
+    default_name = project.name or function_name_of(file)
     name = read_text_argument(name or default_name, "--name" if name else f"the name {default_name}")
     source = load_source(file, language or language_of(file))
     if source.bundled_with:
         print_text(f"bundled by {source.bundled_with}: {len(source.text.encode())} bytes", dim=True, err=True)
     draft = {"name": name, "language": source.language, "source": source.text}
-    if description:
+    if description := description or project.description:
         draft["description"] = read_text_argument(description, "--description")
-    deployed = _send(client, draft, limits, promote=promote, by_extension=None if language else file)
+
+    def settings_after(present: dict[str, Any]) -> dict[str, Any]:
+        return change_settings({**present, **project.settings}, changes)
+
+    deployed = _send(client, draft, settings_after, promote=promote, by_extension=None if language else file)
     if wait:
         deployed = _await_compiled(client, deployed, timeout)
     if as_json:
@@ -102,9 +114,14 @@ COMMANDS: dict[str, click.Command] = {"deploy": deploy}
 
 
 def _send(
-    client: Client, draft: dict[str, str], limits: LimitChanges, *, promote: bool, by_extension: Path | None
+    client: Client,
+    draft: dict[str, str],
+    settings_after: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    promote: bool,
+    by_extension: Path | None,
 ) -> _Deployed:
-    """Create the function or replace it, with the settings of its newest revision and the changes of `limits`.
+    """Create the function or replace it, with what `settings_after` makes of the settings of its newest revision.
 
     `by_extension` is the file whose extension decided the language. Raises ConfigurationError where that would change
     the language of a function in AssemblyScript.
@@ -114,7 +131,7 @@ def _send(
     for accept in ((404, 409), ()):  # once more where another client has deleted or created it in between
         existing = client.call("GET", path, accept=(400, 404))
         if existing.is_error:
-            body = {**draft, "settings": change_limits({}, limits)}
+            body = {**draft, "settings": settings_after({})}
             response = client.call("POST", "/functions", json=body, accept=accept)
             done = "created"
         else:
@@ -124,7 +141,7 @@ def _send(
             body = {
                 "description": function["description"],
                 **draft,
-                "settings": change_limits(_newest_settings(client, function), limits),
+                "settings": settings_after(_newest_settings(client, function)),
                 "promote": promote,
             }
             response = client.call("PUT", path, json=body, accept=accept)

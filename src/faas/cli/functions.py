@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from faas.cli.client import Client, ServerError, function_path, server_options
-from faas.cli.limits import describe_settings
+from faas.cli.function_settings import describe_settings
 from faas.cli.output import (
     NO_VALUE,
     ago,

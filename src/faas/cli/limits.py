@@ -1,4 +1,4 @@
-"""Settings of a function on the command line: the option `--limit` of `faas deploy`, and how commands show settings."""
+"""Limits of a function on the command line: the option `--limit`, and how commands show limits."""
 
 import json
 import re
@@ -87,10 +87,21 @@ def change_limits(settings: dict[str, Any], changes: LimitChanges) -> dict[str, 
     return {**settings, "limits": {name: value for name, value in limits.items() if value is not None}}
 
 
-def describe_settings(settings: dict[str, Any]) -> list[str]:
-    """Return those settings that are not the defaults, each as `NAME=VALUE`; limits as `--limit` takes them."""
-    limits = settings.get("limits", {})
+def read_limit(name: str, value: object) -> float:
+    """Return a limit as a project file has it: a number, or a text that `--limit` takes. Raises ValueError."""
+    limit = _LIMITS.get(name)
+    if limit is None:
+        raise ValueError(f"{name} is unknown; accepted are {', '.join(_LIMITS)}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    try:
+        return limit.parse(str(value))
+    except ValueError:
+        raise ValueError(f"{name}: {value!r} is not {limit.accepted}") from None
+
+
+def describe_limits(limits: dict[str, Any]) -> list[str]:
+    """Return limits as `--limit` takes them, each as `NAME=VALUE`."""
     shown = [f"{name}={limit.format(limits[name])}" for name, limit in _LIMITS.items() if name in limits]
     others = {name: value for name, value in limits.items() if name not in _LIMITS}
-    others |= {name: value for name, value in settings.items() if name != "limits"}
     return shown + [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in others.items()]

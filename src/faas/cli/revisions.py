@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from faas.cli.client import Client, function_path, server_options
-from faas.cli.limits import describe_settings
+from faas.cli.function_settings import describe_settings
 from faas.cli.output import NO_VALUE, ago, first_line, print_diff, print_json, print_table, print_text
 
 _NO_NEWLINE = "\n\\ No newline at end of file\n"

@@ -4,43 +4,62 @@ import asyncio
 import hashlib
 import statistics
 import time
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import click
 import msgspec
 
 from faas import logs, settings
 from faas.bootstrap import open_local_runtime
-from faas.cli.bundle import load_source
+from faas.bootstrap.compilers import LocalRuntime
+from faas.cli.bundle import Source, load_source
+from faas.cli.function_settings import change_settings, function_setting_options, read_changes
 from faas.cli.output import print_document, print_text
+from faas.cli.project_file import Project, find_project
 from faas.cli.sources import LANGUAGES, language_of, read_input
 from faas.compile.outcome import CompileFailure
+from faas.compile.surroundings import Surroundings
 from faas.errors import ConfigurationError
+from faas.executions.reach import reach_of
+from faas.function_settings import FunctionSettings, check_settings
 from faas.languages import Language
-from faas.runtime import Outcome
+from faas.outbound import OutboundClient
+from faas.runtime import Outcome, Reach
+from faas.secret_store.model import ResolvedSecret
 from faas.settings import Settings
 from faas.units import format_size
 
+_NO_FUNCTION = UUID(int=0)
+
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--input", "source", metavar="JSON|@FILE|-", default="{}", help="The input: a JSON object, a file, or stdin."
 )
 @click.option("--language", type=click.Choice(LANGUAGES), help="[default: by the file extension]")
+@function_setting_options(removals=False)
 @click.option("--repeat", type=click.IntRange(1), help="Execute it N times and report the durations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def run(file: Path, source: str, language: Language | None, repeat: int | None, as_json: bool) -> int:
+def run(file: Path, source: str, language: Language | None, repeat: int | None, as_json: bool, **options: Any) -> int:
     """Compile FILE and execute it once, in the sandbox and with the limits of a server. Nothing is recorded.
 
-    The logs of the execution go to stderr. Exits with 1 when FILE does not compile or the execution fails.
+    FILE may be a folder with a faas.toml. The value of a secret is that of the environment variable of its name. The
+    logs of the execution go to stderr. Exits with 1 when FILE does not compile or the execution fails.
     """
     chosen = settings.load({})
     logs.configure("console", "error")
     document = read_input(source)
     _check_size(document, chosen.input_limit)
-    loaded = load_source(file, language or language_of(file))
-    outcome, seconds = asyncio.run(_run(chosen, loaded.language, loaded.text, document, repeat))
+    project = find_project(file) or Project(path=file, file=file)
+    function_settings = _settings_of(chosen, change_settings(project.settings, read_changes(options)))
+    secrets = {name: ResolvedSecret(_secret_value(name), ()) for name in function_settings.secrets}
+    loaded = load_source(project.file, language or project.language or language_of(project.file))
+    outcome, seconds = asyncio.run(_run(chosen, loaded, document, repeat, function_settings, secrets))
     if as_json:
         # msgspec.Raw embeds the output unchanged, which preserves its numbers and key order.
         print_document(msgspec.json.encode(_to_json_object(outcome, seconds if repeat else [])).decode())
@@ -65,27 +84,64 @@ def _check_size(document: bytes, limit: int) -> None:
         raise ConfigurationError(f"--input: {len(document)} bytes; the limit is {format_size(limit)}")
 
 
+def _settings_of(chosen: Settings, given: dict[str, Any]) -> FunctionSettings:
+    """Return the settings of the function. Raises InvalidRequest."""
+    try:
+        found = msgspec.convert(given, FunctionSettings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"settings: {error}") from None
+    check_settings(found, max_time=chosen.time_limit, max_memory=chosen.memory_limit)
+    return found
+
+
+def _secret_value(name: str) -> str:
+    value = settings.program_environment().get(name)
+    if value is None:
+        raise ConfigurationError(f"--secret {name}: set the environment variable {name} to the value for this run")
+    return value
+
+
 async def _run(
-    chosen: Settings, language: str, source: str, document: bytes, repeat: int | None
+    chosen: Settings,
+    loaded: Source,
+    document: bytes,
+    repeat: int | None,
+    function_settings: FunctionSettings,
+    secrets: Mapping[str, ResolvedSecret],
 ) -> tuple[Outcome, list[float]]:
     """Return the outcome of the last execution and the duration of each in seconds, none if compilation failed."""
-    async with open_local_runtime(chosen) as local:
-        compiled = await local.compilers[language].compile(source)
-        if isinstance(compiled, CompileFailure):
-            return Outcome(error=compiled.diagnostics), []
-        if fault := await local.runtime.check(compiled.binary):
-            return Outcome(error=fault), []
+    with closing(OutboundClient()) as outbound:
+        async with open_local_runtime(chosen) as local:
+            reach = reach_of(outbound, _NO_FUNCTION, function_settings, secrets)
+            return await _execute(local, loaded, document, repeat, function_settings, reach)
 
-        async def load() -> bytes:
-            return compiled.binary
 
-        digest = hashlib.sha256(compiled.binary).digest()
-        outcome, seconds = Outcome(), []
-        for _ in range(repeat or 1):
-            began = time.perf_counter()
-            outcome = await local.runtime.run(digest, load, document)
-            seconds.append(time.perf_counter() - began)
-        return outcome, seconds
+async def _execute(
+    local: LocalRuntime,
+    loaded: Source,
+    document: bytes,
+    repeat: int | None,
+    function_settings: FunctionSettings,
+    reach: Reach,
+) -> tuple[Outcome, list[float]]:
+    surroundings = Surroundings(function_settings.env, function_settings.secrets)
+    compiled = await local.compilers[loaded.language].compile(loaded.text, surroundings)
+    if isinstance(compiled, CompileFailure):
+        return Outcome(error=compiled.diagnostics), []
+    if fault := await local.runtime.check(compiled.binary):
+        return Outcome(error=fault), []
+
+    async def load() -> bytes:
+        return compiled.binary
+
+    digest = hashlib.sha256(compiled.binary).digest()
+    limits = local.runtime.limits.narrowed(function_settings.limits.time, function_settings.limits.memory)
+    outcome, seconds = Outcome(), []
+    for _ in range(repeat or 1):
+        began = time.perf_counter()
+        outcome = await local.runtime.run(digest, load, document, limits, reach=reach)
+        seconds.append(time.perf_counter() - began)
+    return outcome, seconds
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:

@@ -77,6 +77,14 @@ def read_source(file: Path, language: str) -> str:
     return _LONE_CARRIAGE_RETURN.sub("\n", _decode(content, str(file)))
 
 
+def read_text_file(file: Path) -> str:
+    """Return a file as text. Raises ConfigurationError when it cannot be read or is not UTF-8."""
+    try:
+        return _decode(file.read_bytes(), str(file))
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+
+
 def read_input(source: str) -> bytes:
     """Return the input that `source` names: JSON, `@file`, or `-` for stdin. An empty input and `null` mean `{}`.
 

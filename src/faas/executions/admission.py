@@ -24,10 +24,11 @@ _MAX_KNOWN = 20_000  # references; the least recently used ones are looked up ag
 
 
 class KnownLimits(msgspec.Struct, frozen=True):
-    """What a reference ran last."""
+    """What a reference ran last. `public` says that anyone may call it as an HTTP endpoint."""
 
     function_id: UUID
     limits: FunctionLimits
+    public: bool = False
 
 
 class _Memory(msgspec.Struct):

@@ -62,11 +62,12 @@ class Execution(msgspec.Struct, frozen=True):
 
 
 class ExecutionRecord(Execution, frozen=True):
-    """An execution with its input and the guest's logs.
+    """An execution with its input, the guest's logs, and its outbound requests, a JSON array, None for none.
 
-    Once its payloads are expired, input, output and logs are None.
+    Once its payloads are expired, all of them and its output are None.
     """
 
     input: bytes | None
     logs: str | None
+    requests: bytes | None
     payloads_expired: bool

@@ -19,6 +19,7 @@ from faas.function_ref import FunctionRef
 
 _sql = queries.load("executions")  # Any: aiosql makes its functions at run time
 
+_encode = msgspec.json.Encoder().encode
 _NO_ID = UUID(int=0)
 _number = attrgetter("int")  # of a UUID: comparing UUIDs runs Python code
 
@@ -34,12 +35,14 @@ class SingleStartRow(msgspec.Struct, frozen=True):
     name: str
     live: bool
     limits: bytes | None
+    public: bool
+    reaches: bool
     status: str
     compile_error: str | None
 
 
 class BatchedStartRow(msgspec.Struct, frozen=True):
-    """An execution of a batch that has started, with the revision, its module and its limits (JSON)."""
+    """An execution of a batch that has started, with the revision, its module and what its settings say."""
 
     execution_id: UUID
     function_id: UUID
@@ -48,13 +51,16 @@ class BatchedStartRow(msgspec.Struct, frozen=True):
     name: str
     live: bool
     limits: bytes | None
+    public: bool
+    reaches: bool
 
 
 class LimitsRow(msgspec.Struct, frozen=True):
-    """A function, and the limits (JSON) of the revision that a reference runs."""
+    """A function, and of the revision that a reference runs, the limits (JSON) and whether anyone may call it."""
 
     function_id: UUID
     limits: bytes | None
+    public: bool
 
 
 class ListedExecutionRow(Execution, frozen=True):
@@ -118,6 +124,7 @@ async def end_executions(connection: AnyConnection, ends: Sequence[ExecutionEnd]
             outputs=[end.outcome.output for end in ends],
             errors=[end.outcome.error for end in ends],
             logs=[end.outcome.logs for end in ends],
+            requests=[_encode(end.outcome.requests) if end.outcome.requests else None for end in ends],
             times=[end.completed_at for end in ends],
             least=min(ids, key=_number, default=_NO_ID),
             greatest=max(ids, key=_number, default=_NO_ID),
@@ -151,6 +158,13 @@ async def find_limits(
         like=like,
     )
     return None if row is None else LimitsRow(*row)
+
+
+async def get_settings(connection: Connection, function_id: UUID, revision: int) -> bytes | None:
+    """Return the settings of a revision (JSON), or None when it is gone."""
+    row = await _sql.get_settings(connection, function_id=function_id, number=revision)
+    settings: bytes | None = None if row is None else row[0]
+    return settings
 
 
 async def get_module(connection: Connection, module_digest: bytes) -> bytes | None:

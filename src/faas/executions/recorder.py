@@ -63,7 +63,8 @@ _SINGLE_ITEM_ERRORS = (
 class Started(msgspec.Struct, frozen=True):
     """The execution is RUNNING on record; this is the revision that it runs, with its module and its limits.
 
-    `live` says that the revision was the live one.
+    `live` says that the revision was the live one, `public` that anyone may call it as an HTTP endpoint, `reaches` that
+    its settings let it reach something.
     """
 
     function_id: UUID
@@ -72,6 +73,8 @@ class Started(msgspec.Struct, frozen=True):
     live: bool
     module_digest: bytes
     limits: FunctionLimits
+    public: bool
+    reaches: bool
 
 
 class NotStarted(msgspec.Struct, frozen=True):
@@ -143,7 +146,7 @@ class ExecutionRecorder:
         if row.status != "READY":
             return NotStarted(FunctionNotReady(row.name, row.status, row.compile_error))
         assert row.module_digest is not None
-        return Started(row.function_id, row.name, row.revision, row.live, row.module_digest, decode_limits(row.limits))
+        return _started(row, row.module_digest)
 
     async def record_finished(self, end: ExecutionEnd) -> bool:
         """Record the outcome durably. Returns False when the execution is no longer RUNNING or no longer exists.
@@ -166,12 +169,7 @@ class ExecutionRecorder:
             return [_RETRY_ALONE] * len(starts)
         finally:
             self._idle_start_connections.append(connection)
-        started = {
-            row.execution_id: Started(
-                row.function_id, row.name, row.revision, row.live, row.module_digest, decode_limits(row.limits)
-            )
-            for row in rows
-        }
+        started = {row.execution_id: _started(row, row.module_digest) for row in rows}
         return [started.get(start.id, _RETRY_ALONE) for start in starts]
 
     async def _write_ends(self, ends: Sequence[ExecutionEnd]) -> list[_BatchedEndResult]:
@@ -183,6 +181,19 @@ class ExecutionRecorder:
         finally:
             self._idle_end_connections.append(connection)
         return [_pop(ended, end.id) for end in ends]
+
+
+def _started(row: queries.SingleStartRow | queries.BatchedStartRow, module_digest: bytes) -> Started:
+    return Started(
+        row.function_id,
+        row.name,
+        row.revision,
+        row.live,
+        module_digest,
+        decode_limits(row.limits),
+        row.public,
+        row.reaches,
+    )
 
 
 def not_found(function_ref: FunctionRef) -> NotFound:

@@ -5,54 +5,63 @@ open while the guest runs.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import get_args
 from uuid import UUID
 
+import msgspec
 import structlog
 from prometheus_client import Histogram
 from uuid_utils.compat import uuid7
 
 from faas import metrics
 from faas.caller import Caller
-from faas.database.pool import Connection, Pool, acquire
+from faas.database.pool import Pool, acquire
 from faas.errors import (
     DatabaseNotReached,
     ExecutionNotFound,
     FunctionLimitReached,
     FunctionNotFound,
     FunctionNotReady,
+    NotAuthenticated,
     NotFound,
     PayloadTooLarge,
     Saturated,
+    SecretUnavailable,
 )
 from faas.executions import queries
 from faas.executions.admission import Admission, KnownLimits
 from faas.executions.function_metrics import FunctionMetrics
+from faas.executions.http_record import request_document, response_document
 from faas.executions.model import FINAL_STATUSES, Execution, ExecutionEnd, ExecutionRecord, ExecutionStart, Status
+from faas.executions.pages import list_page
+from faas.executions.reach import ReachResolver
 from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, not_found
 from faas.executions.retry_buffer import RetryBuffer
 from faas.function_ref import FunctionRef
 from faas.function_settings import decode_limits
-from faas.runtime import Outcome, Runtime
+from faas.runtime import HttpRequest, Outcome, Runtime
 from faas.units import format_size
 
 log = structlog.get_logger()
 
-_RECENT_MILLISECONDS = 2 * 86_400_000  # before a page's cursor: two or three partitions, unless they are made for hours
-_MAX_PAGE_BYTES = 8 << 20  # of outputs in one page; a page has at least one execution
 _duration_seconds: dict[Status, Histogram] = {
     status: metrics.EXECUTION_SECONDS.labels(status) for status in FINAL_STATUSES
 }
 RETRY_AFTER_SECONDS = 1  # most executions are short
 
 
+class Finished(msgspec.Struct, frozen=True):
+    """An execution that has ended. `outcome` is None for one that a peer has taken for interrupted."""
+
+    execution: Execution
+    outcome: Outcome | None
+
+
 class ExecutionService:
     """Executes functions in `runtime`, and records their starts in `recorder` and their ends through `retry_buffer`.
 
-    At most `max_in_flight` executions run at once. Use from one event loop.
+    `reach` says what each may reach. At most `max_in_flight` executions run at once. Use from one event loop.
     """
 
     def __init__(
@@ -61,16 +70,19 @@ class ExecutionService:
         runtime: Runtime,
         recorder: ExecutionRecorder,
         retry_buffer: RetryBuffer,
+        reach: ReachResolver,
+        *,
         max_in_flight: int,
     ) -> None:
         self._pool = pool
         self._runtime = runtime
         self._recorder = recorder
         self._retry_buffer = retry_buffer
+        self._reach = reach
         self._max_in_flight = max_in_flight
         self._admission = Admission()
         self._function_metrics = FunctionMetrics()
-        self._in_flight: set[asyncio.Task[Execution]] = set()
+        self._in_flight: set[asyncio.Task[Finished]] = set()
         # Counted when it is read: each change of a gauge takes a lock.
         metrics.EXECUTIONS_IN_FLIGHT.set_function(lambda: len(self._in_flight))
 
@@ -82,21 +94,21 @@ class ExecutionService:
         execution, not an exception.
         """
         # Shielded: a client disconnect must not cancel a started execution.
-        return await asyncio.shield(self.submit(caller, function_ref, input_json))
+        return (await asyncio.shield(self.submit(caller, function_ref, input_json))).execution
 
-    def submit(self, caller: Caller, function_ref: FunctionRef, input_json: bytes) -> "asyncio.Task[Execution]":
-        """Start `execute` as a task, which must not be cancelled.
+    def submit(self, caller: Caller, function_ref: FunctionRef, given: bytes | HttpRequest) -> "asyncio.Task[Finished]":
+        """Start an execution as a task, which must not be cancelled. `given` is an input, or an HTTP request.
 
         Raises FunctionNotFound for a name that the caller may not reach, PayloadTooLarge and Saturated itself.
         """
         caller.check_reference(function_ref)
-        limit = self._runtime.limits.input
-        if len(input_json) > limit:
-            raise PayloadTooLarge("input", limit, f"{len(input_json)} bytes; the limit is {format_size(limit)}")
+        limit, size = self._runtime.limits.input, len(given if isinstance(given, bytes) else given.body)
+        if size > limit:
+            raise PayloadTooLarge("input", limit, f"{size} bytes; the limit is {format_size(limit)}")
         if len(self._in_flight) >= self._max_in_flight:
             metrics.EXECUTIONS_REFUSED.inc()
             raise Saturated(self._max_in_flight, RETRY_AFTER_SECONDS)
-        task = asyncio.create_task(self._execute(caller, function_ref, input_json))
+        task = asyncio.create_task(self._execute(caller, function_ref, given))
         self._in_flight.add(task)
         task.add_done_callback(self._on_task_done)
         return task
@@ -112,25 +124,31 @@ class ExecutionService:
             self._runtime.interrupt()
             await asyncio.wait(self._in_flight)
 
-    def _on_task_done(self, task: "asyncio.Task[Execution]") -> None:
+    def _on_task_done(self, task: "asyncio.Task[Finished]") -> None:
         self._in_flight.discard(task)
         if not task.cancelled():
             # Retrieved so that asyncio does not log it: the caller, if still connected, gets it from the task.
             task.exception()
 
-    async def _execute(self, caller: Caller, function_ref: FunctionRef, input_json: bytes) -> Execution:
+    async def _execute(self, caller: Caller, function_ref: FunctionRef, given: bytes | HttpRequest) -> Finished:
         # A name is checked already. What an id names, only the database knows.
         like = None if function_ref.id is None else caller.like
         known = self._admit_known(function_ref) if like is None else None
         if known is None:
             known = await self._look_up_and_admit(function_ref, like)
         try:
-            start = ExecutionStart(uuid7(), function_ref, input_json, datetime.now(UTC), caller.token_name, like)
+            if caller.public_only and not known.public:
+                raise NotAuthenticated
+            recorded = given if isinstance(given, bytes) else request_document(given)
+            start = ExecutionStart(uuid7(), function_ref, recorded, datetime.now(UTC), caller.token_name, like)
             started = await self._record_started(start)
-            if started.limits != known.limits or started.function_id != known.function_id:
-                ran = KnownLimits(started.function_id, started.limits)
+            ran = KnownLimits(started.function_id, started.limits, started.public)
+            if ran != known:
                 self._admission.correct(function_ref, known, ran)
-            return await self._run(start, started)
+            if caller.public_only and not started.public:  # a deploy came between
+                await self._end(start, Outcome(error="interrupted: this revision asks for a token"))
+                raise NotAuthenticated
+            return await self._run(start, started, given)
         except (NotFound, FunctionNotReady):
             self._admission.forget(function_ref)
             raise
@@ -167,18 +185,25 @@ class ExecutionService:
             raise
         return known
 
-    async def _run(self, start: ExecutionStart, started: Started) -> Execution:
-        outcome = await self._run_guest(start, started)
+    async def _end(self, start: ExecutionStart, outcome: Outcome) -> datetime | None:
+        """Record the end; return its time, or None where a peer has reaped the execution, or its function is gone."""
         completed_at = max(start.started_at, datetime.now(UTC))
-        if not await self._retry_buffer.record(ExecutionEnd(start.id, outcome, completed_at)):
-            # A peer has taken this process for dead and reaped the execution, or the function was deleted with it.
-            return await self._get(start.id)
+        return completed_at if await self._retry_buffer.record(ExecutionEnd(start.id, outcome, completed_at)) else None
+
+    async def _run(self, start: ExecutionStart, started: Started, given: bytes | HttpRequest) -> Finished:
+        outcome = await self._run_guest(start, started, given)
+        recorded = outcome
+        if outcome.response is not None:
+            recorded = msgspec.structs.replace(outcome, output=response_document(outcome.response))
+        completed_at = await self._end(start, recorded)
+        if completed_at is None:
+            return Finished(await self._get(start.id), None)
         execution = Execution(
             id=start.id,
             function_id=started.function_id,
             revision=started.revision,
             status="FAILED" if outcome.error else "COMPLETED",
-            output=outcome.output,
+            output=recorded.output,
             error_message=outcome.error,
             created_at=start.started_at,
             started_at=start.started_at,
@@ -198,14 +223,14 @@ class ExecutionService:
             status=execution.status,
             duration_ms=duration_ms,
         )
-        return execution
+        return Finished(execution, outcome)
 
     async def _look_up_limits(self, function_ref: FunctionRef, like: Sequence[str] | None) -> KnownLimits:
         async with acquire(self._pool) as connection:
             row = await queries.find_limits(connection, function_ref, like=like)
         if row is None:
             raise not_found(function_ref)
-        known = KnownLimits(row.function_id, decode_limits(row.limits))
+        known = KnownLimits(row.function_id, decode_limits(row.limits), row.public)
         self._admission.learn(function_ref, known)
         return known
 
@@ -224,7 +249,7 @@ class ExecutionService:
             raise result.reason
         return result
 
-    async def _run_guest(self, start: ExecutionStart, started: Started) -> Outcome:
+    async def _run_guest(self, start: ExecutionStart, started: Started, given: bytes | HttpRequest) -> Outcome:
         async def load_module() -> bytes:
             async with acquire(self._pool) as connection:
                 module = await queries.get_module(connection, started.module_digest)
@@ -234,14 +259,18 @@ class ExecutionService:
 
         limits = self._runtime.limits.narrowed(started.limits.time, started.limits.memory)
         try:
+            reach = await self._reach.find(started) if started.reaches else self._reach.nothing
             return await self._runtime.run(
                 started.module_digest,
                 load_module,
-                start.input,
+                given,
                 limits,
                 start.id,
                 function_id=started.function_id,
+                reach=reach,
             )
+        except SecretUnavailable as error:
+            return Outcome(error=str(error))
         except _ModuleRemoved:
             return Outcome(error="interrupted: the revision was removed before its module was loaded")
         except Exception as error:
@@ -282,54 +311,7 @@ class ExecutionService:
             function_id = await queries.find_function_id(connection, function_ref, like=caller.like)
             if function_id is None:
                 raise FunctionNotFound(str(function_ref))
-            return await _list_page(connection, function_id, limit=limit, cursor=cursor, status=status)
-
-
-async def _list_page(
-    connection: Connection, function_id: UUID, *, limit: int, cursor: UUID | None, status: str | None
-) -> tuple[list[Execution], bool]:
-    """Return a page, and whether more follow.
-
-    The days before the cursor are searched first, because planning a statement on all partitions takes milliseconds.
-    """
-    recent = _recent_id(cursor)
-    rows = await queries.list_executions(
-        connection, function_id, limit=limit, max_bytes=_MAX_PAGE_BYTES, oldest=recent, cursor=cursor, status=status
-    )
-    if rows and rows[0].found > len(rows):
-        return [*rows], True
-    more_items, more_bytes = limit - len(rows), _MAX_PAGE_BYTES - sum(len(row.output or b"") for row in rows)
-    before = recent if cursor is None else min(cursor, recent)
-    # Of a page that is full, whether more follow is still to be said.
-    limit, max_bytes = max(1, more_items), max(1, more_bytes)
-    older = await _list_older(connection, function_id, limit=limit, max_bytes=max_bytes, before=before, status=status)
-    if more_items < 1 or more_bytes < 1:
-        return [*rows], bool(older)
-    return [*rows, *older], bool(older) and older[0].found > len(older)
-
-
-async def _list_older(
-    connection: Connection, function_id: UUID, *, limit: int, max_bytes: int, before: UUID, status: str | None
-) -> list[queries.ListedExecutionRow]:
-    """Return executions before `before` with a plan that the connection keeps."""
-    async with connection.transaction():
-        await queries.keep_plan(connection)
-        if status == "RUNNING":
-            return await queries.list_older_running(connection, function_id, limit=limit, before=before)
-        if status == "FAILED":
-            return await queries.list_older_failed(
-                connection, function_id, limit=limit, max_bytes=max_bytes, before=before
-            )
-        statuses = get_args(Status) if status is None else (status,)
-        return await queries.list_older_executions(
-            connection, function_id, limit=limit, max_bytes=max_bytes, before=before, statuses=statuses
-        )
-
-
-def _recent_id(cursor: UUID | None) -> UUID:
-    """Return the least id of _RECENT_MILLISECONDS before the time of `cursor`, or before now."""
-    before = time.time_ns() // 1_000_000 if cursor is None else cursor.int >> 80
-    return UUID(int=max(0, before - _RECENT_MILLISECONDS) << 80)
+            return await list_page(connection, function_id, limit=limit, cursor=cursor, status=status)
 
 
 class _ModuleRemoved(Exception):

@@ -24,6 +24,7 @@ from faas.database.advisory_lock import advisory_lock
 from faas.database.pool import Connection, Pool, acquire
 from faas.engines import Engine, EngineMissing, EngineStore
 from faas.errors import ConfigurationError, DatabaseUnavailable
+from faas.function_settings import FunctionSettings, decode_settings
 from faas.functions import queries
 from faas.functions.queries import ImageSourceRow, OutdatedImageRow
 from faas.queue import messages, pgmq
@@ -50,7 +51,7 @@ class RefusedSource(msgspec.Struct, frozen=True):
     reason: str
 
 
-TakeImage: TypeAlias = Callable[[str, str], Awaitable[bytes | RefusedSource]]
+TakeImage: TypeAlias = Callable[[str, str, FunctionSettings], Awaitable[bytes | RefusedSource]]
 
 
 class _NewImage(msgspec.Struct, frozen=True):
@@ -61,8 +62,8 @@ class _NewImage(msgspec.Struct, frozen=True):
 class EngineUpgrade:
     """Upgrades the images of `languages` in the database of `pool` to the engines of this installation.
 
-    `take_image` makes a module of a language and a source, and raises WorkerDied. `open_own_pool` opens a connection
-    that holds the advisory lock: not one that requests wait for.
+    `take_image` makes a module of a language, a source and the settings around it, and raises WorkerDied.
+    `open_own_pool` opens a connection that holds the advisory lock: not one that requests wait for.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class EngineUpgrade:
 
     async def _take(self, engine: Engine, present: ImageSourceRow) -> _NewImage | RefusedSource:
         """Return an image by `engine` that can replace the present one."""
-        taken = await self._try_to_take(present.language, present.source)
+        taken = await self._try_to_take(present)
         if isinstance(taken, RefusedSource):
             return taken
         if images.engine_of(taken) != engine.digest:
@@ -171,14 +172,15 @@ class EngineUpgrade:
             return RefusedSource(f"the contract is {contract} with this engine, and was {present.contract}")
         return _NewImage(taken, contract)
 
-    async def _try_to_take(self, language: str, source: str) -> bytes | RefusedSource:
+    async def _try_to_take(self, present: ImageSourceRow) -> bytes | RefusedSource:
+        language, settings = present.language, decode_settings(present.settings)
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await self._take_image(language, source)
+                return await self._take_image(language, present.source, settings)
             except WorkerDied as died:
                 log.warning("image.attempt_failed", language=language, error=str(died))
         try:
-            return await self._take_image(language, source)
+            return await self._take_image(language, present.source, settings)
         except WorkerDied as died:
             return RefusedSource(f"the process that takes images ended {_ATTEMPTS} times: {died}")
 

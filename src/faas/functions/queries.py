@@ -103,6 +103,7 @@ class ImageSourceRow(msgspec.Struct, frozen=True, kw_only=True):
 
     language: Language
     source: str
+    settings: bytes
     module_digest: bytes
     contract: Contract | None
 

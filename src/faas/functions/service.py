@@ -13,13 +13,14 @@ from faas.caller import Caller
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import NameTaken
 from faas.function_ref import FunctionRef
-from faas.function_settings import encode_settings
+from faas.function_settings import decode_settings, encode_settings
 from faas.functions import live, lookup, queries
 from faas.functions.model import WAITING, Function, FunctionDraft, FunctionSummary
 from faas.functions.queries import LockedFunctionRow, RevisionRow
 from faas.functions.validation import check_draft, check_language
-from faas.languages import Language
+from faas.languages import ENGINE_LANGUAGES, Language
 from faas.queue import messages, pgmq
+from faas.secret_store.deploys import check_secrets
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ class FunctionService:
                 )
             except asyncpg.UniqueViolationError:
                 raise NameTaken(draft.name) from None
+            await check_secrets(connection, draft.name, draft.settings.secrets)
             await _insert_revision(connection, caller, function_id, 1, draft)
             await audit.record(connection, caller, "function.created", draft.name, function_id=function_id, revision=1)
             function = await lookup.find_function(connection, caller, FunctionRef.by_id(function_id))
@@ -102,6 +104,7 @@ class FunctionService:
                 )
             except asyncpg.UniqueViolationError:
                 raise NameTaken(draft.name) from None
+            await check_secrets(connection, draft.name, draft.settings.secrets)
             newest = await queries.get_revision(connection, function_id=function.id, number=function.newest_revision)
             revised = newest is None or not _is_deployed(newest, draft)
             if revised:
@@ -177,9 +180,19 @@ async def _find_model(
     for candidate in candidates:
         if candidate is None or candidate.status != "READY":
             continue
-        if (candidate.language, candidate.source) == (draft.language, draft.source):
+        if (candidate.language, candidate.source) == (draft.language, draft.source) and not _is_other_image(
+            candidate, draft
+        ):
             return candidate.revision
     return None
+
+
+def _is_other_image(candidate: RevisionRow, draft: FunctionDraft) -> bool:
+    """Return whether code at top level, which has been evaluated into an image, would see another environment."""
+    settings = decode_settings(candidate.settings)
+    return draft.language in ENGINE_LANGUAGES and (
+        settings.env != draft.settings.env or set(settings.secrets) != set(draft.settings.secrets)
+    )
 
 
 async def _record_update(
@@ -213,6 +226,11 @@ async def _insert_revision(
         created_by=caller.token_name,
     )
     job = messages.CompilationJob(
-        function_id=function_id, revision=number, language=draft.language, source=draft.source
+        function_id=function_id,
+        revision=number,
+        language=draft.language,
+        source=draft.source,
+        env=draft.settings.env,
+        secrets=draft.settings.secrets,
     )
     await pgmq.send(connection, messages.COMPILATION_JOBS, messages.encode(job))

@@ -19,7 +19,7 @@ from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.runtime import Runtime
-from tests.helpers.executions import insert_function
+from tests.helpers.executions import insert_function, open_reach
 from tests.helpers.retention import create_old_partitions, insert_executions
 
 ROWS: dict[str, type[msgspec.Struct]] = {
@@ -103,7 +103,9 @@ async def test_list_page_is_planned_once_for_each_connection(
     await create_old_partitions(pool, 3)
     await insert_function(pool, "f")
     async with open_recorder(database_url, pool, UUID(int=1)) as recorder, open_pool(database_url, 1) as single:
-        executions = ExecutionService(single, runtime, recorder, RetryBuffer(recorder), 64)
+        executions = ExecutionService(
+            single, runtime, recorder, RetryBuffer(recorder), open_reach(single), max_in_flight=64
+        )
         for _ in range(3):
             assert await executions.list(ANYONE, FunctionRef.by_name("f"), limit=50, status=status) == ([], False)
         plans = await single.fetch(
@@ -132,7 +134,9 @@ async def test_list_pages_have_the_executions_of_a_status_in_all_partitions(
     ]
     found: list[UUID] = []
     async with open_recorder(database_url, pool, UUID(int=1)) as recorder:
-        executions = ExecutionService(pool, runtime, recorder, RetryBuffer(recorder), 64)
+        executions = ExecutionService(
+            pool, runtime, recorder, RetryBuffer(recorder), open_reach(pool), max_in_flight=64
+        )
         more = True
         while more:
             page, more = await executions.list(

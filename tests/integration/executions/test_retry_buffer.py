@@ -17,7 +17,7 @@ from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.runtime import Outcome, Runtime
-from tests.helpers.executions import insert_function, insert_running_execution, status_of
+from tests.helpers.executions import insert_function, insert_running_execution, open_reach, status_of
 
 NOW = datetime.now(UTC)
 ECHO = FunctionRef.by_name("echo")
@@ -81,7 +81,7 @@ async def test_retry_buffer_does_not_keep_executions_that_cannot_have_started(
 ) -> None:
     """During an outage under load, they would fill the memory."""
     retry_buffer = RetryBuffer(recorder)
-    executions = ExecutionService(pool, runtime, recorder, retry_buffer, 10)
+    executions = ExecutionService(pool, runtime, recorder, retry_buffer, open_reach(pool), max_in_flight=10)
     await insert_function(pool, "echo")
     await executions.execute(ANYONE, ECHO, b"{}")  # so that its limits are known
 

@@ -10,7 +10,7 @@ from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
 from faas.function_ref import FunctionRef
 from faas.runtime import Runtime
-from tests.helpers.executions import insert_function
+from tests.helpers.executions import insert_function, open_reach
 from tests.helpers.support import eventually
 
 
@@ -19,7 +19,9 @@ async def test_execution_service_locked_table_leaves_connections_to_others(
 ) -> None:
     await insert_function(pool, "locked")
     async with open_recorder(database_url, pool, UUID(int=1)) as recorder, pool.acquire() as locking:
-        executions = ExecutionService(pool, runtime, recorder, RetryBuffer(recorder), 64)
+        executions = ExecutionService(
+            pool, runtime, recorder, RetryBuffer(recorder), open_reach(pool), max_in_flight=64
+        )
         async with locking.transaction():
             await locking.execute("LOCK TABLE executions IN SHARE MODE")
             waiting = [executions.submit(ANYONE, FunctionRef.by_name("locked"), b"{}") for _ in range(20)]
@@ -34,4 +36,4 @@ async def test_execution_service_locked_table_leaves_connections_to_others(
             await eventually(blocked)
             assert await asyncio.wait_for(pool.fetchval("SELECT 1"), 5) == 1
         ended = await asyncio.gather(*waiting)
-    assert {execution.status for execution in ended} == {"FAILED"}  # its module is not WebAssembly
+    assert {finished.execution.status for finished in ended} == {"FAILED"}  # its module is not WebAssembly

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from faas.cli.limits import LimitChanges, change_limits, describe_settings, limit_option
+from faas.cli.limits import LimitChanges, change_limits, describe_limits, limit_option
 
 
 @click.command()
@@ -36,7 +36,7 @@ def parse(*given: str) -> tuple[int, str]:
 def test_limit_option_reads_values_and_shows_them_alike(given: str, parsed: LimitChanges) -> None:
     assert parse(given) == (0, repr(parsed))
     if None not in parsed.values():
-        (shown,) = describe_settings({"limits": parsed})
+        (shown,) = describe_limits(parsed)
         assert parse(shown) == (0, repr(parsed))
 
 
@@ -67,7 +67,7 @@ def test_change_limits_keeps_other_limits_and_settings() -> None:
     assert change_limits({}, {}) == {"limits": {}}
 
 
-def test_describe_settings_shows_what_this_version_does_not_know() -> None:
-    assert describe_settings({}) == []
-    settings = {"env": {"A": "é"}, "limits": {"perSecond": 1000000.0, "memory": 100, "disk": 1}}
-    assert describe_settings(settings) == ["memory=100", "perSecond=1000000", "disk=1", 'env={"A": "é"}']
+def test_describe_limits_shows_what_this_version_does_not_know() -> None:
+    assert describe_limits({}) == []
+    limits = {"perSecond": 1000000.0, "memory": 100, "disk": 1}
+    assert describe_limits(limits) == ["memory=100", "perSecond=1000000", "disk=1"]

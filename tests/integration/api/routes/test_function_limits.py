@@ -37,10 +37,20 @@ BAD_SETTINGS: list[tuple[Any, str]] = [
     ({"limits": {"perSecond": 1e9}}, "settings.limits.perSecond: Expected `float` <= 1000000.0; the value is 1000000000.0"),
     ({"limits": {"cpu": 1}}, "settings.limits.cpu: is not a field of this request; accepted: time, memory, concurr"),
     ({"limits": [1]}, "settings.limits: Expected `object`, got `array`"),
-    ({"env": {}}, "settings.env: is not a field of this request; accepted: limits"),
-    ({"secrets": []}, "settings.secrets: is not a field of this request; accepted: limits"),
-    ({"outbound": ["*"]}, "settings.outbound: is not a field of this request; accepted: limits"),
-    ({"http": {"auth": "none"}}, "settings.http: is not a field of this request; accepted: limits"),
+    ({"cpu": {}}, "settings.cpu: is not a field of this request; accepted: env, secrets, outbound, limits, http"),
+    ({"env": {"A": 1}}, "settings.env[...]: Expected `str`, got `int`"),
+    ({"env": {"1A": "x"}}, "settings.env: the name '1A' is not accepted; A-Z a-z 0-9 and _"),
+    ({"env": {"A": "a\0b"}}, "settings.env.A: contains NUL at character 1"),
+    ({"env": {"A": "x" * 65_536}}, "settings.env: 65537 bytes; at most 64 KiB are accepted"),
+    ({"env": {f"A{n}": "" for n in range(257)}}, "settings.env: 257 variables; at most 256 are accepted"),
+    ({"secrets": ["a-b"]}, "settings.secrets: the name 'a-b' is not accepted"),
+    ({"secrets": ["A"], "env": {"A": ""}}, "settings.secrets: A is the name of a variable in settings.env, too"),
+    ({"secrets": ["MISSING"]}, "settings.secrets: there is no secret 'MISSING' that admits the function 'f'"),
+    ({"outbound": ["ftp://a"]}, "settings.outbound: 'ftp://a'"),
+    ({"outbound": ["https://a/path"]}, "settings.outbound: 'https://a/path'"),
+    ({"outbound": "*"}, "settings.outbound: Expected `array`, got `str`"),
+    ({"http": {"auth": "maybe"}}, "settings.http.auth: "),
+    ({"http": {"cors": True}}, "settings.http.cors: is not a field of this request; accepted: auth"),
     (None, "settings: Expected `object`, got `null`; the value is null"),
 ]  # fmt: skip
 
@@ -68,6 +78,26 @@ async def test_function_settings_are_shown_as_given(bare_platform: Platform) -> 
     revision = (await bare_platform.http.get("/functions/f/revisions/1")).json()
     assert (revision["settings"], revision["createdBy"]) == ({"limits": limits}, None)
     assert (await bare_platform.put("f", core_wat()))["latest"]["revision"] == 2  # absent settings become defaults
+    assert (await bare_platform.http.get("/functions/f@2")).json()["settings"] == {}
+
+
+async def test_function_settings_are_shown_in_one_form(bare_platform: Platform) -> None:
+    """Equal settings, however they are written, make no new revision."""
+    given = {
+        "env": {"B": "2", "A": "1"},
+        "outbound": ["https://EXAMPLE.com:443", "https://a.example", "https://example.com"],
+        "http": {"auth": "none"},
+    }
+    function = await bare_platform.register("f", core_wat(), settings=given)
+    shown = {
+        "env": {"A": "1", "B": "2"},
+        "outbound": ["https://a.example", "https://example.com"],
+        "http": {"auth": "none"},
+    }
+    assert function["settings"] == shown
+    assert (await bare_platform.put("f", core_wat(), settings=shown))["latest"]["revision"] == 1
+    defaults = {"env": {}, "secrets": [], "outbound": [], "limits": {}, "http": {"auth": "token"}}
+    assert (await bare_platform.put("f", core_wat(), settings=defaults))["latest"]["revision"] == 2
     assert (await bare_platform.http.get("/functions/f@2")).json()["settings"] == {}
 
 
