@@ -9,9 +9,13 @@ FaasError
 │   ├── FunctionNotFound
 │   ├── RevisionNotFound
 │   ├── ExecutionNotFound
-│   └── TokenNotFound
+│   ├── TokenNotFound
+│   └── SecretNotFound
 ├── NameTaken                 another function has this name
 ├── TokenNameTaken            another token has, or had, this name
+├── SecretInUse               a kept revision names the secret that is to be deleted
+├── SecretKeyUnavailable      the key that seals secrets cannot be used, or is not that of the secrets there are
+├── SecretUnavailable         a function cannot have a secret that it names
 ├── NotAuthenticated          the request has no token that is admitted
 ├── NotAllowed                the token of the request does not allow this
 ├── TooManyAttempts           the client has failed to authenticate too often
@@ -106,6 +110,36 @@ class TokenNameTaken(FaasError):
         super().__init__(
             f"name: there is, or was, a token named {name!r}; names are not used again, so that the history is clear"
         )
+
+
+class SecretNotFound(NotFound):
+    """Raised when no secret has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no secret is called {name[:100]!r}")
+
+
+class SecretInUse(FaasError):
+    """Raised when a secret is to be deleted that a kept revision names; the message says which one."""
+
+    def __init__(self, name: str, function: str, revision: int, uses: int) -> None:
+        others = f", and {uses - 1} more do" if uses > 1 else ""
+        super().__init__(
+            f"revision {revision} of the function {function!r} names the secret {name!r}{others}; a secret can be "
+            "deleted when no kept revision names it, and its value replaced at any time"
+        )
+
+
+class SecretKeyUnavailable(FaasError):
+    """Raised when the key of this server cannot seal a secret. The message is for operators."""
+
+
+class SecretUnavailable(FaasError):
+    """Raised when a function cannot have a secret that its revision names. The message is for its author."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the secret {name!r} is not available: {reason}")
+        self.name = name
 
 
 class NotAuthenticated(FaasError):

@@ -11,6 +11,7 @@ BROAD = {"Exception", "BaseException"}
 # File → the reason of each handler in it, in the order of their lines. Handlers that clean up and raise the same
 # exception again need no reason.
 ALLOWED = {
+    "api/endpoint.py": ["a request: problems.py logs and answers what it does not know"] * 2,
     "api/invocation.py": ["a request: problems.py logs and answers what it does not know"] * 2,
     "bootstrap/background_tasks.py": ["shutdown: the failure of the task was logged when it happened"],
     "compute_module/cli/supervisor.py": ["the command: prints no exception unredacted"],
@@ -19,6 +20,7 @@ ALLOWED = {
     "doctor/diagnosis.py": ["a check: its failure is the finding"],
     "executions/batching.py": ["a batch: handed to each of its submitters"],
     "executions/service.py": ["loading a module: logged, and recorded as the execution's error"],
+    "outbound/session.py": ["an outbound request: logged; the guest gets a failure"],
     "queue/consumer.py": [
         "a read of the queue: logged; the consumer keeps running",
         "a message: logged; it is redelivered",

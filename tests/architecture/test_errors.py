@@ -13,6 +13,8 @@ from faas.errors import FaasError
 # The exceptions that are not FaasErrors. Each is caught by its own package, and never reaches a client or a command.
 OUTSIDE_THE_TREE = {
     "GuestFault": "a failure of the guest, which the runtime turns into the result of the execution",
+    "RequestFault": "a request that a function cannot be called with; it becomes the result of the execution",
+    "MalformedFrame": "a ValueError, which becomes a failure of the guest or of its request",
     "MalformedModule": "bytes are not a module; the reader of image modules turns it into ImageError",
     "ImageError": "a ValueError, which the runtime turns into a refused module",
     "ScanFailed": "the kernel did not scan memory; the instance is thrown away instead of kept",
@@ -26,6 +28,7 @@ OUTSIDE_THE_TREE = {
     "WorkerDied": "a worker process ended; its caller retries the job or logs it",
     "LimitReached": "a worker process exceeded a limit, which its caller turns into a compile error",
     "OneShotFailed": "a one-shot process failed, and its caller keeps the module as it was",
+    "RequestFailed": "an outbound request has no answer; the session turns it into a result for the guest",
     "ErrorResponse": "an answer of the mock Foundry with an error status",
     "_UnusableAnswer": "an answer of Gemini without the content, which its caller turns into EnrichmentFailed",
     "ClientDisconnected": "the client of the mock Foundry closed the connection",

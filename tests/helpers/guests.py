@@ -6,6 +6,7 @@ import struct
 from faas.runtime import Limits, Outcome, Precompiler, Runtime
 from faas.runtime.abi.assemblyscript import encode_string
 from faas.runtime.engine_modules import LoadEngine, no_engines
+from faas.runtime.reach import NOTHING, Reach
 from tests.helpers.support import wat
 
 SMALL_LIMITS = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
@@ -23,14 +24,16 @@ def small_runtime(
     return Runtime(SMALL_LIMITS, precompiler, threads=threads, cached_modules=cached_modules, load_engine=load_engine)
 
 
-async def run_module(runtime: Runtime, module: bytes | str, input_json: bytes = b"{}") -> Outcome:
+async def run_module(
+    runtime: Runtime, module: bytes | str, input_json: bytes = b"{}", reach: Reach = NOTHING
+) -> Outcome:
     """Execute a module, given as a binary or in the text format."""
     binary = wat(module) if isinstance(module, str) else module
 
     async def load() -> bytes:
         return binary
 
-    return await runtime.run(hashlib.sha256(binary).digest(), load, input_json)
+    return await runtime.run(hashlib.sha256(binary).digest(), load, input_json, reach=reach)
 
 
 def assemblyscript_module(handle: str, *, imports: str = "", strings: dict[int, str | bytes] | None = None) -> bytes:

@@ -8,50 +8,58 @@ import msgspec
 
 from faas.bootstrap.compilers import LocalRuntime
 from faas.compile.outcome import Compiled
+from faas.compile.surroundings import NONE, Surroundings
 from faas.runtime import Outcome
+from faas.runtime.reach import NOTHING, Reach
 
 
 class PythonFunctions:
-    """Compiles and executes functions with `local`. Images are kept by source."""
+    """Compiles and executes functions with `local`. Images are kept by source, and what surrounds it.
+
+    What a function may reach in a call is its surroundings at top level, too.
+    """
 
     def __init__(self, local: LocalRuntime) -> None:
         self.local = local
-        self._images: dict[str, bytes] = {}
+        self._images: dict[tuple[str, bytes], bytes] = {}
 
-    async def image(self, source: str) -> bytes:
+    async def image(self, source: str, surroundings: Surroundings = NONE) -> bytes:
         """Return the image module of `source`, which must compile."""
-        if source not in self._images:
-            compiled = await self.local.compilers["python"].compile(source)
+        key = source, msgspec.json.encode(surroundings)
+        if key not in self._images:
+            compiled = await self.local.compilers["python"].compile(source, surroundings)
             assert isinstance(compiled, Compiled), compiled.diagnostics
             assert await self.local.runtime.check(compiled.binary) is None
-            self._images[source] = compiled.binary
-        return self._images[source]
+            self._images[key] = compiled.binary
+        return self._images[key]
 
-    async def diagnostics(self, source: str) -> str:
+    async def diagnostics(self, source: str, surroundings: Surroundings = NONE) -> str:
         """Return why `source` does not compile."""
-        compiled = await self.local.compilers["python"].compile(source)
+        compiled = await self.local.compilers["python"].compile(source, surroundings)
         assert not isinstance(compiled, Compiled), "it compiles"
         return compiled.diagnostics
 
-    async def outcome(self, source: str, document: bytes = b"{}", execution_id: UUID | None = None) -> Outcome:
+    async def outcome(
+        self, source: str, document: bytes = b"{}", execution_id: UUID | None = None, reach: Reach = NOTHING
+    ) -> Outcome:
         """Execute `source` with the input `document`."""
-        binary = await self.image(source)
+        binary = await self.image(source, Surroundings(reach.variables, list(reach.secrets)))
 
         async def load() -> bytes:
             return binary
 
         digest = hashlib.sha256(binary).digest()
-        return await self.local.runtime.run(digest, load, document, execution_id=execution_id)
+        return await self.local.runtime.run(digest, load, document, execution_id=execution_id, reach=reach)
 
-    async def call(self, source: str, value: object = None) -> Any:
+    async def call(self, source: str, value: object = None, reach: Reach = NOTHING) -> Any:
         """Return the output of `source` for the input `value`. It must complete."""
-        outcome = await self.outcome(source, msgspec.json.encode({} if value is None else value))
+        outcome = await self.outcome(source, msgspec.json.encode({} if value is None else value), reach=reach)
         assert outcome.error is None, outcome.error
         assert outcome.output is not None
         return msgspec.json.decode(outcome.output)
 
-    async def failure(self, source: str, document: bytes = b"{}") -> str:
+    async def failure(self, source: str, document: bytes = b"{}", reach: Reach = NOTHING) -> str:
         """Return the error of `source`. It must fail."""
-        outcome = await self.outcome(source, document)
+        outcome = await self.outcome(source, document, reach=reach)
         assert outcome.error is not None, outcome.output
         return outcome.error

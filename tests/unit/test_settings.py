@@ -120,6 +120,12 @@ def test_load_tls_needs_both_files(given: str, missing: str) -> None:
     assert {both.tls_cert, both.tls_key} == {Path("file.pem"), Path("~/other.pem").expanduser()}
 
 
+def test_load_secret_key_file_is_in_the_data_directory_unless_given() -> None:
+    assert settings.load({"data_dir": "/d"}, {}).secret_key_path == Path("/d/secret.key")
+    given = settings.load({"data_dir": "/d"}, {"FAAS_SECRET_KEY_FILE": "/run/secrets/faas.key"})
+    assert given.secret_key_path == Path("/run/secrets/faas.key")
+
+
 def test_load_error_names_the_option() -> None:
     with pytest.raises(ConfigurationError, match="--time-limit='x'"):
         settings.load({"time_limit": "x"}, {})

@@ -11,22 +11,25 @@ from litestar.types import ASGIApp
 from faas.access.service import TokenService
 from faas.api import problems
 from faas.api.access import AccessGate
+from faas.api.endpoint import EndpointHandler
 from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware import execute
 from faas.api.middleware.access import AccessMiddleware
 from faas.api.middleware.content_encoding import ContentEncodingMiddleware
 from faas.api.middleware.cross_origin import CrossOriginMiddleware
+from faas.api.middleware.endpoint import EndpointMiddleware
 from faas.api.middleware.execute import ExecuteMiddleware
 from faas.api.middleware.host import HostMiddleware
 from faas.api.middleware.methods import MethodsMiddleware
 from faas.api.middleware.request_id import RequestIdMiddleware
 from faas.api.route_table import RouteTable, routes_of
-from faas.api.routes import audit, executions, functions, revisions, system, tokens
+from faas.api.routes import audit, executions, functions, revisions, secrets, system, tokens
 from faas.audit import AuditTrail
 from faas.executions.service import ExecutionService
 from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionService
+from faas.secret_store.service import SecretService
 
 HANDLERS: Sequence[HTTPRouteHandler] = (
     functions.create_function,
@@ -43,6 +46,10 @@ HANDLERS: Sequence[HTTPRouteHandler] = (
     tokens.create_token,
     tokens.list_tokens,
     tokens.revoke_token,
+    secrets.set_secret,
+    secrets.list_secrets,
+    secrets.get_secret,
+    secrets.delete_secret,
     audit.list_audit,
     system.get_health,
     system.get_metrics,
@@ -63,9 +70,11 @@ def create_application(
     revisions_service: RevisionService,
     executions_service: ExecutionService,
     tokens_service: TokenService,
+    secrets_service: SecretService,
     audit_trail: AuditTrail,
     gate: AccessGate,
     invocations: InvocationHandler,
+    endpoints: EndpointHandler,
     check_health: system.HealthCheck,
     update_metrics: system.MetricsUpdate,
     input_limit: int,
@@ -78,6 +87,7 @@ def create_application(
         "revisions": revisions_service,
         "executions": executions_service,
         "tokens": tokens_service,
+        "secrets": secrets_service,
         "audit": audit_trail,
         "check_health": check_health,
         "update_metrics": update_metrics,
@@ -87,6 +97,7 @@ def create_application(
     routes = RouteTable([execute.ROUTE, *routes_of(HANDLERS)])
     application = MethodsMiddleware(ContentEncodingMiddleware(application, routes), routes)
     application = CrossOriginMiddleware(AccessMiddleware(application, gate, routes), cors_origins)
+    application = EndpointMiddleware(application, endpoints, gate, input_limit)
     return RequestIdMiddleware(HostMiddleware(application, hosts))
 
 

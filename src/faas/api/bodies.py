@@ -10,13 +10,14 @@ from typing import TypeVar
 import msgspec
 
 from faas import json_documents
-from faas.api.field_errors import invalid_field
+from faas.api.field_errors import holds_secret, invalid_field
 from faas.api.schemas import (
     EmptyRequest,
     ExecutionRequest,
     FunctionCreateRequest,
     FunctionUpdateRequest,
     PromoteRequest,
+    SecretPutRequest,
     TokenCreateRequest,
 )
 from faas.errors import InvalidRequest
@@ -28,6 +29,7 @@ update_request_decoder = msgspec.json.Decoder(FunctionUpdateRequest)
 empty_request_decoder = msgspec.json.Decoder(EmptyRequest)
 promote_request_decoder = msgspec.json.Decoder(PromoteRequest)
 token_request_decoder = msgspec.json.Decoder(TokenCreateRequest)
+secret_request_decoder = msgspec.json.Decoder(SecretPutRequest)
 _execution_request_decoder = msgspec.json.Decoder(ExecutionRequest)
 
 SMALL_BODY_BYTES = 64 << 10  # checked in less time than a thread takes to start
@@ -84,7 +86,9 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise invalid_field(error, body.decode(), decoder.type) from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest("body", str(json_documents.explain(body, error))) from None
+        explained = json_documents.explain(body, error)
+        reason = f"JSON is malformed (byte {explained.offset})" if holds_secret(decoder.type) else str(explained)
+        raise InvalidRequest("body", reason) from None
 
 
 def _check_content_type(content_type: str) -> None:

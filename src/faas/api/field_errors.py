@@ -6,12 +6,18 @@ from typing import get_args
 
 import msgspec
 
+from faas.api.schemas import SecretPutRequest
 from faas.errors import InvalidRequest
 from faas.languages import Language
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`")  # of the value, or of the object around a field, in msgspec's messages
 _FIELD = re.compile(r"field `([^`]+)`")  # of that object
 _SHOWN_CHARACTERS = 100  # of a value
+
+
+def holds_secret(kind: type) -> bool:
+    """Return whether a body of this struct holds a secret, so that no error may repeat anything of it."""
+    return kind is SecretPutRequest
 
 
 def invalid_field(error: msgspec.ValidationError, body: str, kind: type) -> InvalidRequest:
@@ -25,11 +31,13 @@ def invalid_field(error: msgspec.ValidationError, body: str, kind: type) -> Inva
         return InvalidRequest(field, "is required")
     if "unknown field" in reason:
         accepted = ", ".join(_fields_at(path, kind))
+        if holds_secret(kind):
+            return InvalidRequest("body", f"it has a field that is not of this request; accepted: {accepted}")
         return InvalidRequest(field, f"is not a field of this request; accepted: {accepted or 'none'}")
     if field == "language" and reason.startswith("Invalid enum value "):
         value = reason.removeprefix("Invalid enum value ")
         return InvalidRequest(field, f"{value}; accepted is one of {', '.join(get_args(Language))}")
-    return InvalidRequest(field, reason + _shown_value(path, body))
+    return InvalidRequest(field, reason if holds_secret(kind) else reason + _shown_value(path, body))
 
 
 def _fields_at(path: str, kind: type) -> Sequence[str]:

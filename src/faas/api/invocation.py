@@ -9,11 +9,10 @@ from litestar.types import HTTPScope
 from faas.api import bodies, problems
 from faas.api.access import caller_of
 from faas.api.mappers import execution_response
-from faas.api.responses import Answer
+from faas.api.responses import Answer, AnyAnswer
 from faas.caller import Caller
 from faas.errors import InvalidRequest
-from faas.executions.model import Execution
-from faas.executions.service import ExecutionService
+from faas.executions.service import ExecutionService, Finished
 from faas.function_ref import FunctionRef
 
 _encode = msgspec.json.Encoder().encode
@@ -24,11 +23,11 @@ class InvocationHandler:
 
     def __init__(self, executions: ExecutionService) -> None:
         self._executions = executions
-        self._large: set[asyncio.Task[Execution]] = set()  # the event loop itself holds tasks weakly
+        self._large: set[asyncio.Task[Finished]] = set()  # the event loop itself holds tasks weakly
 
     def answer(
         self, scope: HTTPScope, reference: str, content_type: str, body: bytes, content_length: int | None
-    ) -> "asyncio.Future[Answer]":
+    ) -> "asyncio.Future[AnyAnswer]":
         """Invoke the function with this id or name for the caller in `scope`, and return the answer.
 
         The answer is done if the request is rejected.
@@ -39,7 +38,7 @@ class InvocationHandler:
         The future never has an exception. Cancelling it does not cancel the execution: a client disconnect must not
         cancel an execution that has started. The future is cancelled if the execution is, when the process ends.
         """
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[AnyAnswer] = asyncio.get_running_loop().create_future()
         try:
             execution = self._submit(caller_of(scope), reference, content_type, body, content_length)
         except Exception as error:  # noqa: BLE001 - problems.answer_error maps every error and logs unexpected ones
@@ -50,7 +49,7 @@ class InvocationHandler:
 
     def _submit(
         self, caller: Caller, reference: str, content_type: str, body: bytes, content_length: int | None
-    ) -> "asyncio.Task[Execution]":
+    ) -> "asyncio.Task[Finished]":
         if content_length is not None and content_length != len(body):
             raise InvalidRequest("body", f"{content_length} bytes are announced, {len(body)} have arrived")
         function_ref = FunctionRef.parse(reference)
@@ -58,9 +57,9 @@ class InvocationHandler:
             input_json = bodies.decode_small_execution_input(body, content_type)
             return self._executions.submit(caller, function_ref, input_json)
 
-        async def decode_and_execute() -> Execution:
+        async def decode_and_execute() -> Finished:
             input_json = await bodies.decode_execution_input(body, content_type)
-            return await self._executions.execute(caller, function_ref, input_json)
+            return await asyncio.shield(self._executions.submit(caller, function_ref, input_json))
 
         task = asyncio.create_task(decode_and_execute())
         self._large.add(task)
@@ -68,12 +67,12 @@ class InvocationHandler:
         return task
 
 
-def _set_answer(answered: "asyncio.Future[Answer]", scope: HTTPScope, execution: "asyncio.Task[Execution]") -> None:
+def _set_answer(answered: "asyncio.Future[AnyAnswer]", scope: HTTPScope, execution: "asyncio.Task[Finished]") -> None:
     if execution.cancelled():
         answered.cancel()
         return
     try:
-        answer = Answer(200, _encode(execution_response(execution.result())))
+        answer = Answer(200, _encode(execution_response(execution.result().execution)))
     except Exception as error:  # noqa: BLE001 - as above
         answer = problems.answer_error(scope, error)
     if not answered.done():

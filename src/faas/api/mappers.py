@@ -15,12 +15,14 @@ from faas.api.schemas import (
     LatestRevisionResponse,
     NewTokenResponse,
     RevisionResponse,
+    SecretResponse,
     TokenCreateRequest,
     TokenResponse,
 )
 from faas.audit import AuditEntry
 from faas.executions.model import Execution, ExecutionRecord
 from faas.functions.model import Function, FunctionDraft, FunctionSummary, Revision
+from faas.secret_store.model import Secret
 
 
 def function_draft(request: FunctionCreateRequest) -> FunctionDraft:
@@ -54,6 +56,7 @@ def execution_record_response(record: ExecutionRecord) -> ExecutionRecordRespons
         **_shared_fields(record),
         input=None if record.input is None else msgspec.Raw(record.input),
         logs=record.logs,
+        requests=None if record.requests is None else msgspec.Raw(record.requests),
         payloads_expired=record.payloads_expired,
     )
 
@@ -71,6 +74,11 @@ def token_response(token: Token) -> TokenResponse:
 def new_token_response(new: NewToken) -> NewTokenResponse:
     """Return a token that was just made, with its text."""
     return NewTokenResponse(**_fields(new.token), token=new.text)
+
+
+def secret_response(secret: Secret) -> SecretResponse:
+    """Return `secret` in the wire format."""
+    return SecretResponse(**_fields(secret))
 
 
 def audit_entry_response(entry: AuditEntry) -> AuditEntryResponse:

@@ -35,6 +35,7 @@ from faas.api.openapi_parts import (
     problems,
     ref_to,
 )
+from faas.api.openapi_secrets import constrain_secret_request, secret_paths
 from faas.api.openapi_system import system_paths
 from faas.api.schemas import (
     AuditEntryResponse,
@@ -51,6 +52,8 @@ from faas.api.schemas import (
     Problem,
     PromoteRequest,
     RevisionResponse,
+    SecretPutRequest,
+    SecretResponse,
     TokenCreateRequest,
     TokenResponse,
 )
@@ -311,6 +314,8 @@ def openapi_description() -> Schema:
         TokenCreateRequest,
         TokenResponse,
         NewTokenResponse,
+        SecretPutRequest,
+        SecretResponse,
         AuditEntryResponse,
         Problem,
         Health,
@@ -321,12 +326,13 @@ def openapi_description() -> Schema:
         _constrain_function_request(schemas[kind.__name__])
     describe_limits(schemas["FunctionLimits"])
     constrain_token_request(schemas["TokenCreateRequest"])
+    constrain_secret_request(schemas["SecretPutRequest"])
     schemas["ExecutionRequest"]["properties"]["input"] = {
         "type": ["object", "null"],
         "description": "Stored and passed on exactly as sent. Null or a missing input means {}.",
         "default": {},
     }
-    paths = {**_functions(), **_revisions(), **_executions(), **access_paths(), **system_paths()}
+    paths = {**_functions(), **_revisions(), **_executions(), **access_paths(), **secret_paths(), **system_paths()}
     describe_access(paths)
     return {
         "openapi": "3.1.0",
@@ -334,7 +340,8 @@ def openapi_description() -> Schema:
             "title": "faas",
             "version": __version__,
             "description": "Functions as a service in one process: POST source code; it is compiled to WebAssembly in "
-            "the background and executed in a sandbox over HTTP, with every execution recorded.",
+            "the background and executed in a sandbox over HTTP, with every execution recorded. Requests to "
+            "`/f/{name}` and below it, of any method, are answered by the function itself: each is an API of its own.",
         },
         "servers": [{"url": "/"}],
         "tags": [
@@ -342,6 +349,7 @@ def openapi_description() -> Schema:
             {"name": "revisions"},
             {"name": "executions"},
             {"name": "access"},
+            {"name": "secrets"},
             {"name": "system"},
         ],
         "paths": paths,

@@ -47,6 +47,10 @@ OPERATION_SCOPES: dict[str, tuple[Scope, ...]] = {
     "createToken": ("admin",),
     "listTokens": ("admin",),
     "revokeToken": ("admin",),
+    "setSecret": ("admin",),
+    "listSecrets": ("admin",),
+    "getSecret": ("admin",),
+    "deleteSecret": ("admin",),
     "listAudit": ("admin",),
     "getHealth": (),
     "getMetrics": ("read",),
@@ -112,7 +116,7 @@ def access_paths() -> Schema:
             "get": {
                 "operationId": "listAudit",
                 "summary": "List the changes on record",
-                "description": "Newest first: deploys, promotions, rollbacks, deletions, and changes of tokens.",
+                "description": "Newest first: deploys, promotions, rollbacks, deletions, tokens and secrets.",
                 "tags": ["access"],
                 "parameters": page_parameters(),
                 "responses": {

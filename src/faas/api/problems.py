@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -25,9 +26,12 @@ from faas.errors import (
     RateLimited,
     RevisionConflict,
     Saturated,
+    SecretInUse,
+    SecretKeyUnavailable,
     TokenNameTaken,
     TooManyAttempts,
 )
+from faas.runtime import Failure
 
 log = structlog.get_logger()
 
@@ -50,6 +54,8 @@ _METHOD_NOT_ALLOWED = ProblemKind(405, "method-not-allowed", "Method Not Allowed
 REQUEST_TIMEOUT = ProblemKind(408, "request-timeout", "Request Timeout")
 _NAME_TAKEN = ProblemKind(409, "name-taken", "The name is taken")
 _REVISION_CONFLICT = ProblemKind(409, "revision-conflict", "The revisions do not allow this")
+_SECRET_IN_USE = ProblemKind(409, "secret-in-use", "The secret is in use")
+_SECRET_KEY_UNAVAILABLE = ProblemKind(409, "secret-key-unavailable", "The key of the secrets is not there")
 _PAYLOAD_TOO_LARGE = ProblemKind(413, "payload-too-large", "The request is too large")
 UNSUPPORTED_CONTENT_ENCODING = ProblemKind(415, "unsupported-content-encoding", "The content coding is not supported")
 MISDIRECTED_REQUEST = ProblemKind(421, "misdirected-request", "Misdirected Request")
@@ -59,6 +65,7 @@ _TOO_MANY_ATTEMPTS = ProblemKind(429, "too-many-attempts", "Too many failed auth
 _RATE_LIMITED = ProblemKind(429, "rate-limited", "The token is used too often")
 HEADERS_TOO_LARGE = ProblemKind(431, "headers-too-large", "Request Header Fields Too Large")
 _INTERNAL_ERROR = ProblemKind(500, "internal-error", "Internal error")
+_FUNCTION_FAILED = ProblemKind(500, "function-failed", "The function failed")
 NOT_IMPLEMENTED = ProblemKind(501, "not-implemented", "Not Implemented")
 _DATABASE_UNAVAILABLE = ProblemKind(503, "database-unavailable", "The database is unavailable")
 
@@ -75,11 +82,19 @@ _KINDS_BY_ERROR: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (TooManyAttempts, _TOO_MANY_ATTEMPTS),
     (RateLimited, _RATE_LIMITED),
     (RevisionConflict, _REVISION_CONFLICT),
+    (SecretInUse, _SECRET_IN_USE),
+    (SecretKeyUnavailable, _SECRET_KEY_UNAVAILABLE),
     (Saturated, _SATURATED),
     (FunctionLimitReached, _LIMIT_REACHED),
     (DatabaseUnavailable, _DATABASE_UNAVAILABLE),
 )
 _UNAVAILABLE_RETRY_AFTER_SECONDS = 2
+# Of HTTP endpoints, where a status says what the caller of the function is to do.
+_FUNCTION_UNAVAILABLE = ProblemKind(503, "function-unavailable", "The function is not READY")
+_REFUSED_REQUEST = ProblemKind(400, "request-refused", "The function cannot be called with this request")
+_TIMED_OUT = ProblemKind(504, "function-timed-out", "The function exceeded its time limit")
+_NOT_READY_RETRY_AFTER_SECONDS = 2
+EXECUTION_ID_HEADER = "Faas-Execution-Id"
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -100,6 +115,34 @@ def answer_error(scope: HTTPScope, error: Exception) -> Answer:
     return _answer(scope, _INTERNAL_ERROR, detail)
 
 
+def answer_endpoint_error(scope: HTTPScope, error: Exception) -> Answer:
+    """Return the answer of an HTTP endpoint for an error that is not the function's.
+
+    Who calls a function may be anyone, so the compile error is not shown.
+    """
+    if not isinstance(error, FunctionNotReady):
+        return answer_error(scope, error)
+    detail = "the function has no revision that is READY; try again shortly"
+    return _answer(scope, _FUNCTION_UNAVAILABLE, detail, {"Retry-After": str(_NOT_READY_RETRY_AFTER_SECONDS)})
+
+
+def answer_failed_execution(scope: HTTPScope, execution_id: UUID, failure: Failure | None, error: str) -> Answer:
+    """Return the answer of an HTTP endpoint for a FAILED execution. What the function said is on its record alone."""
+    kind, detail = _FUNCTION_FAILED, "the execution failed; its record says why"
+    if failure == "time":
+        kind, detail = _TIMED_OUT, "the execution exceeded the time limit of the function"
+    elif failure == "request":
+        kind, detail = _REFUSED_REQUEST, error
+    return answer_problem(
+        kind,
+        detail,
+        request_id=request_id_of(scope),
+        instance=scope["path"],
+        headers={EXECUTION_ID_HEADER: str(execution_id)},
+        execution_id=execution_id,
+    )
+
+
 def answer_problem(
     kind: ProblemKind,
     detail: str,
@@ -108,6 +151,7 @@ def answer_problem(
     instance: str = "",
     headers: dict[str, str] | None = None,
     missing_scope: str | None = None,
+    execution_id: UUID | None = None,
 ) -> Answer:
     """Return the answer with a problem of `kind`. `instance` is the path of the request, if it was parsed that far."""
     problem = Problem(
@@ -118,6 +162,7 @@ def answer_problem(
         instance=instance,
         request_id=request_id,
         missing_scope=missing_scope or msgspec.UNSET,
+        execution_id=execution_id or msgspec.UNSET,
     )
     return Answer(kind.status, msgspec.json.encode(problem), "application/problem+json", headers or {})
 

@@ -1,7 +1,7 @@
 """Responses: JSON encoded once by msgspec, for litestar's routes and for the parts of the API that bypass it."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Response
@@ -32,7 +32,18 @@ class Answer(msgspec.Struct, frozen=True):
         return [*given, (b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(self.body))]
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
+class EndpointAnswer(msgspec.Struct, frozen=True):
+    """The response of a function to be sent: `head` are all its headers but those of the connection."""
+
+    status: int
+    body: bytes
+    head: list[tuple[bytes, bytes]]
+
+
+AnyAnswer: TypeAlias = Answer | EndpointAnswer
+
+
+async def send_answer(send: Send, answer: AnyAnswer) -> None:
     """Send `answer` as ASGI messages."""
     start: HTTPResponseStartEvent = {"type": "http.response.start", "status": answer.status, "headers": answer.head}
     await send(start)

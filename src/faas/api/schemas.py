@@ -4,7 +4,7 @@ Every resource has its own structs here, separate from the models of its package
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -125,11 +125,15 @@ class ExecutionRecordResponse(ExecutionResponse, frozen=True, kw_only=True, rena
 
     input: msgspec.Raw | None
     logs: str | None
+    requests: msgspec.Raw | None
     payloads_expired: bool
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """RFC 9457 problem details. `missingScope` is there when a scope of the token is missing."""
+    """RFC 9457 problem details.
+
+    `missingScope` is there when a scope of the token is missing, `executionId` when an execution has failed.
+    """
 
     type: str
     title: str
@@ -138,6 +142,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     instance: str
     request_id: str
     missing_scope: str | msgspec.UnsetType = msgspec.UNSET
+    execution_id: UUID | msgspec.UnsetType = msgspec.UNSET
 
 
 class TokenCreateRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -171,6 +176,35 @@ class NewTokenResponse(TokenResponse, frozen=True, kw_only=True, rename="camel")
     token: str
 
 
+class SecretPutRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body of `PUT /secrets/{name}`. Errors do not repeat what is in it, and `repr` does not show the value."""
+
+    value: str
+    hosts: list[str] | None = None
+    functions: list[str] = []
+
+    def __repr__(self) -> str:
+        """Return the fields without the value."""
+        return f"SecretPutRequest(value=…, hosts={self.hosts!r}, functions={self.functions!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return the fields without the value: msgspec's own method returns every field."""
+        return [("hosts", self.hosts), ("functions", self.functions)]
+
+
+class SecretResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A secret, without its value."""
+
+    name: str
+    hosts: list[str] | None
+    functions: list[str]
+    key_id: str
+    created_by: str | None
+    created_at: datetime
+    updated_by: str | None
+    updated_at: datetime
+
+
 class AuditEntryResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A change on record, and the name of the token that made it."""
 
@@ -199,3 +233,4 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     database: str
     consumers: dict[str, str]
     toolchains: dict[str, str]
+    secrets: str

@@ -27,6 +27,7 @@ from uuid_utils.compat import uuid7
 from faas.access.service import TokenService
 from faas.api.access import AccessGate
 from faas.api.application import create_application, create_compiler_application
+from faas.api.endpoint import EndpointHandler
 from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.audit import AuditTrail
@@ -34,12 +35,14 @@ from faas.bootstrap.access import open_gate
 from faas.bootstrap.background_tasks import run_consumer, run_in_background
 from faas.bootstrap.compilers import image_taker, load_cached_engines, open_compilers, open_engines, open_runtime
 from faas.bootstrap.database import open_database
+from faas.bootstrap.secrets import open_secrets
 from faas.compile.languages import Compiler
 from faas.compile.worker import CompilationWorker
 from faas.database.pool import Pool, open_pool
-from faas.engines import EngineStore
+from faas.engines import EngineCatalogue, EngineStore
 from faas.errors import ConfigurationError, DatabaseUnavailable
 from faas.executions.heartbeat import HEARTBEAT_SESSION_SETTINGS, HeartbeatMonitor
+from faas.executions.reach import ReachResolver
 from faas.executions.recorder import ExecutionRecorder, open_recorder
 from faas.executions.retry_buffer import RetryBuffer
 from faas.executions.service import ExecutionService
@@ -49,11 +52,13 @@ from faas.functions.module_cleanup import ModuleCleanup
 from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionRules, FunctionService
 from faas.health import HealthChecker
+from faas.outbound import OutboundClient
 from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.retention.task import RetentionTask
 from faas.runtime import Runtime
+from faas.secret_store.vault import SecretVault
 from faas.server.fast_path import FastPathProtocol
 from faas.server.limits import LimitedHttpProtocol
 from faas.server.shutdown import GracefulShutdown
@@ -118,9 +123,7 @@ async def open_service(
             await run_in_background(stack, ModuleCleanup(pool).run(), "module-cleanup")
         compilers: dict[str, Compiler] = {}
         if messages.COMPILATION_JOBS in _QUEUES_BY_ROLE[settings.role]:
-            compilers = open_compilers(stack, settings, runtime, catalogue, settings.languages)
-            for language, compiler in compilers.items():
-                await run_in_background(stack, compiler.keep_warm(), f"compiler-keep-warm:{language}")
+            compilers = await _open_compilers(stack, settings, runtime, catalogue)
             worker = CompilationWorker(pool, runtime, engines, compilers, settings.compile_output_limit)
             consumers[messages.COMPILATION_JOBS] = _jobs_consumer(settings, pool, listener, worker)
             upgrade = EngineUpgrade(
@@ -135,28 +138,33 @@ async def open_service(
         for queue, consumer in consumers.items():
             await run_consumer(stack, queue, consumer)
 
-        health = HealthChecker(settings.role, pool, listener, consumers, compilers, runtime)
+        secrets = None if settings.role == "compiler" else await open_secrets(pool, settings.secret_key_path)
+        health = HealthChecker(
+            settings.role, pool, listener, consumers, compilers, runtime, secrets.keyring if secrets else None
+        )
         hosts = HostPolicy(bound_address or settings.host, settings.host, settings.allowed_hosts)
         protocol: Callable[..., asyncio.Protocol] = LimitedHttpProtocol
-        if settings.role == "compiler":
+        if secrets is None:
             application = create_compiler_application(
                 gate=gate, check_health=health.check, update_metrics=health.update_gauges, hosts=hosts
             )
         else:
             await _open_retention(stack, settings, url)
             recorder = await stack.enter_async_context(open_recorder(url, pool, process_id))
-            executions = await _open_executions(stack, settings, pool, runtime, recorder)
+            executions = await _open_executions(stack, settings, pool, runtime, recorder, vault=secrets.vault)
             stack.push_async_callback(_drain, executions, shutdown)
-            invocations = InvocationHandler(executions)
-            protocol = partial(FastPathProtocol, invocations=invocations, gate=gate, hosts=hosts)
+            invocations, endpoints = InvocationHandler(executions), EndpointHandler(executions)
+            protocol = partial(FastPathProtocol, invocations=invocations, endpoints=endpoints, gate=gate, hosts=hosts)
             application = create_application(
                 functions_service=FunctionService(pool, _function_rules(settings)),
                 revisions_service=RevisionService(pool),
                 executions_service=executions,
                 tokens_service=TokenService(pool),
+                secrets_service=secrets.service,
                 audit_trail=AuditTrail(pool),
                 gate=gate,
                 invocations=invocations,
+                endpoints=endpoints,
                 check_health=health.check,
                 update_metrics=health.update_gauges,
                 input_limit=settings.input_limit,
@@ -164,6 +172,15 @@ async def open_service(
                 cors_origins=settings.cors_origins,
             )
         yield Service(application, protocol, runtime, url, gate)
+
+
+async def _open_compilers(
+    stack: AsyncExitStack, settings: Settings, runtime: Runtime, catalogue: EngineCatalogue
+) -> dict[str, Compiler]:
+    compilers = open_compilers(stack, settings, runtime, catalogue, settings.languages)
+    for language, compiler in compilers.items():
+        await run_in_background(stack, compiler.keep_warm(), f"compiler-keep-warm:{language}")
+    return compilers
 
 
 async def _open_retention(stack: AsyncExitStack, settings: Settings, url: str) -> None:
@@ -174,12 +191,21 @@ async def _open_retention(stack: AsyncExitStack, settings: Settings, url: str) -
 
 
 async def _open_executions(
-    stack: AsyncExitStack, settings: Settings, pool: Pool, runtime: Runtime, recorder: ExecutionRecorder
+    stack: AsyncExitStack,
+    settings: Settings,
+    pool: Pool,
+    runtime: Runtime,
+    recorder: ExecutionRecorder,
+    *,
+    vault: SecretVault,
 ) -> ExecutionService:
+    outbound = OutboundClient()
+    stack.push_async_callback(asyncio.to_thread, outbound.close)
+    reach = ReachResolver(pool, vault, outbound)
     retry_buffer = RetryBuffer(recorder)
     stack.push_async_callback(retry_buffer.flush)
     await run_in_background(stack, retry_buffer.run(), "retry-buffer")
-    return ExecutionService(pool, runtime, recorder, retry_buffer, settings.max_in_flight)
+    return ExecutionService(pool, runtime, recorder, retry_buffer, reach, max_in_flight=settings.max_in_flight)
 
 
 def _function_rules(settings: Settings) -> FunctionRules:

@@ -8,13 +8,15 @@ from uuid import UUID
 
 import msgspec
 import structlog
+import wasmtime
 
 from faas import json_documents
 from faas.runtime import c_api, contracts
 from faas.runtime.epoch_ticker import TICK_SECONDS
-from faas.runtime.host_context import HostContext, Interruption, MustRunInThread
+from faas.runtime.host_context import INTERRUPTED, HostContext, Interruption, MustRunInThread, current
 from faas.runtime.http_messages import HttpResponse
 from faas.runtime.inline_policy import INLINE_TICKS, MAX_INLINE_BYTES, InlineResult
+from faas.runtime.instance import Instance
 from faas.runtime.kept_instances import KeptInstances
 from faas.runtime.limits import Limits
 from faas.runtime.module_cache import Executable
@@ -24,6 +26,7 @@ from faas.runtime.traps import describe_failure, is_interrupt
 
 log = structlog.get_logger()
 
+_CANNOT_WAIT = "the function cannot wait here"
 _INVALID_JSON_SHOWN = 80  # bytes of the output in the error message
 _JSON = (("content-type", "application/json"),)
 _FUNCTION: Failure = "function"
@@ -106,19 +109,15 @@ class GuestRunner:
                 instance.set_deadline(0)
             if not instance.started:
                 module.start(instance)
-            return contracts.call(module, instance, call.given, call.limits)
+            result = contracts.call(module, instance, call.given, call.limits)
+            return _failure_of_guest_call(module, call, instance) or result
         except GuestFault as fault:
-            return _Failure(str(fault), bad_request=isinstance(fault, RequestFault))
+            failure = _Failure(str(fault), bad_request=isinstance(fault, RequestFault))
+            return _failure_of_guest_call(module, call, instance) or failure
         except MustRunInThread:
-            return _Failure("the function cannot wait here", waits=True)
+            return _Failure(_CANNOT_WAIT, waits=True)
         except c_api.CallFailed as error:
-            reason = describe_failure(
-                error.cause,
-                call.limits,
-                instance.memory_size,
-                with_functions=module.convention.functions_are_authors,
-            )
-            return _Failure(reason, is_interrupt(error.cause))
+            return _failure_of_guest_call(module, call, instance) or _trapped(module, call, instance, error.cause)
         except Exception as unexpected:
             log.exception("guest.unexpected_error")
             return _Failure(f"the runtime could not make the call: {type(unexpected).__name__}")
@@ -130,24 +129,41 @@ class GuestRunner:
     ) -> Outcome:
         if context.host_error:
             log.error("host_function.failed", error=repr(context.host_error))
-        error, failure = context.aborted, _FUNCTION
+        error, failure, requests = context.aborted, _FUNCTION, context.end_requests()
         if isinstance(result, _Failure):
             if error is None:
                 stopped = result.interrupted and self._shutting_down
-                error = "interrupted: the server shut down" if stopped else result.reason
+                error = INTERRUPTED if stopped else result.reason
             if not self._shutting_down:
                 failure = _failure_of(result)
         elif isinstance(result, bytes) and error is None:
             error = _json_error(result, lone_surrogates=module.convention.lone_surrogates)
         if error is not None:
+            failure = "time" if context.timed_out else failure
             error = error.replace("\0", "\\u0000")
-            return Outcome(error=error, failure=failure, logs=context.logs, requests=context.requests, inline=inline)
+            return Outcome(error=error, failure=failure, logs=context.logs, requests=requests, inline=inline)
         assert not isinstance(result, _Failure)
         if isinstance(result, bytes) and not isinstance(call.given, bytes):
             result = HttpResponse(status=HTTPStatus.OK, headers=_JSON, body=result)
         if isinstance(result, bytes):
-            return Outcome(output=result, logs=context.logs, requests=context.requests, inline=inline)
-        return Outcome(response=result, logs=context.logs, requests=context.requests, inline=inline)
+            return Outcome(output=result, logs=context.logs, requests=requests, inline=inline)
+        return Outcome(response=result, logs=context.logs, requests=requests, inline=inline)
+
+
+def _failure_of_guest_call(module: Executable, call: GuestCall, instance: Instance) -> _Failure | None:
+    """Return why the guest should not have gone on after a host function, which cannot end it, or None."""
+    context = current()
+    if context.thread_needed:
+        return _Failure(_CANNOT_WAIT, waits=True)
+    return _trapped(module, call, instance, context.guest_failure) if context.guest_failure else None
+
+
+def _trapped(
+    module: Executable, call: GuestCall, instance: Instance, cause: wasmtime.Trap | wasmtime.WasmtimeError
+) -> _Failure:
+    with_functions = module.convention.functions_are_authors
+    reason = describe_failure(cause, call.limits, instance.memory_size, with_functions=with_functions)
+    return _Failure(reason, is_interrupt(cause))
 
 
 def _failure_of(failure: _Failure) -> Failure:

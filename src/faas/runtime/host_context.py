@@ -4,14 +4,18 @@ Host functions must not raise. wasmtime-py passes their exceptions on through on
 several threads an exception surfaces in another call or is lost. `guarded` records it in the context instead.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import wasmtime
+
+from faas.outbound import OutboundRecord
 from faas.runtime.limits import Limits
-from faas.runtime.reach import NOTHING, Reach, RequestSession
+from faas.runtime.reach import NOTHING, Reach, RefusedRequests, RequestSession
 from faas.units import format_duration
 
 _thread = threading.local()
@@ -21,6 +25,9 @@ _thread = threading.local()
 _UNTHROTTLED_CALLS, _THROTTLE_SECONDS = 2_000, 0.0005
 _PAST_LIMIT_SECONDS = 0.02  # a sleep ends this long after the time limit: the epoch ends the guest then
 _MANY_CALLS, _LONG_THROTTLE_SECONDS = 10_000, 0.005
+
+
+INTERRUPTED = "interrupted: the server shut down"
 
 
 class MustRunInThread(Exception):
@@ -64,6 +71,9 @@ class HostContext:
         self._responses: dict[int, bytes] = {}  # those whose size the guest knows
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
+        self.timed_out = False
+        self.in_guest_call = False  # a host function calls the guest, to allocate memory in it
+        self.guest_failure: wasmtime.Trap | wasmtime.WasmtimeError | None = None  # how such a call ended
         self.thread_needed = False  # it wanted to sleep, or to make a request, on the event loop
         self.log_space = limits.logs  # characters left
         self._lines: list[str] = []
@@ -91,14 +101,36 @@ class HostContext:
                 self._responses[number] = found
         return found
 
+    def wait_for_response(self, number: int) -> bytes | None:
+        """Return the response to the outbound request `number` when it is there, and forget it.
+
+        Returns None where the execution ends before; the guest must not complete then.
+        """
+        assert self._interrupted
+        while (found := self.response(number)) is None:
+            if self._interrupted.event.is_set():
+                self.abort(INTERRUPTED)
+            if self.aborted is not None:
+                return None
+            self.sleep(math.inf)
+        self.take_response(number)
+        return found
+
+    def abort(self, reason: str) -> None:
+        """Let the execution fail with `reason`, whatever the guest does, unless there is one already."""
+        if self.aborted is None:
+            self.aborted = reason
+
     def take_response(self, number: int) -> bytes:
         """Return a response that `response` has returned, and forget it."""
         return self._responses.pop(number, b"")
 
-    @property
-    def requests(self) -> tuple[Any, ...]:
-        """What is recorded of the outbound requests."""
-        return self._session.records() if self._session is not None else ()
+    def end_requests(self) -> tuple[OutboundRecord, ...]:
+        """Cancel the outbound requests that are not complete. Returns what is recorded of all of them."""
+        if self._session is None:
+            return ()
+        self._session.close()
+        return self._session.records()
 
     def session(self) -> RequestSession | None:
         """Return the outbound requests of the execution. None where the guest may not make any."""
@@ -106,10 +138,9 @@ class HostContext:
             self.thread_needed = True
             return None
         if self._session is None:
-            if self.reach.open_session is None:
-                raise ValueError("the runtime has no client of outbound requests")
             self._interrupted.wakes.add(self._wake)
-            self._session = self.reach.open_session(lambda: self.remaining_ms() / 1000, self._wake.set)
+            open_session = self.reach.open_session or RefusedRequests
+            self._session = open_session(lambda: self.remaining_ms() / 1000, self._wake.set)
         return self._session
 
     def execution_id(self) -> bytes:
@@ -169,6 +200,7 @@ class HostContext:
             self._wake.clear()
         elif seconds > longest:
             # The epoch may be late on a busy machine. The guest must not complete as if it had slept for `seconds`.
+            self.timed_out = True
             self.aborted = f"time limit of {format_duration(self.limits.time)} exceeded"
         return True
 

@@ -24,8 +24,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """The URL of the request as the client wrote it."""
-        return f"{self.origin}{self.base_path}{self.path}{'?' if self.query else ''}{self.query}"
+        """The URL as the function sees it: its own path is not in it, so that a router compares what is below."""
+        return f"{self.origin}{self.path}{'?' if self.query else ''}{self.query}"
 
     def header(self, name: str) -> str | None:
         """Return the values of a header joined by commas, or None where there is none."""

@@ -6,7 +6,7 @@ import msgspec
 import wasmtime
 
 from faas.runtime import abi, c_api
-from faas.runtime.abi.convention import CallingConvention
+from faas.runtime.abi.convention import CallingConvention, type_text
 from faas.runtime.hand_off import HandOff
 from faas.runtime.host_context import guarded
 from faas.runtime.inline_policy import InlinePolicy
@@ -15,6 +15,8 @@ from faas.runtime.instance_pool import InstancePool
 from faas.runtime.wasi_instance import WasiInstance
 
 _MEMORY = "memory"
+# What a host function returns that failed. wasmtime-py accepts no float for an integer, and would raise an exception.
+_DEFAULTS: dict[str, float] = {"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0}
 
 Contract = Literal["json", "lambda", "fetch", "wasi"]  # how a function is called
 
@@ -49,10 +51,10 @@ class LinkedModule:
         self.instance_pre: Any = c_api.address_of(self._instance_pre.ptr())
         self.native_code_bytes = native_code_bytes
         self.convention = convention
-        types = {export.name: abi.type_text(export.type) for export in precompiled.exports}
+        types = {export.name: type_text(export.type) for export in precompiled.exports}
         self.initializes = types.get(abi.INITIALIZE) == abi.INITIALIZE_TYPE
         functions = [name for name in convention.exports if name != _MEMORY]
-        functions += [name for name, type_text in convention.optional_exports.items() if types.get(name) == type_text]
+        functions += [name for name, wanted in convention.optional_exports.items() if types.get(name) == wanted]
         functions = [*functions, abi.INITIALIZE] if self.initializes else functions
         self.exports = ExportLayout(functions, _MEMORY, mutable_globals)
 
@@ -97,12 +99,12 @@ def linker_of(engine: wasmtime.Engine, convention: CallingConvention) -> wasmtim
     if convention.wasi:
         linker.define_wasi()
         linker.allow_shadowing = True  # the host functions below replace wasmtime's own
-    for name, host in convention.imports.items():
+    for place, name, host in convention.host_functions():
         function_type = wasmtime.FuncType(
             [_value_type(name) for name in host.parameters], [_value_type(name) for name in host.results]
         )
-        default = 0.0 if host.results else None
-        linker.define_func(convention.module, name, function_type, guarded(host.call, default), access_caller=True)
+        default = _DEFAULTS[host.results[0]] if host.results else None
+        linker.define_func(place, name, function_type, guarded(host.call, default), access_caller=True)
     return linker
 
 

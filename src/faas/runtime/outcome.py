@@ -1,9 +1,10 @@
 """The result of one guest."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
+from faas.outbound import OutboundRecord
 from faas.runtime.http_messages import HttpResponse
 
 Failure = Literal["function", "time", "request"]
@@ -23,7 +24,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     error: str | None = None
     failure: Failure = "function"
     logs: str | None = None
-    requests: tuple[Any, ...] = ()
+    requests: tuple[OutboundRecord, ...] = ()
     inline: bool = False
 
     def __eq__(self, other: object) -> bool:

@@ -1,9 +1,14 @@
 """What an execution may reach beyond its instance: its environment, its secrets, and outbound requests."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
+
+from faas.outbound import OutboundRecord
+from faas.runtime import frames
+
+_REFUSED = frames.encode(frames.ResponseHead(error="functions cannot make outbound requests here"), b"")
 
 
 class RequestSession(Protocol):
@@ -18,11 +23,34 @@ class RequestSession(Protocol):
     def take(self, number: int) -> bytes | None:
         """Return the response to a request, or None while it is not there; then forget it."""
 
-    def records(self) -> tuple[Any, ...]:
+    def records(self) -> tuple[OutboundRecord, ...]:
         """Return what is recorded of the requests, in the order in which they began."""
 
     def close(self) -> None:
         """Cancel the requests that are not complete."""
+
+
+class RefusedRequests:
+    """A RequestSession whose requests all fail: where there is no client for them."""
+
+    def __init__(self, _remaining: Callable[[], float], _wake: Callable[[], None]) -> None:
+        self._started = 0
+
+    def start(self, _frame: bytes) -> int:
+        """Refuse a request; see RequestSession."""
+        self._started += 1
+        return self._started
+
+    def take(self, _number: int) -> bytes:
+        """Return why; see RequestSession."""
+        return _REFUSED
+
+    def records(self) -> tuple[()]:
+        """Return nothing, as nothing was sent; see RequestSession."""
+        return ()
+
+    def close(self) -> None:
+        """Do nothing; see RequestSession."""
 
 
 # Of the remaining seconds of the execution, and of a function to be called whenever a request completes.

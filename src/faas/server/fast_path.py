@@ -1,30 +1,33 @@
 """Fast path for executions: serves the request directly from the HTTP parser, bypassing ASGI.
 
 For each request uvicorn makes a task, a scope and an event, and checks and writes the answer in two messages. The fast
-path takes an ordinary request (POST, HTTP/1.1, keep-alive, a host that is accepted, a small body of known length, no
-earlier request in flight on the connection) once its headers are parsed, and writes the answer at once. All other
-requests go to the application, where api/middleware/execute.py gives the same answers.
+path takes an ordinary request (an execution, or one to an HTTP endpoint; HTTP/1.1, keep-alive, a host that is accepted,
+a small body of known length, no earlier request in flight on the connection) once its headers are parsed, and writes
+the answer at once. All other requests go to the application, where api/middleware/execute.py and endpoint.py give the
+same answers.
 """
 
 import asyncio
 import contextvars
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from faas.api.access import AccessGate, bind_caller
 from faas.api.bodies import SMALL_BODY_BYTES
+from faas.api.endpoint import PREFIX, EndpointHandler, Target, has_token, parse_target, request_of
 from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware.cross_origin import BROWSER_HEADERS
 from faas.api.middleware.request_id import bind_request_id, choose_request_id
-from faas.api.responses import Answer
-from faas.caller import Caller
+from faas.api.responses import AnyAnswer
+from faas.caller import PUBLIC, Caller
 from faas.server.limits import LimitedHttpProtocol, encode_response
 
 # Paths that need no decoding; the application handles the others.
 _TARGET = re.compile(rb"/functions/([A-Za-z0-9._-]+)/execute")
-_INVOCATION_HEADERS = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"x-request-id"})
+_READ_HEADERS = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"x-request-id"})
 _APPLICATION_HEADERS = BROWSER_HEADERS | {b"content-encoding", b"transfer-encoding"}
 _UNUSED_EVENT = asyncio.Event()  # uvicorn sets it on disconnect; nothing awaits it here
 
@@ -33,18 +36,31 @@ class Exchange:
     """A request on the fast path and its answer. Has the attributes that uvicorn uses of its RequestResponseCycle."""
 
     __slots__ = (
-        "body", "caller", "content_length", "content_type", "disconnected", "keep_alive", "message_event", "more_body",
-        "reference", "request_id", "response_complete",
+        "address", "body", "caller", "content_length", "content_type", "disconnected", "headers", "keep_alive",
+        "message_event", "more_body", "request_id", "response_complete", "target",
     )  # fmt: skip
 
     def __init__(
-        self, caller: Caller, reference: bytes, content_type: bytes, content_length: int, request_id: bytes
+        self,
+        caller: Caller,
+        target: str | Target,
+        *,
+        address: str,
+        headers: list[tuple[bytes, bytes]],
+        single: Mapping[bytes, bytes],
+        content_length: int,
     ) -> None:
+        """`target` is the reference of a function to execute, or what the path of an endpoint names.
+
+        `single` are those of its `headers` that the server itself reads.
+        """
         self.caller = caller
-        self.reference = reference
-        self.content_type = content_type
+        self.target = target
+        self.address = address
+        self.headers = headers
+        self.content_type = single.get(b"content-type", b"")
         self.content_length = content_length
-        self.request_id = request_id
+        self.request_id = choose_request_id(single.get(b"x-request-id", b""))
         self.body = bytearray()
         self.more_body = True
         self.keep_alive = True
@@ -54,16 +70,23 @@ class Exchange:
 
 
 class FastPathProtocol(LimitedHttpProtocol):
-    """LimitedHttpProtocol that serves ordinary `POST /functions/{id}/execute` requests itself."""
+    """LimitedHttpProtocol that serves ordinary requests to `/functions/{id}/execute` and `/f/{name}/…` itself."""
 
     cycle: Any  # uvicorn's RequestResponseCycle, or an Exchange
     scope: Any  # uvicorn and litestar declare the same ASGI scope as different types
 
     def __init__(
-        self, *arguments: Any, invocations: InvocationHandler, gate: AccessGate, hosts: HostPolicy, **keywords: Any
+        self,
+        *arguments: Any,
+        invocations: InvocationHandler,
+        endpoints: EndpointHandler,
+        gate: AccessGate,
+        hosts: HostPolicy,
+        **keywords: Any,
     ) -> None:
         super().__init__(*arguments, **keywords)
         self._invocations = invocations
+        self._endpoints = endpoints
         self._gate = gate
         self._hosts = hosts
 
@@ -83,43 +106,59 @@ class FastPathProtocol(LimitedHttpProtocol):
         if exchange is not None:
             contextvars.Context().run(self._invoke, exchange)
 
-    def _match(self) -> "re.Match[bytes] | None":
-        """Return the target of the request whose headers are parsed, None if it is not for the fast path."""
+    def _is_ordinary(self) -> bool:
+        """Return whether a request whose headers are parsed can be answered here, whatever it is for."""
         parser = self.parser
-        if (
-            parser.get_method() != b"POST"
-            or not (target := _TARGET.fullmatch(self.url))
-            or parser.get_http_version() != "1.1"
-            or not parser.should_keep_alive()
-            or parser.should_upgrade()
-            or self.expect_100_continue
-            or (self.cycle is not None and not self.cycle.response_complete)
-            or self.flow.write_paused  # the client does not read; the application's answers wait for it
-        ):
-            return None
-        return target
+        return (
+            parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused  # the client does not read; the application's answers wait for it
+        )
 
     def _accept(self) -> Exchange | None:
         """Return the exchange for the request whose headers are parsed, None if it is not for the fast path."""
-        if not (target := self._match()) or (headers := self._read_headers()) is None:
+        target: str | Target | None
+        method = self.parser.get_method()
+        if found := _TARGET.fullmatch(self.url):
+            target = found[1].decode() if method == b"POST" else None
+        else:
+            target = self._endpoint_target() if method != b"HEAD" and self.url.startswith(PREFIX) else None
+        if target is None or not self._is_ordinary():
             return None
-        length = int(headers.get(b"content-length", b"-1"))
-        if not 0 <= length <= SMALL_BODY_BYTES or not self._hosts.accepts(headers.get(b"host")):
+        if (single := self._read_headers()) is None:
+            return None
+        # Without a length there is no body here: _APPLICATION_HEADERS has Transfer-Encoding.
+        length = int(single.get(b"content-length", b"-1" if isinstance(target, str) else b"0"))
+        if not 0 <= length <= SMALL_BODY_BYTES or not self._hosts.accepts(single.get(b"host")):
             return None
         address = self._gate.client_addresses.of(self.client, self.headers)
-        caller = self._gate.admit_now(address, headers.get(b"authorization"), "invoke")
+        caller = self._admit(target, address, single.get(b"authorization"))
         if caller is None:
             return None
-        request_id = choose_request_id(headers.get(b"x-request-id", b""))
-        return Exchange(caller, target[1], headers.get(b"content-type", b""), length, request_id)
+        headers = self.headers
+        return Exchange(caller, target, address=address, headers=headers, single=single, content_length=length)
+
+    def _endpoint_target(self) -> Target | None:
+        """Return what the target of the request names, None where the application is to find it out."""
+        return parse_target(self.url) if self.url.isascii() and b"#" not in self.url else None
+
+    def _admit(self, target: str | Target, address: str, authorization: bytes | None) -> Caller | None:
+        """Return the caller, None where the application is to find it out."""
+        of_function = isinstance(target, Target) and not has_token([] if authorization is None else [authorization])
+        if of_function and self._gate.asks_for_tokens:
+            return PUBLIC
+        return self._gate.admit_now(address, authorization, "invoke")
 
     def _read_headers(self) -> dict[bytes, bytes] | None:
-        """Return those headers that an invocation depends on, None if one is for the application or is there twice."""
+        """Return those headers that the server reads, None if one is for the application or is there twice."""
         found: dict[bytes, bytes] = {}
         for name, value in self.headers:
             if name in _APPLICATION_HEADERS or name in found:
                 return None
-            if name in _INVOCATION_HEADERS:
+            if name in _READ_HEADERS:
                 found[name] = value
         return found
 
@@ -128,21 +167,34 @@ class FastPathProtocol(LimitedHttpProtocol):
         scope = self.scope
         bind_request_id(scope, exchange.request_id)
         bind_caller(scope, exchange.caller)
-        scope["method"] = "POST"
-        scope["path"] = self.url.decode()
-        answer = self._invocations.answer(
-            scope,
-            exchange.reference.decode(),
-            exchange.content_type.decode("latin-1"),
-            bytes(exchange.body),
-            exchange.content_length,
-        )
+        scope["method"] = method = self.parser.get_method().decode()
+        answer: asyncio.Future[AnyAnswer]
+        if isinstance(exchange.target, str):
+            scope["path"] = self.url.decode()
+            answer = self._invocations.answer(
+                scope,
+                exchange.target,
+                exchange.content_type.decode("latin-1"),
+                bytes(exchange.body),
+                exchange.content_length,
+            )
+        else:
+            scope["path"] = f"{PREFIX.decode()}{exchange.target.reference}{exchange.target.path}"
+            request = request_of(
+                exchange.target,
+                method=method,
+                scheme=scope["scheme"],
+                headers=exchange.headers,
+                body=bytes(exchange.body),
+                client=exchange.address,
+            )
+            answer = self._endpoints.answer(scope, exchange.caller, exchange.target.reference, request)
         if answer.done():  # rejected: answered at once, so that a pipelined request can take the fast path too
             self._send(exchange, answer.result())
         else:
             answer.add_done_callback(partial(self._on_answer, exchange))
 
-    def _on_answer(self, exchange: Exchange, answer: "asyncio.Future[Answer]") -> None:
+    def _on_answer(self, exchange: Exchange, answer: "asyncio.Future[AnyAnswer]") -> None:
         if answer.cancelled():  # the process ends
             self.transport.close()
         elif self.flow.write_paused and not exchange.disconnected:
@@ -152,12 +204,12 @@ class FastPathProtocol(LimitedHttpProtocol):
         else:
             self._send(exchange, answer.result())
 
-    async def _send_when_writable(self, exchange: Exchange, answer: Answer) -> None:
+    async def _send_when_writable(self, exchange: Exchange, answer: AnyAnswer) -> None:
         """Wait until the client has read earlier answers, then send this one."""
         await self.flow.drain()
         self._send(exchange, answer)
 
-    def _send(self, exchange: Exchange, answer: Answer) -> None:
+    def _send(self, exchange: Exchange, answer: AnyAnswer) -> None:
         exchange.response_complete = True
         if exchange.disconnected or self.transport.is_closing():
             return

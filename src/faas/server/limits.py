@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 
 from faas.api import problems
 from faas.api.problems import ProblemKind
-from faas.api.responses import Answer
+from faas.api.responses import AnyAnswer
 from faas.server.tls_transport import TlsTransport
 from faas.server.upgrades import UpgradeIgnoringProtocol
 from faas.server.uvicorn_internals import STATUS_LINE, FlowControl
@@ -19,7 +19,7 @@ _CLOSE_DELAY_SECONDS = 1.0  # in which a rejected client may stop sending and re
 _CONTENT_LENGTH_DIGITS = 20  # Python refuses to convert thousands of digits
 
 
-def encode_response(answer: Answer, *headers: tuple[bytes, bytes]) -> bytes:
+def encode_response(answer: AnyAnswer, *headers: tuple[bytes, bytes]) -> bytes:
     """Return the bytes of an HTTP/1.1 response: `answer` with `headers` besides its own."""
     lines = b"".join([b"%b: %b\r\n" % header for header in (*answer.head, *headers)])
     return b"%b%b\r\n%b" % (STATUS_LINE[answer.status], lines, answer.body)

@@ -237,7 +237,8 @@ async def test_privileges_on_tables_of_another_role(role: tuple[str, str], empty
     assert "use the schema pgmq" in privileges.finding
     tables = "audit, deleted_functions, executions, functions, modules, processes, retention_marks, revisions"
     assert (
-        f"read and write {tables}, schema_migrations, token_changes, tokens, unreferenced_modules" in privileges.finding
+        f"read and write {tables}, schema_migrations, secrets, token_changes, tokens, unreferenced_modules"
+        in privileges.finding
     )
     await run(empty_database, *privileges.action.removeprefix("as an administrator: ").split("; "))
     found = await look(url)

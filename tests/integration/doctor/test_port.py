@@ -15,7 +15,13 @@ from faas.doctor.port import check_address
 from tests.helpers.support import free_port
 
 UP = Health(
-    status="UP", version="9.9", role="all", database="UP", consumers={"listener": "UP"}, toolchains={"wat": "UP"}
+    status="UP",
+    version="9.9",
+    role="all",
+    database="UP",
+    consumers={"listener": "UP"},
+    secrets="OFF",
+    toolchains={"wat": "UP"},
 )
 
 

@@ -59,6 +59,11 @@ class CrossOriginMiddleware:
         await self._app(scope, receive, send)
 
 
+def is_foreign(scope: HTTPScope) -> bool:
+    """Return whether a browser has sent the request for a web page of another origin."""
+    return bool(_BrowserHeaders(scope).foreign(scope))
+
+
 class _BrowserHeaders:
     """What a request says about the page that it comes from."""
 

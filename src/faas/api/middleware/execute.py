@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from faas.api import problems
 from faas.api.invocation import InvocationHandler
-from faas.api.responses import send_answer
+from faas.api.responses import AnyAnswer, send_answer
 from faas.api.route_table import Route
 from faas.errors import PayloadTooLarge
 from faas.units import format_size
@@ -38,9 +38,10 @@ class ExecuteMiddleware:
         if scope["type"] != ScopeType.HTTP or not (target := _PATTERN.fullmatch(scope["path"])):
             await self._app(scope, receive, send)
             return
+        answer: AnyAnswer
         try:
-            content_type, content_length = self._check_headers(scope)
-            body = await self._read_body(receive)
+            content_type, content_length = _read_headers(scope)
+            body = await read_body(scope, receive, self._body_limit)
         except PayloadTooLarge as error:
             answer = problems.answer_error(scope, error)
         else:
@@ -49,33 +50,40 @@ class ExecuteMiddleware:
             answer = await self._invocations.answer(scope, target[1], content_type, body, content_length)
         await send_answer(send, answer)
 
-    def _check_headers(self, scope: HTTPScope) -> tuple[str, int | None]:
-        """Return Content-Type and Content-Length. Raises PayloadTooLarge if the Content-Length is over the limit."""
-        content_type, content_length = b"", None
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                content_length = int(value)
-                if content_length > self._body_limit:
-                    raise self._too_large()
-        return content_type.decode("latin-1"), content_length
 
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge("body", self._body_limit, f"larger than {format_size(self._body_limit)}")
+def _read_headers(scope: HTTPScope) -> tuple[str, int | None]:
+    """Return Content-Type and Content-Length."""
+    content_type, content_length = b"", None
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            content_length = int(value)
+    return content_type.decode("latin-1"), content_length
 
-    async def _read_body(self, receive: Receive) -> bytes | None:
-        """Return the request's body, None if the client disconnects before its end. Raises PayloadTooLarge."""
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            chunk = message["body"]
-            size += len(chunk)
-            if size > self._body_limit:
-                raise self._too_large()
-            if not message["more_body"]:
-                return b"".join(chunks) + chunk if chunks else chunk
-            chunks.append(chunk)
+
+async def read_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes | None:
+    """Return the body of a request, None if the client disconnects before its end.
+
+    Raises PayloadTooLarge for more than `limit` bytes, at once where the request announces them.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:
+            raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        chunk = message["body"]
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        if not message["more_body"]:
+            return b"".join(chunks) + chunk if chunks else chunk
+        chunks.append(chunk)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge("body", limit, f"larger than {format_size(limit)}")

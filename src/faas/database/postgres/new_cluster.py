@@ -10,6 +10,7 @@ from faas.errors import ConfigurationError
 # Entries of a data directory that hold no data: those of faas, and those of a new file system.
 _IGNORED_ENTRIES = {
     "lock",
+    "secret.key",  # put there before the restore, whose secrets it opens
     "artifacts",
     "postgres.log",
     ".postgres-initialising",

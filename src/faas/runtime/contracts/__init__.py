@@ -56,7 +56,5 @@ def _document_of(request: HttpRequest) -> bytes:
     try:
         json_documents.check(request.body)
     except json_documents.NotJSON as error:
-        raise RequestFault(
-            f"the body is not JSON, with which this function is called: {error}"
-        ) from None
+        raise RequestFault(f"the body is not JSON, with which this function is called: {error}") from None
     return request.body

@@ -88,9 +88,7 @@ def response_of(output: bytes) -> HttpResponse:
         found = msgspec.convert(result, _Result)
         status = int(found.status_code)
     except (msgspec.ValidationError, ValueError) as error:
-        raise GuestFault(
-            f"the handler returned a statusCode, and what is not accepted with it: {error}"
-        ) from None
+        raise GuestFault(f"the handler returned a statusCode, and what is not accepted with it: {error}") from None
     headers = list(_headers_of(found))
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(_JSON)

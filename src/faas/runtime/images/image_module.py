@@ -156,4 +156,6 @@ def _parse_contract(content: bytes) -> Contract:
         return "json"
     if content == b"lambda":
         return "lambda"
-    raise ImageError(f"{CONTRACT_SECTION} is {content[:40]!r}, accepted are json, lambda")
+    if content == b"fetch":
+        return "fetch"
+    raise ImageError(f"{CONTRACT_SECTION} is {content[:40]!r}, accepted are json, lambda, fetch")
