@@ -27,12 +27,16 @@ class Client:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
-    def create(self, name: str, file: str, *, comment: str = "") -> None:
-        """Create the function `name` from a file of functions/. A `comment` makes the source unique."""
+    def create(self, name: str, file: str, *, comment: str = "", outbound: Sequence[str] = ()) -> None:
+        """Create the function `name` from a file of functions/. A `comment` makes the source unique.
+
+        It may make requests to the origins `outbound`.
+        """
         path = FUNCTIONS / file
         mark = "#" if path.suffix == ".py" else "//"
         source = path.read_text() + (f"{mark} {comment}\n" if comment else "")
-        body = {"name": name, "language": LANGUAGES["".join(path.suffixes)], "source": source}
+        settings = {"outbound": list(outbound)} if outbound else {}
+        body = {"name": name, "language": LANGUAGES["".join(path.suffixes)], "source": source, "settings": settings}
         self._checked(self._http.post("/functions", json=body))
 
     def create_module(self, name: str, module: bytes) -> None:
@@ -58,9 +62,9 @@ class Client:
         made: str = self._checked(self._http.post("/tokens", json={"name": name, "scopes": [scope]})).json()["token"]
         return made
 
-    def deploy(self, name: str, file: str) -> str:
+    def deploy(self, name: str, file: str, *, outbound: Sequence[str] = ()) -> str:
         """Create a function, wait until it is READY and return its id."""
-        self.create(name, file)
+        self.create(name, file, outbound=outbound)
         self.await_ready([name])
         identity: str = self.get(f"/functions/{name}")["id"]
         return identity

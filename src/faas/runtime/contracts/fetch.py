@@ -2,6 +2,9 @@
 
 from http import HTTPStatus
 
+import msgspec
+
+from faas import json_documents
 from faas.runtime import frames
 from faas.runtime.abi.convention import CallingConvention
 from faas.runtime.contracts.responses import checked_response
@@ -34,8 +37,24 @@ def serve(convention: CallingConvention, instance: Instance, request: HttpReques
 
 
 def output_of(response: HttpResponse) -> bytes:
-    """Return the body of a response as an output. Raises GuestFault for a status that is not a success."""
+    """Return the body of a response as an output: JSON as it is, and other text as a string.
+
+    Raises GuestFault for a status that is not a success, and for bytes that are no text.
+    """
     if response.status // 100 != HTTPStatus.OK // 100:
         shown = response.body[:_BODY_SHOWN_BYTES].decode("utf-8", "replace").strip()
         raise GuestFault(f"the function answered {response.status}{': ' if shown else ''}{shown}")
-    return response.body.strip() or b"null"
+    body = response.body.strip()
+    if not body:
+        return b"null"
+    says_json = any(name == "content-type" and "json" in value for name, value in response.headers)
+    try:
+        if not says_json:
+            json_documents.check(body)
+    except json_documents.NotJSON:
+        try:
+            return msgspec.json.encode(response.body.decode())
+        except UnicodeDecodeError:
+            reason = "the response is neither JSON nor text, so it is no output: call the function as an HTTP endpoint"
+            raise GuestFault(reason) from None
+    return body
