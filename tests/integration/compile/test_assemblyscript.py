@@ -13,7 +13,7 @@ from faas.runtime import Outcome, Runtime
 from faas.runtime.reach import Reach
 from tests.helpers.echo_server import echo_server
 from tests.helpers.guests import run_module
-from tests.helpers.outbound import open_direct_session
+from tests.helpers.outbound import open_loopback_session
 from tests.helpers.support import ECHO_TS
 
 ADD_TS = """import { JSON } from "json-as";
@@ -249,7 +249,7 @@ async def test_assemblyscript_example_reaches_its_environment_and_a_server(
     compiled = await compiler.compile(example_of_reach())
     assert isinstance(compiled, Compiled), compiled
     with echo_server() as origin:
-        reach = Reach(variables={"API": f'{origin}/\\"a'}, secrets={"TOKEN": "t\\"}, open_session=open_direct_session)
+        reach = Reach(variables={"API": f'{origin}/\\"a'}, secrets={"TOKEN": "t\\"}, open_session=open_loopback_session)
         for _ in range(3):
             outcome = await run_module(patient_runtime, compiled.binary, body.encode(), reach)
             assert outcome.output is not None, outcome.error
