@@ -23,7 +23,7 @@ from faas.cli.project_file import Project, find_project
 from faas.cli.sources import LANGUAGES, language_of, read_input
 from faas.compile.outcome import CompileFailure
 from faas.compile.surroundings import Surroundings
-from faas.errors import ConfigurationError
+from faas.errors import ConfigurationError, InvalidRequest
 from faas.executions.reach import reach_of
 from faas.function_settings import FunctionSettings, check_settings
 from faas.languages import Language
@@ -85,12 +85,14 @@ def _check_size(document: bytes, limit: int) -> None:
 
 
 def _settings_of(chosen: Settings, given: dict[str, Any]) -> FunctionSettings:
-    """Return the settings of the function. Raises InvalidRequest."""
+    """Return the settings of the function. Raises ConfigurationError."""
     try:
         found = msgspec.convert(given, FunctionSettings)
+        check_settings(found, max_time=chosen.time_limit, max_memory=chosen.memory_limit)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"settings: {error}") from None
-    check_settings(found, max_time=chosen.time_limit, max_memory=chosen.memory_limit)
+    except InvalidRequest as error:
+        raise ConfigurationError(str(error)) from None
     return found
 
 

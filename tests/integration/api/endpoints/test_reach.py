@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -187,7 +186,7 @@ async def test_execution_ends_its_request_at_the_time_limit(endpoints: Platform)
 
 
 async def test_executions_that_wait_for_requests_wait_together(endpoints: Platform) -> None:
-    """60 of them, each waiting 0.5 s for its answer: one after the other they would take 30 s."""
+    """60 of them, whose server answers when all are there: one after the other they would exceed their time limit."""
     waiting: list[asyncio.StreamWriter] = []
     all_there = asyncio.Event()
 
@@ -205,9 +204,7 @@ async def test_executions_that_wait_for_requests_wait_together(endpoints: Platfo
     async with server:
         origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         await deploy(endpoints, "together", JAVASCRIPT, "javascript", env={"MODE": ""}, outbound=[origin])
-        began = time.monotonic()
         outputs = await asyncio.gather(
             *(output_of(endpoints, "together", {"url": origin, "header": "X"}) for _ in range(60))
         )
-        assert time.monotonic() - began < 5  # the time limit
     assert [output["status"] for output in outputs] == [200] * 60

@@ -45,7 +45,7 @@ async def test_execute_answers_the_fields_of_the_contract(platform: Platform) ->
     assert execution["completedAt"].endswith("Z")
     assert execution["durationMs"] >= 0
     record = (await platform.http.get(f"/executions/{execution['id']}")).json()
-    assert set(record) == FIELDS | {"input", "logs", "payloadsExpired"}
+    assert set(record) == FIELDS | {"input", "logs", "requests", "payloadsExpired"}
     assert record["input"] == {"a": 1}
     for field in FIELDS:
         assert record[field] == execution[field]
