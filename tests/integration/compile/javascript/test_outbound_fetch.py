@@ -1,6 +1,5 @@
 """fetch of functions: requests to a server that really is there."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -95,18 +94,13 @@ async def test_fetch_follows_redirects_or_not(functions: LocalFunctions, origin:
 
 
 async def test_requests_of_one_call_run_at_the_same_time(functions: LocalFunctions, origin: str) -> None:
-    body = """const waits = [0.4, 0.3, 0.35, 0.4, 0.2];
-      const seen = [];
+    """One after the other they would exceed the time limit of 2 s."""
+    body = """const seen = [];
       setTimeout(() => seen.push("timer"), 100);
-      await Promise.all(waits.map(async (wait) => { await fetch(`${ORIGIN}/echo?wait=${wait}`); seen.push(wait); }));
+      await Promise.all([1, 1, 1, 1].map(async (wait) => { await fetch(`${ORIGIN}/echo?wait=${wait}`); seen.push(wait); }));
       return seen;"""
     function = await _function(functions, origin, body)
-    began = time.perf_counter()
-    seen = await function.value()
-    assert time.perf_counter() - began < 1.2  # one after the other they take 1.65 s
-    assert isinstance(seen, list)
-    assert seen[0] == "timer"
-    assert sorted(seen[1:]) == [0.2, 0.3, 0.35, 0.4, 0.4]
+    assert await function.value() == ["timer", 1, 1, 1, 1]
 
 
 async def test_aborted_fetch_rejects_with_the_reason(functions: LocalFunctions, origin: str) -> None:
@@ -193,7 +187,6 @@ async def test_requests_that_are_left_do_not_delay_the_answer(functions: LocalFu
     function = await _function(
         functions, origin, "const left = fetch(`${ORIGIN}/echo?wait=1`); await fetch(`${ORIGIN}/echo`); return 1;"
     )
-    began = time.perf_counter()
     assert await function.value() == 1
 
 
