@@ -66,7 +66,7 @@ def test_project_without_a_file_takes_the_only_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("nam = 1", "nam: unknown; accepted are name, file, language"),
+        ("title = 1", "title: unknown; accepted are name, file, language"),
         ("name = 1", "name: 1 is not accepted; needed is a text"),
         ('file = "missing.ts"', "file: there is no missing.ts beside it"),
         ('language = "cobol"', "language: 'cobol' is not accepted; accepted are javascript"),
