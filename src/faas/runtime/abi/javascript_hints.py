@@ -13,6 +13,7 @@ _HINTS = {
     "Intl": "functions have no locales",
     "WebAssembly": "functions cannot load modules",
     "Worker": "functions have one thread",
+    "require": "a function is one file; bundle it: npx esbuild --bundle --format=esm",
     "__dirname": _NOT_NODE,
     "__filename": _NOT_NODE,
     "Deno": "functions do not run in Deno",

@@ -23,6 +23,7 @@ COMPILE_ERRORS = [
     ("export const handle = () => 1;\nexport const handle = () => 2;", "SyntaxError: ", "> 2 | export const handle = () => 2;", None),
     ("throw new RangeError('at start');\nexport const handle = () => 1;", "RangeError: at start", "> 1 | throw new RangeError('at start');", 11),
     ("const a = undefined;\nconst b = a.x;\nexports.handle = () => b;", "TypeError: cannot read property 'x' of undefined", "> 2 | const b = a.x;", 11),
+    ("const qr = require('qr-image');\nexport const handle = () => 1;", "ReferenceError: require is not defined: a function is one file; bundle it: npx esbuild --bundle --format=esm", "> 1 | const qr = require('qr-image');", 12),
     ("exports.handle = () => 1;\nundefinedFunction();", "ReferenceError: undefinedFunction is not defined", "> 2 | undefinedFunction();", 1),
     ("throw 'just text';", "'just text' was thrown, which is not an Error", None, None),
     ("await Promise.reject(new Error('no'));\nexport const handle = () => 1;", "Error: no", "> 1 | await Promise.reject(new Error('no'));", None),
