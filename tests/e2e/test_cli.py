@@ -166,6 +166,57 @@ async def test_invoke_prints_the_error_of_a_failed_execution_and_exits_with_1(fa
     assert "Error: no" in (await faas("executions", "fails", "--status", "FAILED"))[0]
 
 
+async def test_deploy_and_get_say_where_a_function_answers(faas: Faas, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "page.js"
+    file.write_text("export default { fetch: () => new Response('page') };")
+    assert (await faas("deploy", str(file)))[0] == "page created, revision 1: READY, live\n"
+    out, _ = await faas("get", "page")
+    assert f"endpoint     {server.url}/f/page/ (not public)\n" in out
+    assert "contract     fetch\n" in out
+    out, _ = await faas("deploy", str(file), "--public")
+    assert out == f"page updated, revision 2: READY, live\nanyone may call {server.url}/f/page/\n"
+    out, _ = await faas("get", "page")
+    assert f"endpoint     {server.url}/f/page/ (public)\n" in out
+    file.write_text("export default { fetch: () => new Response('other') };")
+    out, _ = await faas("deploy", str(file), "--no-promote")
+    assert out == "page updated, revision 3: READY, not live: revision 2 serves until `faas promote page 3`\n"
+
+
+async def test_execution_shows_the_record(faas: Faas, tmp_path: Path) -> None:
+    file = tmp_path / "asks.js"
+    file.write_text(
+        "export async function handle({ url }) {\n"
+        "  console.log('so far');\n"
+        "  if (url) await fetch(url);\n"
+        "  return { n: 1 };\n"
+        "}\n"
+    )
+    await faas("deploy", str(file))
+    await faas("invoke", "asks", "--input", '{"m": 1.0e400}')
+    await faas("invoke", "asks", "--input", '{"url": "http://127.0.0.1:1/a"}', code=1)
+    failed, completed = json.loads((await faas("executions", "asks", "--json"))[0])
+    out, err = await faas("execution", completed["id"])
+    fields, *sections = out.rstrip("\n").split("\n\n")
+    assert fields.splitlines()[:4] == [
+        f"id        {completed['id']}",
+        "function  asks",
+        "revision  1",
+        "status    COMPLETED",
+    ]
+    assert (sections, err) == (['input\n{"m": 1.0e400}', "logs\nso far", 'output\n{"n":1}'], "")
+    out, _ = await faas("execution", failed["id"])
+    _, *sections = out.rstrip("\n").split("\n\n")
+    assert [section.partition("\n")[0] for section in sections] == ["input", "requests", "logs", "error"]
+    assert sections[1].startswith(
+        "requests\nGET http://127.0.0.1:1/a: the request to http://127.0.0.1:1 is not allowed"
+    )
+    assert "--outbound http://127.0.0.1:1" in sections[3]
+    assert json.loads((await faas("execution", failed["id"], "--json"))[0])["requests"][0]["status"] is None
+    _, err = await faas("execution", "00000000-0000-7000-8000-000000000000", code=1)
+    assert err.startswith("faas: ")
+    assert (await faas("execution", "", code=2))[1] == "faas: the id is empty\n"
+
+
 async def test_list_get_and_delete_functions(faas: Faas) -> None:
     assert await faas("list") == ("", "no functions yet: faas deploy FILE\n")
     await faas("deploy", str(EXAMPLES / "echo.wat"), "--description", "gives back")
@@ -221,7 +272,7 @@ async def test_cli_reports_an_unreachable_server() -> None:
     "command",
     [
         "",
-        *("serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions"),
+        *("serve", "migrate", "deploy", "invoke", "list", "get", "delete", "executions", "execution"),
         *("revisions", "promote", "rollback", "diff"),
     ],
 )

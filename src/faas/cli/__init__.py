@@ -32,6 +32,7 @@ _COMMANDS = {
     "get": ("faas.cli.functions", "Show a function."),
     "delete": ("faas.cli.functions", "Delete a function with its revisions and executions."),
     "executions": ("faas.cli.functions", "List a function's executions."),
+    "execution": ("faas.cli.execution", "Show an execution: its input, logs, and output or error."),
     "revisions": ("faas.cli.revisions", "List a function's revisions."),
     "promote": ("faas.cli.revisions", "Make a revision of a function live."),
     "rollback": ("faas.cli.revisions", "Make the revision live that was live before."),

@@ -166,6 +166,11 @@ def function_path(reference: str, *rest: str) -> str:
     return "/".join(["/functions", quote(read_text_argument(reference, f"the name {reference}"), safe="@"), *rest])
 
 
+def endpoint(client: Client, name: str) -> str:
+    """Return the URL at which the function `name` answers HTTP requests."""
+    return f"{client.url}/f/{quote(name)}/"
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 

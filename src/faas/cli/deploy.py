@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import click
 
 from faas.cli.bundle import load_source
-from faas.cli.client import Client, ServerError, function_path, server_options
-from faas.cli.function_settings import change_settings, function_setting_options, read_changes
+from faas.cli.client import Client, ServerError, endpoint, function_path, server_options
+from faas.cli.function_settings import change_settings, function_setting_options, is_public, read_changes
 from faas.cli.output import live_revision, print_json, print_text
 from faas.cli.project_file import Project, find_project
 from faas.cli.sources import LANGUAGES, function_name_of, language_of, read_text_argument
@@ -107,6 +107,8 @@ def deploy(
         _print_failure(deployed)
     else:
         click.echo(_describe(deployed, promote=promote))
+        if deployed.live and is_public(deployed.function["settings"]):
+            print_text(f"anyone may call {endpoint(client, deployed.function['name'])}")
     return int(deployed.status == "FAILED")
 
 

@@ -129,11 +129,15 @@ def describe_settings(settings: Mapping[str, Any]) -> list[str]:
     shown += [f"secret={name}" for name in settings.get("secrets", ())]
     shown += [f"outbound={origin}" for origin in settings.get("outbound", ())]
     shown += describe_limits(settings.get("limits", {}))
-    http = settings.get("http", {})
-    shown += ["public"] if http.get("auth") == "none" else []
+    shown += ["public"] if is_public(settings) else []
     known = {"env", "secrets", "outbound", "limits", "http"}
     others = {name: value for name, value in settings.items() if name not in known}
     return shown + [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in others.items()]
+
+
+def is_public(settings: Mapping[str, Any]) -> bool:
+    """Return whether anyone may call the HTTP endpoint of a function that has these settings."""
+    return bool(settings.get("http", {}).get("auth") == "none")
 
 
 def _parse_env(_context: click.Context, _parameter: click.Parameter, given: Sequence[str]) -> dict[str, str]:

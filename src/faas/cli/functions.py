@@ -1,14 +1,12 @@
 """The commands for functions: invoke, list, get, delete, executions."""
 
-import json
 import sys
 from typing import Any
 
 import click
-import msgspec
 
-from faas.cli.client import Client, ServerError, function_path, server_options
-from faas.cli.function_settings import describe_settings
+from faas.cli.client import Client, ServerError, endpoint, function_path, server_options
+from faas.cli.function_settings import describe_settings, is_public
 from faas.cli.output import (
     NO_VALUE,
     ago,
@@ -21,6 +19,7 @@ from faas.cli.output import (
     print_source,
     print_table,
     print_text,
+    raw_members,
 )
 from faas.cli.sources import LANGUAGES, read_input
 from faas.cli.terminal import for_cell
@@ -56,7 +55,7 @@ def invoke(name: str, source: str, client: Client, as_json: bool) -> int:
         print_text(execution["errorMessage"], fg="red", err=True)
         return 1
     # The output is cut from the response, not encoded again, which preserves its numbers and key order.
-    print_document(_raw_output(response.text))
+    print_document(raw_members(response.text)["output"])
     return 0
 
 
@@ -111,11 +110,13 @@ def get(name: str, only_source: bool, client: Client, as_json: bool) -> None:
                 "id": function["id"],
                 "status": function["status"],
                 "language": function["language"],
+                "contract": function.get("contract") or NO_VALUE,  # a server of an earlier version does not send it
                 "revision": _revision(client, function, name),
-                "settings": " ".join(describe_settings(function["settings"])) or "–",
+                "endpoint": f"{endpoint(client, function['name'])} ({_access(function)})",
+                "settings": " ".join(describe_settings(function["settings"])) or NO_VALUE,
                 "created": f"{function['createdAt']} ({ago(function['createdAt'])})",
                 "updated": f"{function['updatedAt']} ({ago(function['updatedAt'])})",
-                "description": function["description"] or "–",
+                "description": function["description"] or NO_VALUE,
             }
         )
         if function["compileError"]:
@@ -176,10 +177,6 @@ def executions(name: str, status: str | None, limit: int, client: Client, as_jso
         )
 
 
-class _Output(msgspec.Struct):
-    output: msgspec.Raw
-
-
 COMMANDS: dict[str, click.Command] = {
     "invoke": invoke,
     "list": list_functions,
@@ -195,6 +192,10 @@ def _newest(function: dict[str, Any]) -> str:
     return "–" if latest["revision"] == live_revision(function) else f"{latest['revision']} {latest['status']}"
 
 
+def _access(function: dict[str, Any]) -> str:
+    return "public" if is_public(function["settings"]) else "not public"
+
+
 def _revision(client: Client, function: dict[str, Any], name: str) -> str:
     """Return the number of the revision that is shown, whether it is live, and which one is newer."""
     number = str(function["revision"])
@@ -207,11 +208,3 @@ def _revision(client: Client, function: dict[str, Any], name: str) -> str:
     shown = f"{number}, live" if live == function["revision"] else f"{number}, not live; revision {live} serves"
     newest = _newest(function)
     return shown if "@" in name or newest == "–" else f"{shown}; the newest is {newest}"
-
-
-def _raw_output(body: str) -> str:
-    """Return the JSON text of the member `output` of an execution."""
-    try:
-        return bytes(msgspec.json.decode(body, type=_Output).output).decode()
-    except msgspec.DecodeError:  # unpaired surrogates, which msgspec does not read, but the standard library does
-        return json.dumps(json.loads(body)["output"], ensure_ascii=True, separators=(",", ":"))

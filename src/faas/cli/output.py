@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import click
+import msgspec
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -41,6 +42,18 @@ def print_json(value: Any) -> None:
 def print_document(document: str) -> None:
     """Print a JSON text. It stays valid, with the same values, in every encoding and on a terminal."""
     click.echo(json_for_display(document, sys.stdout))
+
+
+def raw_members(document: str) -> dict[str, str]:
+    """Return the JSON texts of the members of a JSON object, which keeps their numbers and the order of their keys."""
+    try:
+        return {
+            name: bytes(raw).decode()
+            for name, raw in msgspec.json.decode(document, type=dict[str, msgspec.Raw]).items()
+        }
+    except msgspec.DecodeError:  # unpaired surrogates, which msgspec does not read, but the standard library does
+        members = json.loads(document)
+        return {name: json.dumps(value, ensure_ascii=True, separators=(",", ":")) for name, value in members.items()}
 
 
 def print_text(text: str, *, err: bool = False, fg: str | None = None, dim: bool | None = None) -> None:
