@@ -151,9 +151,7 @@ async def test_other_environment_takes_a_new_image_and_other_origins_do_not(endp
     assert (await endpoints.execute(f"{name}@1"))["output"] == {"mode": "one"}
 
 
-async def test_nothing_of_the_servers_environment_is_visible(
-    endpoints: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_environment_of_the_server_is_not_visible(endpoints: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAAS_TEST_HIDDEN", VALUE)
     sources = {
         "javascript": "export const handle = () => ({ ...process.env });",
