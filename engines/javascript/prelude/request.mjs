@@ -56,6 +56,7 @@ export class Request extends Body {
   get url() { return this.#read().url; }
   get headers() { return (this.#read().view ??= adoptHeaders(this.#head.headers)); }
   get redirect() { return this.#read().redirect ?? "follow"; }
+  get cf() { return {}; } // what Cloudflare knows of a client, which Workers read without a check; nothing is known here
   get signal() { return (this.#read().signal ??= new AbortController().signal); }
   get cache() { return "default"; }
   get credentials() { return "same-origin"; }

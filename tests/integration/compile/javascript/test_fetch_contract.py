@@ -41,7 +41,7 @@ async def test_fetch_gets_the_whole_request(functions: LocalFunctions) -> None:
           return Response.json({
             method: request.method, url: request.url, headers: [...request.headers], cookie: request.headers.get("Cookie"),
             body: [...await request.bytes()], used: request.bodyUsed, names: [typeof env, typeof ctx.waitUntil],
-            kinds: [request instanceof Request, request.headers instanceof Headers], shown: String(request),
+            kinds: [request instanceof Request, request.headers instanceof Headers], shown: String(request), country: request.cf.country ?? null,
           });
         } };""",
     )
@@ -59,6 +59,7 @@ async def test_fetch_gets_the_whole_request(functions: LocalFunctions) -> None:
         "names": ["object", "function"],
         "kinds": [True, True],
         "shown": "[object Request]",
+        "country": None,
     }
 
 
