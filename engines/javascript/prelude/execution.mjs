@@ -11,7 +11,7 @@ const NEVER_SETTLES = {
   load: "the module awaits a promise at top level that never settles",
   call: "the function awaits a promise that never settles: no timer or request is pending that could settle it",
 };
-const UNTIL_WOKEN_MS = 2 ** 31 - 1; // the host's time limit is shorter
+const UNTIL_WOKEN_MS = 0x7fffffff; // an integer, which shim.wat asks for; the host's time limit is shorter
 
 export class Execution {
   #run = null; // the adopted function: takes the input, returns its result or a promise

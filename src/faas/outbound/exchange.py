@@ -7,10 +7,10 @@ import httpcore
 
 from faas.outbound.bodies import is_decoded, read_body
 from faas.outbound.heads import RawHeaders, redirected, wire_headers
-from faas.outbound.lifetime import TIMED_OUT, Lifetime
+from faas.outbound.lifetime import Lifetime
 from faas.outbound.model import MAX_REDIRECTS, Headers, OutboundRequest, OutboundResponse, RequestFailed
 from faas.outbound.network import Exchange, current_exchange
-from faas.outbound.pools import FunctionPools
+from faas.outbound.pools import FunctionPool, FunctionPools
 from faas.outbound.secret_values import SecretValues
 from faas.outbound.urls import Url, join_url
 from faas.outbound_patterns import Origin, OutboundPatterns
@@ -78,16 +78,18 @@ class Exchanges:
             httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=url.target),
             headers=headers,
             content=request.body,
-            extensions={"timeout": {"pool": lifetime.remaining}},
         )
         exchange = Exchange(origin, lifetime)
         current_exchange.set(exchange)
         async with self._pools.using(self._function_id, self._patterns) as pool:
             try:
-                response = await self._response_of(pool, sent, request.method, exchange)
-                return await self._read(response, request.method, with_secret=with_secret)
-            except httpcore.PoolTimeout:
-                raise RequestFailed(TIMED_OUT) from None
+                try:
+                    return await self._try_once(pool, sent, request.method, exchange, with_secret=with_secret)
+                except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+                    # A server may close an idle connection just when it is used again.
+                    if exchange.connected or exchange.head_bytes or request.method not in _SENT_AGAIN:
+                        raise
+                    return await self._try_once(pool, sent, request.method, exchange, with_secret=with_secret)
             except httpcore.RemoteProtocolError as error:
                 # The reason has parts of the answer, which may be a secret.
                 reason = f": {_first_line(error)}" if self._secrets.empty else ""
@@ -95,19 +97,13 @@ class Exchanges:
             except (httpcore.NetworkError, httpcore.ProtocolError):
                 raise RequestFailed(f"{origin} closed the connection before the answer was complete") from None
 
-    @staticmethod
-    async def _response_of(
-        pool: httpcore.AsyncConnectionPool, sent: httpcore.Request, method: str, exchange: Exchange
-    ) -> httpcore.Response:
-        """Return the head of the answer. A server may close an idle connection just when it is used again."""
-        try:
-            response = await pool.handle_async_request(sent)
-        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
-            if exchange.connected or exchange.head_bytes or method not in _SENT_AGAIN:
-                raise
-            response = await pool.handle_async_request(sent)
-        exchange.head_complete = True
-        return response
+    async def _try_once(
+        self, pool: FunctionPool, sent: httpcore.Request, method: str, exchange: Exchange, *, with_secret: bool
+    ) -> Answer:
+        async with pool.connection(sent.url.origin, exchange.lifetime) as connection:
+            response = await connection.handle_async_request(sent)
+            exchange.head_complete = True
+            return await self._read(response, method, with_secret=with_secret)
 
     async def _read(self, response: httpcore.Response, method: str, *, with_secret: bool) -> Answer:
         try:

@@ -30,7 +30,7 @@ class Lifetime:
     def end(self) -> None:
         """Let the operation fail that the request waits for, and each one that it begins later."""
         self._deadline = self._loop.time()
-        if self._operation is not None:
+        if self._operation is not None and not self._operation.expired():
             self._operation.reschedule(self._deadline)
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """fetch of functions: requests to a server that really is there."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -91,6 +92,13 @@ async def test_fetch_follows_redirects_or_not(functions: LocalFunctions, origin:
       return [followed.status, (await followed.json()).path, manual.status, manual.headers.get("location")];"""
     expected = [200, "/echo", 302, "/echo?redirected=1"]
     assert await (await _function(functions, origin, body)).value() == expected
+
+
+async def test_function_that_waits_for_a_response_uses_no_processor(functions: LocalFunctions, origin: str) -> None:
+    function = await _function(functions, origin, "await fetch(`${ORIGIN}/echo?wait=1.2`); return 1;")
+    began = time.process_time()
+    assert await function.value() == 1
+    assert time.process_time() - began < 0.6  # of processor time, however busy the machine is
 
 
 async def test_requests_of_one_call_run_at_the_same_time(functions: LocalFunctions, origin: str) -> None:
