@@ -15,6 +15,7 @@ _MAX_HEADER_BYTES = 256
 _CACHED = 1024  # headers and digests: the same tokens come with each request
 _TEXT = re.compile(rb"faas_([a-z2-7]{12})_([a-z2-7]{32})")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+_ANYWHERE = re.compile(_TEXT.pattern, re.IGNORECASE)
 
 
 class TokenText(msgspec.Struct, frozen=True):
@@ -51,6 +52,11 @@ def parse(text: str) -> TokenText | None:
 def parse_authorization(value: bytes) -> TokenText | None:
     """Return the token of an `Authorization: Bearer` header, None when it has another form."""
     return _parse(value) if len(value) <= _MAX_HEADER_BYTES else None
+
+
+def is_in(value: bytes) -> bool:
+    """Return whether a token is a part of `value`, in whatever form: such a header is not passed on."""
+    return _ANYWHERE.search(value) is not None
 
 
 @lru_cache(maxsize=_CACHED)

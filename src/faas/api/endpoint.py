@@ -62,7 +62,7 @@ def request_of(
     """
     kept, host = [], ""
     for name, value in headers:
-        if name in _DROPPED_HEADERS or (name == b"authorization" and token_text.parse_authorization(value)):
+        if name in _DROPPED_HEADERS or (name == b"authorization" and token_text.is_in(value)):
             continue
         kept.append((name.decode("latin-1"), value.decode("latin-1")))
         if name == b"host":

@@ -52,3 +52,25 @@ def test_parse_authorization_takes_no_other_alphabet() -> None:
     fullwidth = TEXT.replace("b", "\uff42")
     assert parse_authorization(f"Bearer {fullwidth}".encode()) is None
     assert parse_authorization(b"Bearer " + TEXT.encode().replace(b"b", b"\xff")) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        TEXT,
+        f"Bearer {TEXT}",
+        f"Bearer {TEXT} ",
+        f"Bearer\t{TEXT}",
+        f"Token {TEXT}",
+        f"Bearer {' ' * 300}{TEXT}",
+        f"Basic dTpw, Bearer {TEXT}",
+        f"Bearer {TEXT.upper()}",
+    ],
+)
+def test_is_in_finds_a_token_in_forms_that_are_not_admitted(value: str) -> None:
+    assert token_text.is_in(value.encode())
+
+
+@pytest.mark.parametrize("value", ["", "Basic dTpw", "Bearer of-the-function", f"Bearer {TEXT[:-1]}"])
+def test_is_in_finds_no_token_where_there_is_none(value: str) -> None:
+    assert not token_text.is_in(value.encode())
