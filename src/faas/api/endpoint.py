@@ -28,7 +28,7 @@ _DROPPED_HEADERS = frozenset({
     b"connection", b"expect", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
     b"transfer-encoding", b"upgrade", b"x-forwarded-prefix",
 })  # fmt: skip
-_NO_BODY = (204, 205, 304)
+_WITHOUT_LENGTH = (204, 304)  # RFC 9112, section 6.3: no others end with their headers
 _EXECUTION_ID = problems.EXECUTION_ID_HEADER.lower().encode()
 
 
@@ -144,6 +144,6 @@ def _answer_of(scope: HTTPScope, finished: Finished) -> AnyAnswer:
 def _encoded(response: HttpResponse, execution_id: bytes) -> EndpointAnswer:
     head = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     head.append((_EXECUTION_ID, execution_id))
-    if response.status not in _NO_BODY:
+    if response.status not in _WITHOUT_LENGTH:
         head.append((b"content-length", b"%d" % len(response.body)))
     return EndpointAnswer(response.status, response.body, head)

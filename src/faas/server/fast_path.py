@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from faas.api.access import AccessGate, bind_caller
 from faas.api.bodies import SMALL_BODY_BYTES
@@ -179,7 +180,7 @@ class FastPathProtocol(LimitedHttpProtocol):
                 exchange.content_length,
             )
         else:
-            scope["path"] = f"{PREFIX.decode()}{exchange.target.reference}{exchange.target.path}"
+            scope["path"] = unquote(self.url.partition(b"?")[0].decode())  # as uvicorn writes it
             request = request_of(
                 exchange.target,
                 method=method,

@@ -32,7 +32,7 @@ class EndpointMiddleware:
             await self._app(scope, receive, send)
             return
         target = parse_target(scope["raw_path"].partition(b"?")[0] + b"?" + scope["query_string"])
-        if target is None:  # /f/ itself
+        if target is None or scope["method"] == "CONNECT":  # /f/ itself; a tunnel to a function does not exist
             await self._app(scope, receive, send)
             return
         answer = await self._answer(scope, receive, target)

@@ -13,7 +13,7 @@ _NO_BODY = (204, 205, 304)
 # Of the connection, not of the response (RFC 9110), and those that the server itself writes.
 _CONNECTION_HEADERS = frozenset({
     "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-    "faas-execution-id", "x-request-id",
+    "date", "faas-execution-id", "x-request-id",
 })  # fmt: skip
 
 

@@ -14,7 +14,8 @@ def test_response_keeps_repeated_headers_and_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Connection", "transfer-encoding", "Content-Length", "Upgrade", "Faas-Execution-Id", "X-Request-Id"]
+    "name",
+    ["Connection", "transfer-encoding", "Content-Length", "Upgrade", "Date", "Faas-Execution-Id", "X-Request-Id"],
 )
 def test_response_loses_headers_of_the_connection(name: str) -> None:
     assert checked_response(200, [(name, "1")], b"").headers == ()
