@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from uuid import UUID
 
 import pytest
@@ -147,3 +148,11 @@ def test_response_header_values_are_utf_8() -> None:
 def test_response_that_cannot_be_sent_is_a_fault(result: str, reason: str) -> None:
     with pytest.raises(GuestFault, match=reason):
         response_of(result.encode())
+
+
+def test_event_of_thousands_of_headers_is_made_in_one_pass() -> None:
+    """What fits in the headers of one request took seconds, in which the event loop waited."""
+    headers = tuple((f"h{number:x}", "") for number in range(20_000))
+    began = time.thread_time()
+    assert len(event_of(request(headers=headers), EXECUTION_ID.bytes)) > 20_000
+    assert time.thread_time() - began < 2
