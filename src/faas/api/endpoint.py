@@ -15,7 +15,7 @@ from litestar.types import HTTPScope
 from faas.access import token_text
 from faas.api import problems
 from faas.api.responses import AnyAnswer, EndpointAnswer
-from faas.caller import Caller
+from faas.caller import PUBLIC, Caller
 from faas.errors import FunctionNotFound, InvalidRequest, NotAuthenticated
 from faas.executions.service import ExecutionService, Finished
 from faas.function_ref import FunctionRef
@@ -85,6 +85,13 @@ class EndpointHandler:
 
     def __init__(self, executions: ExecutionService) -> None:
         self._executions = executions
+
+    async def check_public(self, reference: str) -> None:
+        """Raise NotAuthenticated unless anyone may call the function, DatabaseUnavailable where that is not known."""
+        try:
+            await self._executions.check_public(_function_of(PUBLIC, reference))
+        except FunctionNotFound as error:
+            raise _as_seen_by(PUBLIC, error) from None
 
     def answer(
         self, scope: HTTPScope, caller: Caller, reference: str, request: HttpRequest

@@ -49,6 +49,7 @@ _duration_seconds: dict[Status, Histogram] = {
     status: metrics.EXECUTION_SECONDS.labels(status) for status in FINAL_STATUSES
 }
 RETRY_AFTER_SECONDS = 1  # most executions are short
+_PUBLIC_SHARE = 0.75  # of the executions in flight: what callers without a token leave to those with one
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -61,7 +62,8 @@ class Finished(msgspec.Struct, frozen=True):
 class ExecutionService:
     """Executes functions in `runtime`, and records their starts in `recorder` and their ends through `retry_buffer`.
 
-    `reach` says what each may reach. At most `max_in_flight` executions run at once. Use from one event loop.
+    `reach` says what each may reach. At most `max_in_flight` executions run at once, of which callers without a token
+    have a share. Use from one event loop.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class ExecutionService:
         self._retry_buffer = retry_buffer
         self._reach = reach
         self._max_in_flight = max_in_flight
+        self._max_public = max(1, int(max_in_flight * _PUBLIC_SHARE))
+        self._public_in_flight = 0
         self._admission = Admission()
         self._function_metrics = FunctionMetrics()
         self._in_flight: set[asyncio.Task[Finished]] = set()
@@ -105,12 +109,16 @@ class ExecutionService:
         limit, size = self._runtime.limits.input, len(given if isinstance(given, bytes) else given.body)
         if size > limit:
             raise PayloadTooLarge("input", limit, f"{size} bytes; the limit is {format_size(limit)}")
-        if len(self._in_flight) >= self._max_in_flight:
+        full = len(self._in_flight) >= self._max_in_flight
+        if full or (caller.public_only and self._public_in_flight >= self._max_public):
             metrics.EXECUTIONS_REFUSED.inc()
-            raise Saturated(self._max_in_flight, RETRY_AFTER_SECONDS)
+            raise Saturated(self._max_in_flight if full else self._max_public, RETRY_AFTER_SECONDS)
         task = asyncio.create_task(self._execute(caller, function_ref, given))
         self._in_flight.add(task)
         task.add_done_callback(self._on_task_done)
+        if caller.public_only:
+            self._public_in_flight += 1
+            task.add_done_callback(self._on_public_task_done)
         return task
 
     async def drain(self, grace_seconds: float) -> None:
@@ -124,6 +132,9 @@ class ExecutionService:
             self._runtime.interrupt()
             await asyncio.wait(self._in_flight)
 
+    def _on_public_task_done(self, _task: "asyncio.Task[Finished]") -> None:
+        self._public_in_flight -= 1
+
     def _on_task_done(self, task: "asyncio.Task[Finished]") -> None:
         self._in_flight.discard(task)
         if not task.cancelled():
@@ -133,12 +144,10 @@ class ExecutionService:
     async def _execute(self, caller: Caller, function_ref: FunctionRef, given: bytes | HttpRequest) -> Finished:
         # A name is checked already. What an id names, only the database knows.
         like = None if function_ref.id is None else caller.like
-        known = self._admit_known(function_ref) if like is None else None
+        known = self._admit_known(caller, function_ref) if like is None else None
         if known is None:
-            known = await self._look_up_and_admit(function_ref, like)
+            known = await self._look_up_and_admit(caller, function_ref, like)
         try:
-            if caller.public_only and not known.public:
-                raise NotAuthenticated
             recorded = given if isinstance(given, bytes) else request_document(given)
             start = ExecutionStart(uuid7(), function_ref, recorded, datetime.now(UTC), caller.token_name, like)
             started = await self._record_started(start)
@@ -155,13 +164,21 @@ class ExecutionService:
         finally:
             self._admission.leave(known)
 
-    def _admit_known(self, function_ref: FunctionRef) -> KnownLimits | None:
+    async def check_public(self, function_ref: FunctionRef) -> None:
+        """Raise NotAuthenticated unless anyone may call the function; FunctionNotFound, DatabaseUnavailable."""
+        known = self._admission.get_known(function_ref)
+        if (known is None or not known.public) and not (await self._look_up_limits(function_ref, None)).public:
+            raise NotAuthenticated
+
+    def _admit_known(self, caller: Caller, function_ref: FunctionRef) -> KnownLimits | None:
         """Count the execution among those of its function. Returns None where its limits are to be looked up.
 
         Raises FunctionLimitReached.
         """
         known = self._admission.get_known(function_ref)
-        if known is None:
+        # A refusal as private is always looked up: a deploy may have made the function public, and one that is known
+        # must not answer sooner than one that does not exist.
+        if known is None or (caller.public_only and not known.public):
             return None
         try:
             self._admission.enter(function_ref, known)
@@ -172,10 +189,18 @@ class ExecutionService:
             raise
         return known
 
-    async def _look_up_and_admit(self, function_ref: FunctionRef, like: Sequence[str] | None) -> KnownLimits:
-        """Count the execution among those of its function. Raises FunctionLimitReached and what the lookup raises."""
+    async def _look_up_and_admit(
+        self, caller: Caller, function_ref: FunctionRef, like: Sequence[str] | None
+    ) -> KnownLimits:
+        """Count the execution among those of its function.
+
+        Raises FunctionLimitReached, NotAuthenticated, and what the lookup raises. A caller who may not call the
+        function is not counted: it would use up the limits of those who may.
+        """
         try:
             known = await self._look_up_limits(function_ref, like)
+            if caller.public_only and not known.public:
+                raise NotAuthenticated
             self._admission.enter(function_ref, known)
         except NotFound:  # deleted since
             self._admission.forget(function_ref)

@@ -45,9 +45,11 @@ class EndpointMiddleware:
         try:
             caller = await self._admit(scope, address)
             bind_caller(scope, caller)
+            if caller.public_only:  # before a body of megabytes is read
+                await self._endpoints.check_public(target.reference)
             body = await read_body(scope, receive, self._body_limit)
         except FaasError as error:
-            return problems.answer_error(scope, error)
+            return problems.answer_endpoint_error(scope, error)
         if body is None:
             return None
         request = request_of(

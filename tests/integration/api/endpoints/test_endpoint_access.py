@@ -1,5 +1,6 @@
 """Who may call a function as an HTTP endpoint: tokens, public functions, and web pages of other origins."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from faas.access.model import NewToken
 from faas.settings import Settings
 from tests.helpers.access import bearer, make_token
 from tests.helpers.endpoints import serving
-from tests.helpers.support import Platform, core_wat, returning_wat
+from tests.helpers.support import LOOP_WAT, Platform, core_wat, returning_wat
 
 LAMBDA_HEADERS = "export const handler = (event) => event.headers;"
+MAX_IN_FLIGHT = 8
 PAGE = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
 
 
@@ -36,7 +38,7 @@ async def guarded(module_database_url: str, tmp_path_factory: pytest.TempPathFac
     folder: Path = tmp_path_factory.mktemp("guarded")
     settings = Settings(
         database_url=module_database_url, data_dir=folder, auth="required", languages=("javascript", "wat"),
-        database_pool=4,
+        database_pool=4, max_in_flight=MAX_IN_FLIGHT,
     )  # fmt: skip
     async with serving(settings) as platform:
         pool = platform.pool
@@ -86,6 +88,14 @@ async def test_authorization_of_the_function_reaches_it_and_a_token_does_not(gua
     assert guarded.invoker.text not in response.text
 
 
+@pytest.mark.parametrize("form", ["{}", "Bearer {} ", "Bearer\t{}", "Token {}", "Basic dTpw, Bearer {}"])
+async def test_token_in_a_form_that_is_not_admitted_does_not_reach_the_function(guarded: Guarded, form: str) -> None:
+    sent = {"authorization": form.format(guarded.invoker.text)}
+    response = await guarded.platform.http.get("/f/headers", headers=sent)
+    assert response.status_code == 200
+    assert "authorization" not in response.json()
+
+
 async def test_execution_names_its_token(guarded: Guarded) -> None:
     for token, name in ((guarded.invoker, "invoker"), (None, None)):
         response = await guarded.platform.http.get("/f/public", headers={} if token is None else bearer(token))
@@ -114,6 +124,61 @@ async def test_deploy_that_ends_the_public_access_holds_for_the_next_call(guarde
     )
     assert [tuple(row) for row in rows] in ([], [(2, "FAILED", "interrupted: this revision asks for a token")])
     assert (await platform.http.get("/f/changing")).status_code == 401
+
+
+async def deploy(guarded: Guarded, name: str, source: str, settings: dict[str, Any]) -> None:
+    """Create a function, or give it another revision, as the administrator."""
+    platform = guarded.platform
+    platform.http.headers.update(bearer(guarded.admin))
+    try:
+        if (await platform.http.get(f"/functions/{name}")).status_code == 404:
+            await platform.register(name, source, settings=settings)
+        else:
+            await platform.put(name, source, settings=settings)
+        assert (await platform.latest_settled(name))["latest"]["status"] == "READY"
+    finally:
+        del platform.http.headers["authorization"]
+
+
+async def test_deploy_that_begins_the_public_access_holds_for_the_next_call(guarded: Guarded) -> None:
+    """This process has refused a caller without a token before, and no caller with one comes between."""
+    await deploy(guarded, "opening", core_wat(), {})
+    assert await guarded.status("/f/opening") == 401
+    await deploy(guarded, "opening", core_wat(), {"http": {"auth": "none"}})
+    assert await guarded.status("/f/opening") == 200
+
+
+async def test_refused_callers_do_not_use_up_the_limits_of_a_private_function(guarded: Guarded) -> None:
+    """Nor does an answer other than 401 tell them that it exists."""
+    await deploy(guarded, "rated", core_wat(), {"limits": {"perSecond": 0.001}})
+    for _ in range(3):
+        assert await guarded.status("/f/rated") == 401
+    assert await guarded.status("/f/rated", guarded.invoker) == 200
+    assert await guarded.status("/f/rated", guarded.invoker) == 429
+    assert await guarded.status("/f/rated") == 401
+
+
+async def test_callers_without_a_token_leave_executions_to_those_with_one(guarded: Guarded) -> None:
+    await deploy(guarded, "busy", LOOP_WAT, {"http": {"auth": "none"}, "limits": {"time": 1}})
+    without = [asyncio.create_task(guarded.status("/f/busy")) for _ in range(2 * MAX_IN_FLIGHT)]
+    done, _ = await asyncio.wait(without, return_when=asyncio.FIRST_COMPLETED)  # refused
+    assert {task.result() for task in done} == {429}
+    assert await guarded.status("/f/private", guarded.invoker) == 200
+    assert sorted(await asyncio.gather(*without)) == [429] * (MAX_IN_FLIGHT + 2) + [504] * (MAX_IN_FLIGHT - 2)
+
+
+async def test_body_for_a_private_function_is_not_read_without_a_token(guarded: Guarded) -> None:
+    read: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            read.append(b"x" * (1 << 20))
+            yield read[-1]
+
+    for name, token, status, pieces in (("private", {}, 401, 0), ("private", bearer(guarded.invoker), 400, 5)):
+        read.clear()
+        response = await guarded.platform.http.post(f"/f/{name}", content=body(), headers=token)
+        assert (response.status_code, len(read)) == (status, pieces)
 
 
 async def test_web_page_of_another_origin_reaches_public_functions_only(endpoints: Platform) -> None:
