@@ -1,6 +1,7 @@
 """Limits on what a client may do to a connection: the size of headers, the time of a request, the time between two."""
 
 import asyncio
+import socket
 from collections.abc import Sized
 
 import httptools
@@ -15,6 +16,8 @@ from faas.server.uvicorn_internals import STATUS_LINE, FlowControl
 
 HEADER_LIMIT_BYTES = 64 << 10  # of request line and headers; of trailers too, which are not used
 READ_TIMEOUT_SECONDS = 30.0  # from the first byte of a request to its last; 6 MiB pass at 200 kB/s
+# In which a client must have taken something of an answer that waits for it: it is in the memory until then.
+WRITE_TIMEOUT_SECONDS = 60.0
 _CLOSE_DELAY_SECONDS = 1.0  # in which a rejected client may stop sending and read the answer
 _CONTENT_LENGTH_DIGITS = 20  # Python refuses to convert thousands of digits
 
@@ -97,6 +100,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the read timeout: a connection without a first request is closed as well."""
+        _set_write_timeout(transport)
         if transport.get_extra_info("sslcontext"):
             transport = TlsTransport(transport, self.loop)
         super().connection_made(transport)
@@ -277,3 +281,14 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
             self.transport.write_eof()
         self.flow.resume_reading()
         self.loop.call_later(_CLOSE_DELAY_SECONDS, self.transport.close)
+
+
+def _set_write_timeout(transport: asyncio.Transport) -> None:
+    """Let the kernel end the connection of a client that takes no data; on Linux, elsewhere it may stay.
+
+    A transport that is closed with data left waits for the client without end.
+    """
+    option: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if option is not None and connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6}:
+        connection.setsockopt(socket.IPPROTO_TCP, option, int(WRITE_TIMEOUT_SECONDS * 1000))

@@ -1,11 +1,14 @@
 """Header limit, read timeout and keep-alive timeout over a real port."""
 
 import asyncio
+from pathlib import Path
 
+import httpx
 import pytest
 
 from faas.server import limits
 from tests.helpers.connections import Connection, Port, execute
+from tests.helpers.support import Platform, core_wat, eventually
 
 CHUNKED = (
     b"POST /functions/echo/execute HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -106,3 +109,27 @@ async def test_read_timeout_does_not_count_time_in_which_the_server_does_not_rea
     assert (await connection.answer())[2]["errorMessage"].startswith("time limit")
     assert (await connection.answer())[0] == 200
     assert (await connection.answer())[2]["output"] == {"last": True}
+
+
+async def test_client_that_takes_nothing_of_its_answer_is_disconnected(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer, of megabytes, would be in the memory as long as the client likes."""
+    monkeypatch.setattr(limits, "WRITE_TIMEOUT_SECONDS", 1)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port.number}", trust_env=False) as http:
+        await Platform(http, None).deploy("large", core_wat(memory="40 2000"))  # type: ignore[arg-type]
+    connection = await port.connect()
+    connection.transport.pause_reading()
+    connection.send(execute("large", '{"a":"' + "x" * 2_000_000 + '"}'))
+    pair = [f":{number:04X}" for number in (port.number, connection.writer.get_extra_info("sockname")[1])]
+
+    async def states() -> list[str]:  # of the server's end; the client hears of it when it reads
+        entries = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        return [entry[3] for entry in entries if [entry[1][-5:], entry[2][-5:]] == pair]
+
+    assert await states()
+    await eventually(states, lambda found: not found)
+    connection.transport.resume_reading()
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await connection.answer()
+    connection.writer.close()
