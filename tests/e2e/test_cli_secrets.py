@@ -13,7 +13,7 @@ import pytest
 
 from faas.database.pool import Pool
 from tests.helpers.command_line import NO_VALUE, Faas
-from tests.helpers.secrets import SecretProcess, insert_naming_function
+from tests.helpers.secret_process import SecretProcess, insert_naming_function
 from tests.helpers.server import COMMAND, COVERAGE, Server, failing, serving
 from tests.helpers.support import eventually
 

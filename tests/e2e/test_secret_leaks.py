@@ -11,7 +11,7 @@ import httpx
 
 from faas.database.pool import Pool
 from tests.helpers.command_line import Faas
-from tests.helpers.secrets import insert_naming_function
+from tests.helpers.secret_process import insert_naming_function
 from tests.helpers.server import serving
 
 VALUE = "Qz7!unmistakable/secret+value~é9"

@@ -28,6 +28,7 @@ from faas.api.openapi_parts import (
     UUID,
     Schema,
     describe_limits,
+    describe_settings,
     json_answer,
     json_body,
     page_parameters,
@@ -325,6 +326,7 @@ def openapi_description() -> Schema:
     for kind in (FunctionCreateRequest, FunctionUpdateRequest):
         _constrain_function_request(schemas[kind.__name__])
     describe_limits(schemas["FunctionLimits"])
+    describe_settings(schemas["FunctionSettings"])
     constrain_token_request(schemas["TokenCreateRequest"])
     constrain_secret_request(schemas["SecretPutRequest"])
     schemas["ExecutionRequest"]["properties"]["input"] = {

@@ -97,6 +97,17 @@ def json_body(kind: type, required: bool, examples: dict[str, Any]) -> Schema:
     return {"required": required, "content": {"application/json": {"schema": ref_to(kind), "examples": shown}}}
 
 
+def describe_settings(schema: Schema) -> None:
+    """Say in the schema of a function's settings what names and values of variables may be."""
+    schema["properties"]["env"] |= {
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"},
+        "additionalProperties": {"type": "string", "pattern": "^[^\\u0000]*$"},
+        "maxProperties": 256,
+    }
+    schema["properties"]["secrets"]["items"] |= {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"}
+    schema["properties"]["outbound"]["items"] |= {"examples": ["https://api.example.com", "https://*.example.com"]}
+
+
 def describe_limits(schema: Schema) -> None:
     """Say in the schema of a function's limits what each of them counts, and in which unit."""
     schema["description"] = "What narrows the limits of the server for one function; null leaves those of the server."

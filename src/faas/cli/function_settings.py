@@ -125,7 +125,9 @@ def change_settings(settings: Mapping[str, Any], changes: SettingChanges) -> dic
 
 def describe_settings(settings: Mapping[str, Any]) -> list[str]:
     """Return those settings that are not the defaults, as NAME=VALUE, with the names that options have."""
-    shown = [f"env={name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.get("env", {}).items()]
+    if not isinstance(env := settings.get("env", {}), dict):  # of a server of another version
+        return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
+    shown = [f"env={name}={json.dumps(value, ensure_ascii=False)}" for name, value in env.items()]
     shown += [f"secret={name}" for name in settings.get("secrets", ())]
     shown += [f"outbound={origin}" for origin in settings.get("outbound", ())]
     shown += describe_limits(settings.get("limits", {}))

@@ -122,6 +122,8 @@ def sample(hint: Any, *, with_none: bool) -> object:
     hint = without_none(hint)
     if get_origin(hint) in {list, collections.abc.Sequence}:
         return [sample(get_args(hint)[0], with_none=with_none)]
+    if get_origin(hint) is tuple:
+        return tuple(sample(member, with_none=with_none) for member in get_args(hint) if member is not Ellipsis)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         fields = get_type_hints(hint, include_extras=True)
         return hint(**{name: sample(field, with_none=with_none) for name, field in fields.items()})

@@ -38,6 +38,7 @@ SINGLE_COLUMNS = {
     "find_function_id": "id",
     "keep_plan": "concat_ws",
     "get_module": "wasm",
+    "get_settings": "settings",
     "reap_executions": "id",
 }
 WITHOUT_ROWS = {"send_heartbeat", "deregister_process"}

@@ -12,7 +12,7 @@ from faas.database.pool import Pool
 from faas.errors import InvalidRequest, SecretInUse, SecretKeyUnavailable, SecretNotFound
 from faas.secret_store.deploys import check_secrets
 from faas.secret_store.key_file import make_key, read_key
-from tests.helpers.secrets import SecretProcess, insert_naming_function
+from tests.helpers.secret_process import SecretProcess, insert_naming_function
 from tests.helpers.support import eventually
 
 

@@ -16,7 +16,7 @@ from faas.secret_store import vault as vault_module
 from faas.secret_store.model import ResolvedSecret
 from faas.secret_store.queries import SealedRow
 from faas.secret_store.state import describe_state
-from tests.helpers.secrets import SecretProcess
+from tests.helpers.secret_process import SecretProcess
 from tests.helpers.support import eventually
 
 

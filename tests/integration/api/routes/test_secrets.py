@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from tests.helpers.access import bearer, make_token
-from tests.helpers.secrets import insert_naming_function
+from tests.helpers.secret_process import insert_naming_function
 from tests.helpers.support import Platform, eventually
 
 VALUE = "top-secret-value"
