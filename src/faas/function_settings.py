@@ -14,8 +14,8 @@ _MIN_PER_SECOND = 0.00001  # less than one a day
 _MAX_PER_SECOND = 1_000_000
 WASM_PAGE_BYTES = 64 << 10
 VARIABLE_FORM = "A-Z a-z 0-9 and _, at most 64 of them, not beginning with a digit"
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_MAX_VARIABLES, _MAX_SECRETS = 256, 50
+VARIABLE_PATTERN = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+MAX_VARIABLES, _MAX_SECRETS = 256, 50
 _MAX_ENV_BYTES = 64 << 10
 
 
@@ -111,13 +111,13 @@ def decode_limits(document: bytes | None) -> FunctionLimits:
 
 def is_variable_name(name: str) -> bool:
     """Return whether an environment variable, or a secret, may have this name."""
-    return _VARIABLE.fullmatch(name) is not None
+    return re.fullmatch(VARIABLE_PATTERN, name) is not None
 
 
 def _check_env(env: dict[str, str]) -> None:
     """Raise InvalidRequest. Values are not shown: some people keep there what is a secret."""
-    if len(env) > _MAX_VARIABLES:
-        raise InvalidRequest("settings.env", f"{len(env)} variables; at most {_MAX_VARIABLES} are accepted")
+    if len(env) > MAX_VARIABLES:
+        raise InvalidRequest("settings.env", f"{len(env)} variables; at most {MAX_VARIABLES} are accepted")
     for name, value in env.items():
         if not is_variable_name(name):
             raise InvalidRequest("settings.env", f"the name {name[:100]!r} is not accepted; {VARIABLE_FORM}")

@@ -4,6 +4,7 @@ from typing import Any
 
 from faas.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from faas.api.schemas import Problem
+from faas.function_settings import MAX_VARIABLES, VARIABLE_PATTERN
 
 Schema = dict[str, Any]
 
@@ -100,11 +101,11 @@ def json_body(kind: type, required: bool, examples: dict[str, Any]) -> Schema:
 def describe_settings(schema: Schema) -> None:
     """Say in the schema of a function's settings what names and values of variables may be."""
     schema["properties"]["env"] |= {
-        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"},
+        "propertyNames": {"pattern": f"^{VARIABLE_PATTERN}$"},
         "additionalProperties": {"type": "string", "pattern": "^[^\\u0000]*$"},
-        "maxProperties": 256,
+        "maxProperties": MAX_VARIABLES,
     }
-    schema["properties"]["secrets"]["items"] |= {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"}
+    schema["properties"]["secrets"]["items"] |= {"pattern": f"^{VARIABLE_PATTERN}$"}
     schema["properties"]["outbound"]["items"] |= {"examples": ["https://api.example.com", "https://*.example.com"]}
 
 

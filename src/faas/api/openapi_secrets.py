@@ -16,7 +16,8 @@ from faas.api.openapi_parts import (
 )
 from faas.api.schemas import SecretPutRequest, SecretResponse
 from faas.function_patterns import MAX_PATTERNS
-from faas.secret_store.validation import MAX_HOSTS, NAME_PATTERN, VALUE_LIMIT_BYTES
+from faas.function_settings import VARIABLE_PATTERN
+from faas.secret_store.validation import MAX_HOSTS, VALUE_LIMIT_BYTES
 
 _UNKNOWN = {"s404": "The secret does not exist."}
 
@@ -38,7 +39,7 @@ def secret_paths() -> Schema:
             },
         },
         "/secrets/{name}": {
-            "parameters": [path_parameter(f"^{NAME_PATTERN}$", "The name of the secret.", "name")],
+            "parameters": [path_parameter(f"^{VARIABLE_PATTERN}$", "The name of the secret.", "name")],
             "put": {
                 "operationId": "setSecret",
                 "summary": "Set a secret",

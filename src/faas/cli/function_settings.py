@@ -5,7 +5,6 @@ What an option does not name stays as it is in the newest revision.
 
 import io
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +16,8 @@ import msgspec
 from faas.cli.limits import LimitChanges, change_limits, describe_limits, limit_option
 from faas.cli.sources import read_text_file
 from faas.errors import ConfigurationError
+from faas.function_settings import VARIABLE_FORM, is_variable_name
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -103,8 +102,8 @@ def read_env_file(file: Path) -> dict[str, str]:
     """Return the variables of a .env file. Nothing in it is replaced by variables of this process."""
     found = dotenv.dotenv_values(stream=io.StringIO(read_text_file(file)), interpolate=False)
     for name, value in found.items():
-        if value is None or not _VARIABLE.fullmatch(name):
-            raise ConfigurationError(f"{file}: {name[:100]!r} is not NAME=VALUE with a NAME of A-Z a-z 0-9 and _")
+        if value is None or not is_variable_name(name):
+            raise ConfigurationError(f"{file}: {name[:100]!r} is not NAME=VALUE with a NAME of {VARIABLE_FORM}")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -146,8 +145,8 @@ def _parse_env(_context: click.Context, _parameter: click.Parameter, given: Sequ
     env: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not equals or not _VARIABLE.fullmatch(name):
-            raise click.BadParameter(f"{name[:100]!r}; accepted is NAME=VALUE with a NAME of A-Z a-z 0-9 and _")
+        if not equals or not is_variable_name(name):
+            raise click.BadParameter(f"{name[:100]!r}; accepted is NAME=VALUE with a NAME of {VARIABLE_FORM}")
         env[name] = value
     return env
 

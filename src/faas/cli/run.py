@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import click
 import msgspec
@@ -24,7 +23,7 @@ from faas.cli.sources import LANGUAGES, language_of, read_input
 from faas.compile.outcome import CompileFailure
 from faas.compile.surroundings import Surroundings
 from faas.errors import ConfigurationError, InvalidRequest
-from faas.executions.reach import reach_of
+from faas.executions.reach import NO_FUNCTION, reach_of
 from faas.function_settings import FunctionSettings, check_settings
 from faas.languages import Language
 from faas.outbound import OutboundClient
@@ -32,8 +31,6 @@ from faas.runtime import Outcome, Reach
 from faas.secret_store.model import ResolvedSecret
 from faas.settings import Settings
 from faas.units import format_size
-
-_NO_FUNCTION = UUID(int=0)
 
 
 @click.command()
@@ -114,7 +111,7 @@ async def _run(
     """Return the outcome of the last execution and the duration of each in seconds, none if compilation failed."""
     with closing(OutboundClient()) as outbound:
         async with open_local_runtime(chosen) as local:
-            reach = reach_of(outbound, _NO_FUNCTION, function_settings, secrets)
+            reach = reach_of(outbound, NO_FUNCTION, function_settings, secrets)
             return await _execute(local, loaded, document, repeat, function_settings, reach)
 
 

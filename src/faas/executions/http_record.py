@@ -3,8 +3,10 @@
 A body is text where it is that, and base64 otherwise. Credentials in headers are left out.
 """
 
+import asyncio
 import base64
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -12,21 +14,30 @@ from faas.runtime import HttpRequest, HttpResponse
 
 _REDACTED_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 _REDACTED = "[redacted]"
+_SMALL_BODY_BYTES = 64 << 10
 # In JSON, a control character is six: what has one is not text for people, and shorter in base64.
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]")
 
 _encode = msgspec.json.Encoder().encode
 
 
-def request_document(request: HttpRequest) -> bytes:
+async def request_document(request: HttpRequest) -> bytes:
     """Return a request as an input."""
     head = {"method": request.method, "path": request.path, "query": request.query}
-    return _encode({**head, "headers": _recorded(request.headers), **_body(request.body)})
+    return await _document(head, request)
 
 
-def response_document(response: HttpResponse) -> bytes:
+async def response_document(response: HttpResponse) -> bytes:
     """Return a response as an output."""
-    return _encode({"status": response.status, "headers": _recorded(response.headers), **_body(response.body)})
+    return await _document({"status": response.status}, response)
+
+
+async def _document(start: Mapping[str, object], message: HttpRequest | HttpResponse) -> bytes:
+    head = {**start, "headers": _recorded(message.headers)}
+    if len(message.body) <= _SMALL_BODY_BYTES:
+        return _encode({**head, **_body(message.body)})
+    # Megabytes take tens of milliseconds, for which the event loop would not serve others.
+    return await asyncio.to_thread(lambda: _encode({**head, **_body(message.body)}))
 
 
 def _recorded(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:

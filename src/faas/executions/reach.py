@@ -3,6 +3,7 @@
 import secrets as random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from uuid import UUID
 
 from faas.database.pool import Pool, acquire
@@ -10,14 +11,15 @@ from faas.executions import queries
 from faas.executions.recorder import Started
 from faas.function_settings import DEFAULT_SETTINGS, FunctionSettings, decode_settings
 from faas.outbound import HostSecret, OutboundClient
-from faas.outbound_patterns import NO_OUTBOUND, parse_origin, parse_outbound
+from faas.outbound_patterns import OutboundPatterns, parse_origin, parse_outbound
 from faas.runtime import Reach
 from faas.runtime.outbound_frames import FrameSession
 from faas.secret_store.model import ResolvedSecret
 from faas.secret_store.vault import SecretVault
 
 _MAX_KNOWN = 4096  # revisions; their settings never change
-_NO_FUNCTION = UUID(int=0)
+NO_FUNCTION = UUID(int=0)
+"""Stands for the function where there is none: connections are kept for each function."""
 
 
 class ReachResolver:
@@ -28,7 +30,7 @@ class ReachResolver:
         self._vault = vault
         self._outbound = outbound
         self._known: OrderedDict[tuple[UUID, int], FunctionSettings] = OrderedDict()
-        self.nothing = reach_of(outbound, _NO_FUNCTION, DEFAULT_SETTINGS, {})
+        self.nothing = reach_of(outbound, NO_FUNCTION, DEFAULT_SETTINGS, {})
         """The reach of a function whose settings name nothing: a request is refused with what would allow it."""
 
     async def find(self, started: Started) -> Reach:
@@ -62,9 +64,14 @@ def reach_of(
             placeholder = f"faas-secret-{name}-{random.token_hex(16)}"
             hidden.append(HostSecret(placeholder, secret.value, frozenset(map(parse_origin, secret.hosts))))
         shown[name] = placeholder if secret.hosts else secret.value
-    patterns = parse_outbound(settings.outbound) if settings.outbound else NO_OUTBOUND
+    patterns = _patterns_of(settings.outbound)
 
     def open_session(remaining: Callable[[], float], wake: Callable[[], None]) -> FrameSession:
         return FrameSession(outbound.session(function_id, patterns, hidden, remaining, wake))
 
     return Reach(variables=settings.env, secrets=shown, open_session=open_session)
+
+
+@lru_cache(maxsize=_MAX_KNOWN)
+def _patterns_of(texts: tuple[str, ...]) -> OutboundPatterns:
+    return parse_outbound(texts)

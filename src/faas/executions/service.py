@@ -148,7 +148,7 @@ class ExecutionService:
         if known is None:
             known = await self._look_up_and_admit(caller, function_ref, like)
         try:
-            recorded = given if isinstance(given, bytes) else request_document(given)
+            recorded = given if isinstance(given, bytes) else await request_document(given)
             start = ExecutionStart(uuid7(), function_ref, recorded, datetime.now(UTC), caller.token_name, like)
             started = await self._record_started(start)
             ran = KnownLimits(started.function_id, started.limits, started.public)
@@ -219,7 +219,7 @@ class ExecutionService:
         outcome = await self._run_guest(start, started, given)
         recorded = outcome
         if outcome.response is not None:
-            recorded = msgspec.structs.replace(outcome, output=response_document(outcome.response))
+            recorded = msgspec.structs.replace(outcome, output=await response_document(outcome.response))
         completed_at = await self._end(start, recorded)
         if completed_at is None:
             return Finished(await self._get(start.id), None)

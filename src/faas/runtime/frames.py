@@ -9,7 +9,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-Headers = tuple[tuple[str, str], ...]
+from faas.outbound import Headers
+
 Redirect = Literal["follow", "manual", "error"]
 
 _LENGTH = struct.Struct("<I")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from faas.runtime.frames import Headers
+from faas.outbound import Headers
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):

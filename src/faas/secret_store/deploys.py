@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from faas.database.pool import Connection
 from faas.errors import InvalidRequest
 from faas.function_patterns import FunctionPatterns
+from faas.function_settings import is_variable_name
 from faas.secret_store import queries
-from faas.secret_store.validation import is_name
 
 FIELD = "settings.secrets"
 
@@ -19,7 +19,7 @@ async def check_secrets(connection: Connection, function_name: str, names: Itera
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return
-    rows = await queries.lock_named(connection, names=[name for name in wanted if is_name(name)])
+    rows = await queries.lock_named(connection, names=[name for name in wanted if is_variable_name(name)])
     admitting = {row.name for row in rows if FunctionPatterns(tuple(row.functions)).admits(function_name)}
     for name in wanted:
         if name not in admitting:

@@ -9,12 +9,13 @@ from faas import audit
 from faas.caller import Caller
 from faas.database.pool import Connection, Pool, acquire
 from faas.errors import SecretInUse, SecretKeyUnavailable, SecretNotFound
+from faas.function_settings import is_variable_name
 from faas.secret_store import queries
 from faas.secret_store.key_file import SETTING, Keyring
 from faas.secret_store.model import Secret, StoredSecret
 from faas.secret_store.queries import SecretRow
 from faas.secret_store.sealing import Binding, SealingKey
-from faas.secret_store.validation import check_name, check_value, is_name, parse_functions, parse_hosts
+from faas.secret_store.validation import check_name, check_value, parse_functions, parse_hosts
 from faas.secret_store.vault import SecretVault
 
 log = structlog.get_logger()
@@ -63,7 +64,7 @@ class SecretService:
 
     async def get(self, name: str) -> Secret:
         """Return the secret, without its value. Raises SecretNotFound."""
-        if not is_name(name):  # Postgres refuses a NUL in a parameter
+        if not is_variable_name(name):  # Postgres refuses a NUL in a parameter
             raise SecretNotFound(name)
         async with acquire(self._pool) as connection:
             row = await queries.find_secret(connection, name=name)
@@ -79,7 +80,7 @@ class SecretService:
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Delete a secret that no kept revision names. Raises SecretNotFound, SecretInUse."""
-        if not is_name(name):
+        if not is_variable_name(name):
             raise SecretNotFound(name)
         try:
             async with acquire(self._pool) as connection, connection.transaction():

@@ -1,28 +1,21 @@
 """What is accepted of a secret. No message repeats a value."""
 
-import re
 from collections.abc import Sequence
 
 from faas.errors import InvalidRequest, PayloadTooLarge
 from faas.function_patterns import MAX_PATTERNS, parse_patterns
+from faas.function_settings import is_variable_name
 from faas.web_origin import ORIGIN_FORMAT, parse_origin
 
-NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 VALUE_LIMIT_BYTES = 64 << 10
 MAX_HOSTS = 20
 
 _NAME_FORM = "1 to 64 of A-Z a-z 0-9 _ that do not begin with a digit, as names of variables do"
-_NAME = re.compile(NAME_PATTERN)
-
-
-def is_name(name: str) -> bool:
-    """Return whether a secret may have this name."""
-    return _NAME.fullmatch(name) is not None
 
 
 def check_name(name: str) -> None:
     """Raise InvalidRequest unless a secret may have this name."""
-    if not is_name(name):
+    if not is_variable_name(name):
         raise InvalidRequest("name", f"{name[:100]!r} is not the name of a secret: {_NAME_FORM}")
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 import wasmtime
 
+from faas.outbound import Headers
 from faas.runtime import frames, host_context
 from faas.runtime.abi.convention import REACH, HostFunction
 from faas.runtime.frames import Redirect
@@ -44,7 +45,7 @@ class _Request(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 class _Response(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     status: int | None = None
     url: str | None = None
-    headers: frames.Headers | None = None
+    headers: Headers | None = None
     body: str | None = None
     body_base64: str | None = None
     error: str | None = None

@@ -20,8 +20,9 @@ _ENGINE_TIMEOUT_SECONDS = 300.0
 class Precompiler:
     """Precompiles modules and assembles texts in worker processes, each with `timeout` seconds and `memory` bytes.
 
-    `stack` is the size of the guests' call stack in bytes, which the native code depends on. `cache` is the folder in
-    which native code is kept; without one, each start of the server precompiles every module again.
+    Engines have at least _ENGINE_TIMEOUT_SECONDS. `stack` is the size of the guests' call stack in bytes, which the
+    native code depends on. `cache` is the folder in which native code is kept; without one, each start of the server
+    precompiles every module again.
     """
 
     def __init__(self, *, stack: int, timeout: float, memory: int, workers: int, cache: Path | None = None) -> None:
