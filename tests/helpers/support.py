@@ -90,7 +90,7 @@ class Platform:
         answer: dict[str, Any] = response.json()
         return answer
 
-    async def settled(self, reference: str, timeout: float = 30) -> dict[str, Any]:
+    async def settled(self, reference: str, timeout: float = 120) -> dict[str, Any]:
         """Wait until the function is READY or FAILED and return it."""
 
         async def ask() -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Platform:
         answer: dict[str, Any] = response.json()
         return answer
 
-    async def latest_settled(self, reference: str, timeout: float = 30) -> dict[str, Any]:
+    async def latest_settled(self, reference: str, timeout: float = 120) -> dict[str, Any]:
         """Wait until the newest revision of the function is READY or FAILED and return the function."""
 
         async def ask() -> dict[str, Any]:
