@@ -29,6 +29,8 @@ OUTSIDE_THE_TREE = {
     "LimitReached": "a worker process exceeded a limit, which its caller turns into a compile error",
     "OneShotFailed": "a one-shot process failed, and its caller keeps the module as it was",
     "RequestFailed": "an outbound request has no answer; the session turns it into a result for the guest",
+    "NotHttp": "a server answered an outbound request with something else, which becomes a RequestFailed",
+    "ConnectionLost": "a server closed the connection of an outbound request, which is sent again or fails",
     "ErrorResponse": "an answer of the mock Foundry with an error status",
     "_UnusableAnswer": "an answer of Gemini without the content, which its caller turns into EnrichmentFailed",
     "ClientDisconnected": "the client of the mock Foundry closed the connection",

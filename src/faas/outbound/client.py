@@ -113,11 +113,11 @@ class OutboundClient:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _IDLE_CHECK_SECONDS)
-            await self._pools.close_idle()
+            self._pools.close_idle()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._pools.close_idle(0)
+        self._pools.close_idle(0)
 
 
 def _trusting_certifi() -> ssl.SSLContext:

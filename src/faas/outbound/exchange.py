@@ -1,15 +1,13 @@
 """Sends a request and follows its redirects; each URL and each address is judged by the list of the function."""
 
-from collections.abc import AsyncIterable
+from contextlib import aclosing
 from uuid import UUID
 
-import httpcore
-
+from faas.outbound.answers import NotHttp
 from faas.outbound.bodies import is_decoded, read_body
-from faas.outbound.heads import RawHeaders, redirected, wire_headers
-from faas.outbound.lifetime import Lifetime
+from faas.outbound.connection import ConnectionLost
+from faas.outbound.heads import RawHeaders, head_bytes, redirected, wire_headers
 from faas.outbound.model import MAX_REDIRECTS, Headers, OutboundRequest, OutboundResponse, RequestFailed
-from faas.outbound.network import Exchange, current_exchange
 from faas.outbound.pools import FunctionPool, FunctionPools
 from faas.outbound.secret_values import SecretValues
 from faas.outbound.urls import Url, join_url
@@ -52,11 +50,11 @@ class Exchanges:
         self._patterns = patterns
         self._secrets = secrets
 
-    async def send(self, request: OutboundRequest, url: Url, lifetime: Lifetime) -> OutboundResponse:
+    async def send(self, request: OutboundRequest, url: Url) -> OutboundResponse:
         """Return the answer to a checked request, after its redirects. Raises RequestFailed."""
         for hop in range(MAX_REDIRECTS + 1):
             check_origin(self._patterns, url.origin, is_redirect=hop > 0)
-            answer = await self._send_once(request, url, lifetime)
+            answer = await self._send_once(request, url)
             location = answer.location()
             if location is None or request.redirect == "manual":
                 return self._response(answer, url, is_redirected=hop > 0)
@@ -70,58 +68,41 @@ class Exchanges:
             url = target
         raise RequestFailed(f"more than {MAX_REDIRECTS} redirects")
 
-    async def _send_once(self, request: OutboundRequest, url: Url, lifetime: Lifetime) -> Answer:
-        headers, with_secret = wire_headers(request, url.origin, self._secrets)
+    async def _send_once(self, request: OutboundRequest, url: Url) -> Answer:
         origin = url.origin
-        sent = httpcore.Request(
-            request.method,
-            httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=url.target),
-            headers=headers,
-            content=request.body,
-        )
-        exchange = Exchange(origin, lifetime)
-        current_exchange.set(exchange)
-        async with self._pools.using(self._function_id, self._patterns) as pool:
+        headers, with_secret = wire_headers(request, origin, self._secrets)
+        head = head_bytes(request.method, url.target, headers)
+        with self._pools.using(self._function_id, self._patterns) as pool:
             try:
                 try:
-                    return await self._try_once(pool, sent, request.method, exchange, with_secret=with_secret)
-                except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+                    return await self._try_once(pool, origin, request, head, with_secret=with_secret)
+                except ConnectionLost as error:
                     # A server may close an idle connection just when it is used again.
-                    if exchange.connected or exchange.head_bytes or request.method not in _SENT_AGAIN:
+                    if not error.stale or request.method not in _SENT_AGAIN:
                         raise
-                    return await self._try_once(pool, sent, request.method, exchange, with_secret=with_secret)
-            except httpcore.RemoteProtocolError as error:
-                # The reason has parts of the answer, which may be a secret.
-                reason = f": {_first_line(error)}" if self._secrets.empty else ""
-                raise RequestFailed(f"{origin} did not answer in HTTP/1.1{reason}") from None
-            except (httpcore.NetworkError, httpcore.ProtocolError):
+                    return await self._try_once(pool, origin, request, head, with_secret=with_secret)
+            except NotHttp as error:
+                raise RequestFailed(f"{origin} did not answer in HTTP/1.1: {error}") from None
+            except ConnectionLost:
                 raise RequestFailed(f"{origin} closed the connection before the answer was complete") from None
 
     async def _try_once(
-        self, pool: FunctionPool, sent: httpcore.Request, method: str, exchange: Exchange, *, with_secret: bool
+        self, pool: FunctionPool, origin: Origin, request: OutboundRequest, head: bytes, *, with_secret: bool
     ) -> Answer:
-        async with pool.connection(sent.url.origin, exchange.lifetime) as connection:
-            response = await connection.handle_async_request(sent)
-            exchange.head_complete = True
-            return await self._read(response, method, with_secret=with_secret)
-
-    async def _read(self, response: httpcore.Response, method: str, *, with_secret: bool) -> Answer:
-        try:
-            codings = [value for name, value in response.headers if name.lower() == b"content-encoding"]
+        async with pool.connection(origin) as connection:
+            answer = await connection.request(request.method, head, request.body)
+            codings = [value for name, value in answer.headers if name.lower() == b"content-encoding"]
             coding = b",".join(codings).decode("latin-1").strip().lower()
-            has_body = method != "HEAD" and response.status not in _WITHOUT_BODY
+            has_body = request.method != "HEAD" and answer.status not in _WITHOUT_BODY
             decoded = has_body and is_decoded(coding)
             if with_secret and has_body and not decoded and coding not in {"", "identity"}:
                 raise RequestFailed(
                     "the answer has an encoding other than gzip or deflate, in which a secret is not found"
                 )
-            assert isinstance(response.stream, AsyncIterable)
-            body = await read_body(response.stream, coding if decoded else None)
-            reason = response.extensions.get("reason_phrase", b"")
-            headers = [(name, self._secrets.hide(value)) for name, value in response.headers]
-            return Answer(response.status, reason, headers, self._secrets.hide(body), decoded=decoded)
-        finally:
-            await response.aclose()
+            async with aclosing(connection.body()) as chunks:
+                body = await read_body(chunks, coding if decoded else None)
+            headers = [(name, self._secrets.hide(value)) for name, value in answer.headers]
+            return Answer(answer.status, answer.reason, headers, self._secrets.hide(body), decoded=decoded)
 
     def _response(self, answer: Answer, url: Url, *, is_redirected: bool) -> OutboundResponse:
         headers: Headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
@@ -134,7 +115,3 @@ def check_origin(patterns: OutboundPatterns, origin: Origin, *, is_redirect: boo
     if not patterns.admits(origin):
         what = f"a redirect to {origin}" if is_redirect else f"the request to {origin}"
         raise RequestFailed(f"{what} is not allowed; `faas deploy … --outbound {origin}` allows it")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]

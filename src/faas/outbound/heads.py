@@ -64,6 +64,12 @@ def wire_headers(request: OutboundRequest, origin: Origin, secrets: SecretValues
     return wire, with_secret
 
 
+def head_bytes(method: str, target: bytes, headers: RawHeaders) -> bytes:
+    """Return the head of a request as it is sent. Nothing is checked."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target), *(b"%b: %b" % pair for pair in headers)]
+    return b"\r\n".join([*lines, b"", b""])
+
+
 def redirected(request: OutboundRequest, status: int, *, same_origin: bool) -> OutboundRequest:
     """Return the request that follows a redirect, by the rules of fetch; only its URL is still the old one."""
     method, body, dropped = request.method, request.body, frozenset[str]()

@@ -171,7 +171,8 @@ class OutboundSession:
             if self._secret_values is None:
                 self._secret_values = SecretValues(self._secrets)
             exchanges = Exchanges(pools, self._function_id, self._patterns, self._secret_values)
-            result = await exchanges.send(request, url, entry.lifetime)
+            async with entry.lifetime:
+                result = await exchanges.send(request, url)
         except RequestFailed as failure:
             result = OutboundFailure(str(failure))
         except Exception:

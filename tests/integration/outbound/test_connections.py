@@ -85,6 +85,29 @@ def test_connections_that_close_on_a_second_request_are_tried_again_for_get_only
         assert served == {"/second": 1}
 
 
+def test_connections_with_an_answer_without_a_request_are_not_used_again(client: OutboundClient) -> None:
+    smuggled = b"".join(answer(b"smuggled"))
+    late = threading.Event()
+
+    def two_answers(request: ReceivedRequest) -> Iterable[bytes]:
+        yield b"".join(answer(b"hello")) + (smuggled if request.target == "/at-once" else b"")
+        if request.target == "/later":
+            late.wait(20)
+            yield smuggled
+
+    with RawServer(two_answers) as server:
+        guest = Guest(client, [server.origin])
+        for path, connections in [("/at-once", 1), ("/", 2), ("/later", 2)]:
+            assert guest.answer(f"{server.origin}{path}").body == b"hello"
+            assert server.connections == connections
+        pool = client._pools._pools[next(iter(client._pools._pools))]
+        (idle,) = next(iter(pool._idle.values()))
+        late.set()
+        wait_until(lambda: not idle.reusable)
+        assert guest.answer(server.origin).body == b"hello"
+        assert server.connections == 3
+
+
 def test_connections_of_cancelled_requests_are_closed_and_not_counted(client: OutboundClient) -> None:
     ended = threading.Event()
 

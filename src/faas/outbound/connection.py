@@ -1,0 +1,153 @@
+"""A connection to a server, on which one request follows the other."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import cast
+
+from faas.outbound.answers import AnswerParser, NotHttp
+from faas.outbound.model import RequestFailed
+
+_READ_BYTES = 16 << 10  # what one read takes, and so how long it keeps the event loop
+_MOST_PENDING_BYTES = 64 << 10  # of a body, until they are taken
+
+
+class ConnectionLost(Exception):
+    """The server has closed the connection before its answer was complete.
+
+    `stale`: one that was kept from an earlier request, before a byte of the answer came.
+    """
+
+    def __init__(self, *, stale: bool) -> None:
+        super().__init__("the connection was closed")
+        self.stale = stale
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Sends requests and receives their answers. `on_close` is called once, when the connection is closed."""
+
+    def __init__(self, on_close: Callable[[], None]) -> None:
+        self.used_at = time.monotonic()
+        self._on_close = on_close
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._transport: asyncio.Transport | None = None
+        self._answer: AnswerParser | None = None
+        self._failure: Exception | None = None  # of the answer
+        self._received = self._pending = 0  # bytes of the answer, and of its body those that are not taken yet
+        self._paused_reading = self._paused_writing = False
+        self._kept = self._ended = self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may be sent."""
+        if self._transport is None or self._ended or self._closed or self._transport.get_write_buffer_size():
+            return False
+        return self._answer is None or self._answer.reusable
+
+    async def request(self, method: str, head: bytes, body: bytes) -> AnswerParser:
+        """Send a request and return its answer as soon as its head is there.
+
+        Raises ConnectionLost, NotHttp and RequestFailed. The connection must be closed then, and if this is cancelled.
+        """
+        self._kept = self._answer is not None
+        answer = self._answer = AnswerParser(method)
+        self._received = self._pending = 0
+        assert self._transport is not None
+        self._transport.write(head)
+        if body:
+            self._transport.write(body)
+        while (
+            self._paused_writing and not self._ended and not self._received
+        ):  # a server may answer before it has read all
+            await self._changed()
+        while not answer.head_complete:
+            await self._more()
+        return answer
+
+    async def body(self) -> AsyncGenerator[bytes]:
+        """Return the parts of the body of the answer; raises as `request` does."""
+        answer = self._answer
+        assert answer is not None
+        while True:
+            parts, answer.parts, self._pending = answer.parts, [], 0
+            if self._paused_reading and self._transport is not None:
+                self._paused_reading = False
+                self._transport.resume_reading()
+            for part in parts:
+                yield part
+            if not answer.parts:
+                if answer.complete:
+                    return
+                await self._more()
+
+    def close(self) -> None:
+        """Close the connection at once: what is not sent yet is not."""
+        if not self._closed:
+            self._closed = True
+            if self._transport is not None:
+                self._transport.abort()
+            self._on_close()
+
+    async def _more(self) -> None:
+        """Wait for more of the answer."""
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            raise ConnectionLost(stale=self._kept and not self._received)
+        await self._changed()
+
+    async def _changed(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # those of uvloop derive from no class of asyncio
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Return where the next bytes are put."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse the bytes, which are a part of the answer, or come without a request."""
+        if self._answer is None or self._answer.complete or self._failure is not None:
+            self._ended = True
+            return
+        self._received += nbytes
+        before = len(self._answer.parts)
+        try:
+            self._answer.feed(self._buffer[:nbytes])
+        except (NotHttp, RequestFailed) as failure:  # raised where the answer is awaited
+            self._failure = failure
+        self._pending += sum(map(len, self._answer.parts[before:]))
+        if self._pending > _MOST_PENDING_BYTES and not self._paused_reading and self._transport is not None:
+            self._paused_reading = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Let the transport close: `connection_lost` follows."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Note that nothing more comes."""
+        self._ended = True
+        if self._answer is not None:
+            self._answer.feed_end()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """Let requests wait: the server does not read."""
+        self._paused_writing = True
+
+    def resume_writing(self) -> None:
+        """Let requests go on."""
+        self._paused_writing = False
+        self._wake()
