@@ -1,6 +1,6 @@
 // Request. https://fetch.spec.whatwg.org/#request-class
 
-import { URL } from "./urls.mjs";
+import { URL, hrefOfPlain } from "./urls.mjs";
 import { Body, SERVED, contentOfBody, extractBody, shareBody } from "./body.mjs";
 import { AbortController, AbortSignal } from "./events.mjs";
 import { Headers, adoptHeaders, listOfHeaders, methodOf } from "./headers.mjs";
@@ -93,7 +93,10 @@ function copied(request) {
 }
 
 function urlOf(input) {
-  const url = new URL(String(input));
+  const text = String(input);
+  const plain = hrefOfPlain(text);
+  if (plain !== null) return plain;
+  const url = new URL(text);
   if (url.username || url.password) throw new TypeError("the URL of a request has a user name or a password: send the header Authorization");
   url.hash = "";
   return url.href;

@@ -36,6 +36,15 @@ function parsePlain(input) {
   };
 }
 
+/** Returns the href without the fragment of a plain URL, and null of another one: without the objects of a URL. */
+export function hrefOfPlain(input) {
+  const plain = parsePlain(input);
+  if (plain === null) return null;
+  const { scheme, host, port, path, query } = plain;
+  const name = typeof host === "string" ? host : `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`;
+  return `${scheme}://${name}${port === null ? "" : `:${port}`}/${path.join("/")}${query === null ? "" : `?${query}`}`;
+}
+
 function parsePlainQuery(input) {
   if (!input.isWellFormed()) return null;
   const list = [];

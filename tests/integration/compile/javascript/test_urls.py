@@ -72,3 +72,31 @@ async def test_urls_are_those_of_node(functions: LocalFunctions) -> None:
         found += msgspec.json.decode(outcome.output)
     assert sum("invalid" not in url for url in expected) > COUNT // 4
     assert [(mine, theirs) for mine, theirs in zip(found, expected, strict=True) if mine != theirs] == []
+
+
+REQUESTED = """(text) => {
+  const attempt = (make) => { try { return make(); } catch { return "refused"; } };
+  const direct = attempt(() => new Request(text).url);
+  const parsed = attempt(() => {
+    const url = new URL(text);
+    if (url.username || url.password) throw new TypeError("a user name or a password");
+    url.hash = "";
+    return url.href;
+  });
+  return [text, direct, parsed];
+}"""
+
+
+async def test_urls_of_requests_are_those_of_url(functions: LocalFunctions) -> None:
+    texts = _texts()
+    binary = await functions.compile(
+        f"const look = {REQUESTED};\nexport const handle = ({{ texts }}) => texts.map(look);"
+    )
+    assert isinstance(binary, bytes)
+    found: list[tuple[str, str, str]] = []
+    for start in range(0, COUNT, BATCH):
+        outcome = await functions.run(binary, msgspec.json.encode({"texts": texts[start : start + BATCH]}))
+        assert outcome.output is not None, outcome.error
+        found += msgspec.json.decode(outcome.output)
+    assert sum(direct != "refused" for _, direct, _ in found) > COUNT // 4
+    assert [entry for entry in found if entry[1] != entry[2]] == []
