@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Protocol
 
 from faas.outbound.model import MAX_BODY_BYTES, RequestFailed
@@ -26,10 +26,12 @@ class Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-async def read_body(chunks: AsyncIterable[bytes], coding: str | None) -> bytes:
+async def read_body(
+    chunks: AsyncIterable[bytes], coding: str | None, hold: Callable[[int], None] = lambda _: None
+) -> bytes:
     """Return the whole body, decoded from `coding` if that is not None. Raises RequestFailed for one that is too large.
 
-    The rest of such a body is not read.
+    The rest of such a body is not read. `hold` is called with the size of each part that is kept; it may raise, too.
     """
     decoder = Decoder(coding) if coding else None
     parts: list[bytes] = []
@@ -44,6 +46,7 @@ async def read_body(chunks: AsyncIterable[bytes], coding: str | None) -> bytes:
         if max(size, received) > MAX_BODY_BYTES:
             raise RequestFailed(TOO_LARGE)
         if part:
+            hold(len(part))
             parts.append(part)
     if decoder and received and not decoder.complete:
         raise RequestFailed(f"the answer ends before its {coding} data does")

@@ -11,6 +11,7 @@ from uuid import UUID
 import certifi
 import uvloop
 
+from faas.outbound.memory import MAX_HELD_BYTES, BodyMemory
 from faas.outbound.pools import MAX_CONNECTIONS, FunctionPools
 from faas.outbound.resolver import Resolve, Resolver, resolve_with_system
 from faas.outbound.secret_values import HostSecret
@@ -33,7 +34,9 @@ class OutboundClient:
         resolve: Resolve = resolve_with_system,
         tls: ssl.SSLContext | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        max_held_bytes: int = MAX_HELD_BYTES,
     ) -> None:
+        self.memory = BodyMemory(max_held_bytes)
         self._resolve = resolve
         self._tls = tls
         self._max_connections = max_connections

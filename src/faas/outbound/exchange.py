@@ -5,10 +5,11 @@ from uuid import UUID
 
 from faas.outbound.answers import NotHttp
 from faas.outbound.bodies import is_decoded, read_body
-from faas.outbound.connection import ConnectionLost
+from faas.outbound.connection import Connection, ConnectionLost
 from faas.outbound.heads import RawHeaders, head_bytes, redirected, wire_headers
+from faas.outbound.memory import HeldBytes
 from faas.outbound.model import MAX_REDIRECTS, Headers, OutboundRequest, OutboundResponse, RequestFailed
-from faas.outbound.pools import FunctionPool, FunctionPools
+from faas.outbound.pools import FunctionPools
 from faas.outbound.secret_values import SecretValues
 from faas.outbound.urls import Url, join_url
 from faas.outbound_patterns import Origin, OutboundPatterns
@@ -50,11 +51,15 @@ class Exchanges:
         self._patterns = patterns
         self._secrets = secrets
 
-    async def send(self, request: OutboundRequest, url: Url) -> OutboundResponse:
-        """Return the answer to a checked request, after its redirects. Raises RequestFailed."""
+    async def send(self, request: OutboundRequest, url: Url, held: HeldBytes) -> OutboundResponse:
+        """Return the answer to a checked request, after its redirects. Raises RequestFailed.
+
+        `held` has the body of the request, and gets that of the answer.
+        """
         for hop in range(MAX_REDIRECTS + 1):
+            held.shrink(len(request.body))
             check_origin(self._patterns, url.origin, is_redirect=hop > 0)
-            answer = await self._send_once(request, url)
+            answer = await self._send_once(request, url, held)
             location = answer.location()
             if location is None or request.redirect == "manual":
                 return self._response(answer, url, is_redirected=hop > 0)
@@ -68,41 +73,43 @@ class Exchanges:
             url = target
         raise RequestFailed(f"more than {MAX_REDIRECTS} redirects")
 
-    async def _send_once(self, request: OutboundRequest, url: Url) -> Answer:
+    async def _send_once(self, request: OutboundRequest, url: Url, held: HeldBytes) -> Answer:
         origin = url.origin
         headers, with_secret = wire_headers(request, origin, self._secrets)
         head = head_bytes(request.method, url.target, headers)
+
+        async def attempt() -> Answer:
+            async with pool.connection(origin) as connection:
+                return await self._exchange(connection, request, head, held, with_secret=with_secret)
+
         with self._pools.using(self._function_id, self._patterns) as pool:
             try:
                 try:
-                    return await self._try_once(pool, origin, request, head, with_secret=with_secret)
+                    return await attempt()
                 except ConnectionLost as error:
                     # A server may close an idle connection just when it is used again.
                     if not error.stale or request.method not in _SENT_AGAIN:
                         raise
-                    return await self._try_once(pool, origin, request, head, with_secret=with_secret)
+                    return await attempt()
             except NotHttp as error:
                 raise RequestFailed(f"{origin} did not answer in HTTP/1.1: {error}") from None
             except ConnectionLost:
                 raise RequestFailed(f"{origin} closed the connection before the answer was complete") from None
 
-    async def _try_once(
-        self, pool: FunctionPool, origin: Origin, request: OutboundRequest, head: bytes, *, with_secret: bool
+    async def _exchange(
+        self, connection: Connection, request: OutboundRequest, head: bytes, held: HeldBytes, *, with_secret: bool
     ) -> Answer:
-        async with pool.connection(origin) as connection:
-            answer = await connection.request(request.method, head, request.body)
-            codings = [value for name, value in answer.headers if name.lower() == b"content-encoding"]
-            coding = b",".join(codings).decode("latin-1").strip().lower()
-            has_body = request.method != "HEAD" and answer.status not in _WITHOUT_BODY
-            decoded = has_body and is_decoded(coding)
-            if with_secret and has_body and not decoded and coding not in {"", "identity"}:
-                raise RequestFailed(
-                    "the answer has an encoding other than gzip or deflate, in which a secret is not found"
-                )
-            async with aclosing(connection.body()) as chunks:
-                body = await read_body(chunks, coding if decoded else None)
-            headers = [(name, self._secrets.hide(value)) for name, value in answer.headers]
-            return Answer(answer.status, answer.reason, headers, self._secrets.hide(body), decoded=decoded)
+        answer = await connection.request(request.method, head, request.body)
+        codings = [value for name, value in answer.headers if name.lower() == b"content-encoding"]
+        coding = b",".join(codings).decode("latin-1").strip().lower()
+        has_body = request.method != "HEAD" and answer.status not in _WITHOUT_BODY
+        decoded = has_body and is_decoded(coding)
+        if with_secret and has_body and not decoded and coding not in {"", "identity"}:
+            raise RequestFailed("the answer has an encoding other than gzip or deflate, in which a secret is not found")
+        async with aclosing(connection.body()) as chunks:
+            body = await read_body(chunks, coding if decoded else None, held.add)
+        headers = [(name, self._secrets.hide(value)) for name, value in answer.headers]
+        return Answer(answer.status, answer.reason, headers, self._secrets.hide(body), decoded=decoded)
 
     def _response(self, answer: Answer, url: Url, *, is_redirected: bool) -> OutboundResponse:
         headers: Headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)

@@ -11,6 +11,7 @@ import structlog
 from faas.outbound.exchange import Exchanges, check_origin
 from faas.outbound.heads import checked
 from faas.outbound.lifetime import Lifetime
+from faas.outbound.memory import BodyMemory, HeldBytes
 from faas.outbound.model import (
     MAX_REQUESTS,
     OutboundFailure,
@@ -40,6 +41,10 @@ class EventLoopThread(Protocol):
     def submit(self, work: Callable[[FunctionPools], Coroutine[Any, Any, None]]) -> bool:
         """Begin `work` on the event loop. Returns False if the client is closed."""
 
+    @property
+    def memory(self) -> BodyMemory:
+        """What counts the bytes of bodies."""
+
     def call(self, function: Callable[[], object]) -> bool:
         """Call `function` on the event loop. Returns False if the client is closed."""
 
@@ -47,7 +52,8 @@ class EventLoopThread(Protocol):
 class _Entry:
     """A request from its start until its result is taken."""
 
-    def __init__(self, request: OutboundRequest) -> None:
+    def __init__(self, request: OutboundRequest, memory: BodyMemory) -> None:
+        self.held = HeldBytes(memory)
         self.method = request.method[:32]
         self.url = recorded_text(request.url)
         self.started = time.perf_counter()
@@ -61,6 +67,7 @@ class _Entry:
         if isinstance(result, OutboundResponse):
             self.record = OutboundRecord(self.method, self.url, result.status, None, milliseconds)
         else:
+            self.held.release()
             self.record = OutboundRecord(self.method, self.url, None, result.message, milliseconds)
         self.result = result
 
@@ -106,7 +113,7 @@ class OutboundSession:
         with self._lock:
             self._started += 1
             number = self._started
-            entry = _Entry(request)
+            entry = _Entry(request, self._client.memory)
             if number <= MAX_REQUESTS + 1:  # of those over the limit, only the first is recorded
                 self._entries[number] = entry
         if number > MAX_REQUESTS or self._closed:
@@ -118,6 +125,7 @@ class OutboundSession:
             url = parse_url(request.url)
             entry.url = url.recorded
             check_origin(self._patterns, url.origin)
+            entry.held.add(len(request.body))
         except (RequestFailed, ValueError) as refusal:
             self._settle(entry, OutboundFailure(str(refusal)))
             return number
@@ -138,6 +146,8 @@ class OutboundSession:
             if entry is None or (entry.record is not None and entry.result is None):
                 return CLOSED if entry is not None and self._closed else UNKNOWN
             result, entry.result = entry.result, None
+            if result is not None:
+                entry.held.release()
             return result
 
     def close(self) -> None:
@@ -151,6 +161,7 @@ class OutboundSession:
                 entry.settle(CLOSED)
             for entry in self._entries.values():
                 entry.result = None
+                entry.held.release()
         if running:
             self._client.call(lambda: _cancel(running))
 
@@ -172,7 +183,7 @@ class OutboundSession:
                 self._secret_values = SecretValues(self._secrets)
             exchanges = Exchanges(pools, self._function_id, self._patterns, self._secret_values)
             async with entry.lifetime:
-                result = await exchanges.send(request, url)
+                result = await exchanges.send(request, url, entry.held)
         except RequestFailed as failure:
             result = OutboundFailure(str(failure))
         except Exception:

@@ -274,6 +274,53 @@ def test_session_takes_bodies_of_six_mebibytes_both_ways(client: OutboundClient)
         assert len(server.requests) == 1
 
 
+@pytest.fixture
+def small_client() -> Iterator[OutboundClient]:
+    """A client that may hold a mebibyte of bodies."""
+    client = OutboundClient(max_held_bytes=1 << 20)
+    yield client
+    client.close()
+
+
+def test_session_bodies_are_bounded_in_all(small_client: OutboundClient) -> None:
+    with RawServer(lambda request: answer(bytes(600 << 10) if request.target == "/big" else b"small")) as server:
+        first, second = (Guest(small_client, [server.origin], function_id=uuid4()) for _ in range(2))
+        number = first.session.start(OutboundRequest("GET", f"{server.origin}/big"))
+        assert first.woken.wait(20)
+        message = "the bodies of outbound requests take 1 MiB of this server already; try again later"
+        assert second.failure(f"{server.origin}/big") == message
+        assert second.failure(OutboundRequest("POST", server.origin, body=bytes(600 << 10))) == message
+        assert second.answer(server.origin).body == b"small"
+        assert isinstance(first.wait(number), OutboundResponse)  # the guest takes the answer, and has to hold it now
+        assert len(second.answer(f"{server.origin}/big").body) == 600 << 10
+        assert small_client.memory.held == 0
+
+
+def test_session_close_releases_bodies(small_client: OutboundClient) -> None:
+    with RawServer(lambda _: answer(bytes(600 << 10))) as server:
+        for _ in range(3):
+            guest = Guest(small_client, [server.origin])
+            guest.session.start(OutboundRequest("GET", server.origin))
+            assert guest.woken.wait(20)
+            assert small_client.memory.held == 600 << 10
+            guest.session.close()
+            assert small_client.memory.held == 0
+
+
+def test_session_redirects_hold_one_answer(small_client: OutboundClient) -> None:
+    def redirect(request: ReceivedRequest) -> list[bytes]:
+        if request.target == "/5":
+            return answer(b"end")
+        head = f"HTTP/1.1 307 x\r\nLocation: /{int(request.target[1:]) + 1}\r\nContent-Length: {400 << 10}\r\n\r\n"
+        return [head.encode(), bytes(400 << 10)]
+
+    with RawServer(redirect) as server:
+        guest = Guest(small_client, [server.origin])
+        request = OutboundRequest("POST", f"{server.origin}/1", body=bytes(400 << 10))
+        assert guest.answer(request).body == b"end"
+        assert small_client.memory.held == 0
+
+
 def test_session_small_chunks_of_one_function_leave_others_their_time(client: OutboundClient) -> None:
     def drops(_: ReceivedRequest) -> Iterable[bytes]:
         yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
