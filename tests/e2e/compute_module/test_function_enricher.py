@@ -6,22 +6,26 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from tests.helpers.server import Server
+from tests.helpers.web_server import web_server
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-async def faas(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+async def faas(*arguments: str, environment: dict[str, str] | None = None, given: str = "") -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "faas",
         *arguments,
         env={"PATH": os.environ["PATH"], **(environment or {})},
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 120)
+    output, errors = await asyncio.wait_for(process.communicate(given.encode()), 120)
     return process.returncode or 0, output.decode(), errors.decode()
 
 
@@ -62,6 +66,49 @@ async def test_function_enricher_enriches_a_table(server: Server, tmp_path: Path
     code, output, errors = await faas("executions", "enrich", "--json", environment=place)
     assert output.count('"FAILED"') == 1
     assert output.count('"COMPLETED"') == 1
+
+
+LOOKS_UP = """export async function handle({ email }) {
+  const response = await fetch(`${process.env.SERVICE}/people?email=${encodeURIComponent(email)}`, {
+    headers: { authorization: `Bearer ${process.env.SERVICE_KEY}` },
+  });
+  const { query, headers } = await response.json();
+  return { title: query.email, description: headers.authorization, company: process.env.SERVICE_KEY };
+}"""
+
+
+async def test_function_enricher_has_the_settings_of_the_function(server: Server, tmp_path: Path) -> None:
+    place = {"FAAS_URL": server.url}
+    source, table, result = tmp_path / "look-up.js", tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(LOOKS_UP)
+    table.write_text("email\nada@analytical.example\n")
+    with web_server() as service:
+        settings = ("--host", service, "--function", "look-up")
+        code, _, errors = await faas("secret", "set", "SERVICE_KEY", *settings, environment=place, given="sk_live_1")
+        assert code == 0, errors
+        code, _, errors = await faas(
+            "deploy", str(source), "--env", f"SERVICE={service}", "--secret", "SERVICE_KEY", "--outbound", service,
+            environment=place,
+        )  # fmt: skip
+        assert code == 0, errors
+        code, output, errors = await faas(
+            "pipeline", "local", "--input", str(table), "--output", str(result),
+            "--enricher", "function", "--function", "look-up", environment=place,
+        )  # fmt: skip
+        assert code == 0, errors
+    with result.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["status"], row["title"]) == ("ok", "ada@analytical.example"), row["error"]
+    # The service got the key, and the function has its placeholder, also in what the service sent back.
+    assert row["description"] == f"Bearer {row['company']}"
+    assert "sk_live_1" not in result.read_text() + output + errors
+    code, output, errors = await faas("executions", "look-up", "--json", environment=place)
+    assert code == 0, errors
+    (execution,) = msgspec.json.decode(output)
+    code, output, errors = await faas("execution", execution["id"], "--json", environment=place)
+    assert code == 0, errors
+    (request,) = msgspec.json.decode(output)["requests"]
+    assert (request["url"], request["status"]) == (f"{service}/people", 200)
 
 
 async def test_function_enricher_reports_a_missing_function_in_every_row(small_server: Server, tmp_path: Path) -> None:
