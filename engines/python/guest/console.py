@@ -46,10 +46,16 @@ class Console(io.TextIOBase):
             line, self._line = self._line, ""
             self._log(line)
 
-    def _log(self, line: str) -> None:
+    def log_record(self, level: int, text: str) -> None:
+        """Log the lines of a text at a level of its own."""
+        self.end_line()
+        for line in text.split("\n"):
+            self._log(line, level)
+
+    def _log(self, line: str, level: int | None = None) -> None:
         if not line.isascii():
             line = line.encode("utf-8", "backslashreplace").decode()
-        _faas_host.log(self._level, line)
+        _faas_host.log(self._level if level is None else level, line)
 
 
 class _Bytes(io.RawIOBase):

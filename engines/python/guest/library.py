@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
+from typing import Any
 
 from . import missing
 
@@ -149,11 +150,32 @@ _NETWORK_FUNCTIONS = (
 )  # fmt: skip
 
 
+_LOG_LEVELS = (1, 2, 3, 4)  # of the host: debug, info, warn, error
+
+
 def _replace_logging(module: ModuleType) -> None:
     # AWS Lambda gives the root logger a handler, and its functions only set a level. The handler of last resort, which
     # writes warnings where there is none, writes all that the levels of the loggers admit: unlike with a handler of the
     # root logger, `basicConfig` still has an effect.
     module.lastResort.setLevel(module.NOTSET)
+    from . import console  # which needs the host
+
+    emit_text = module.StreamHandler.emit
+
+    def emit(self: Any, record: Any) -> None:
+        """Write a record to the execution's logs at its own level, where it would go to standard error."""
+        if self.stream is not console.error:
+            emit_text(self, record)
+            return
+        try:
+            level = sum(record.levelno >= least for least in (module.INFO, module.WARNING, module.ERROR))
+            console.error.log_record(_LOG_LEVELS[level], self.format(record))
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    module.StreamHandler.emit = emit
 
 
 def _replace_socket(module: ModuleType) -> None:

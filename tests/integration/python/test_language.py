@@ -164,7 +164,7 @@ async def test_python_logs_are_lines(python: PythonFunctions) -> None:
     assert logs.split("\n") == [
         "a {'b': 1}",
         "error: to stderr",
-        "error: WARNING:root:careful 5",
+        "warn: WARNING:root:careful 5",
         "no newline",
         "bytes",
         "\\ud800 end",
@@ -177,9 +177,11 @@ async def test_python_logger_without_a_handler_writes_what_its_level_admits(pyth
         "import logging\nlogger = logging.getLogger()\nlogger.setLevel(logging.INFO)\ndef handle(input):\n"
         "    logger.info('shown')\n    logging.getLogger('child').info('of a child')\n    logger.debug('hidden')\n"
     )
-    assert (await python.outcome(source)).logs == "error: shown\nerror: of a child"
+    assert (await python.outcome(source)).logs == "info: shown\ninfo: of a child"
     configured = source.replace("def", "logging.basicConfig(format='%(levelname)s %(message)s')\ndef")
-    assert (await python.outcome(configured)).logs == "error: INFO shown\nerror: INFO of a child"
+    assert (await python.outcome(configured)).logs == "info: INFO shown\ninfo: INFO of a child"
+    levels = source.replace("'shown'", "'one\\ntwo'").replace("logger.debug('hidden')", "logger.critical('lost')")
+    assert (await python.outcome(levels)).logs == "info: one\ninfo: two\ninfo: of a child\nerror: lost"
     default = source.replace("logger.setLevel(logging.INFO)\n", "")
     assert not (await python.outcome(default)).logs
 
