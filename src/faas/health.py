@@ -40,7 +40,8 @@ class HealthChecker(msgspec.Struct, frozen=True):
     async def check(self) -> Health:
         """Return the health of each component.
 
-        The process is DOWN when the database, a consumer or a toolchain is. Without the listener it is UP: consumers
+        The process is DOWN when the database, a consumer, the precompiler or every toolchain is. Without the toolchain
+        of one language it is UP: all functions run, and the others compile. Without the listener it is UP: consumers
         then fall back to polling. So it is without the key of the secrets: functions that name none run.
         """
         database = await self._check_database()
@@ -51,7 +52,9 @@ class HealthChecker(msgspec.Struct, frozen=True):
         toolchains = {language: compiler.state() for language, compiler in self.compilers.items()}
         if not toolchains:  # Without compilers, modules are still precompiled: of results, and before first executions.
             toolchains = {"compiler": "OFF", "wasm": self.runtime.precompiler_state}
-        required = [database, *consumers.values(), *toolchains.values()]
+        required = [database, *consumers.values(), self.runtime.precompiler_state]
+        if all(state.startswith("DOWN") for state in toolchains.values()):
+            required += toolchains.values()
         status: Literal["UP", "DOWN"] = "DOWN" if any(state.startswith("DOWN") for state in required) else "UP"
         consumers["listener"] = "UP" if self.listener.connected else "DOWN: falling back to polling"
         return Health(
