@@ -121,7 +121,8 @@ SELECT count(*) FROM cleared;
 -- name: measure_payloads(lower, upper)^
 -- What clear_payloads would clear.
 SELECT count(*) AS rows,
-       coalesce(sum(pg_column_size(input) + coalesce(pg_column_size(output), 0) + coalesce(pg_column_size(logs), 0)), 0)::bigint
+       coalesce(sum(pg_column_size(input) + coalesce(pg_column_size(output), 0) + coalesce(pg_column_size(logs), 0)
+           + coalesce(pg_column_size(requests), 0)), 0)::bigint
        AS bytes
 FROM executions
 WHERE id >= :lower AND id < :upper AND NOT payloads_expired AND status <> 'RUNNING';
