@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,6 +30,7 @@ from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
 from faas.runtime import Limits, Precompiler, Runtime
 from faas.settings import Settings
+from tests.helpers.databases import DatabaseFactory
 from tests.helpers.support import Platform, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
@@ -151,32 +152,33 @@ async def _make_template(url: str) -> None:
         await connection.close()
 
 
+@pytest.fixture(scope="session")
+async def databases(server_url: str) -> AsyncIterator[DatabaseFactory]:
+    """Makes the databases of the tests."""
+    async with DatabaseFactory(replaced_database(server_url, "postgres"), TEMPLATE) as factory:
+        yield factory
+
+
 @pytest.fixture
-async def database_url(server_url: str) -> AsyncIterator[str]:
+async def database_url(databases: DatabaseFactory) -> AsyncIterator[str]:
     """A migrated database for one test."""
-    async with _own_database(server_url, TEMPLATE) as url:
+    async with databases.database() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-async def module_database_url(server_url: str) -> AsyncIterator[str]:
+async def module_database_url(databases: DatabaseFactory) -> AsyncIterator[str]:
     """A migrated database for the tests of one module."""
-    async with _own_database(server_url, TEMPLATE) as url:
+    async with databases.database() as url:
         yield url
 
 
 @pytest.fixture
 async def empty_database(server_url: str) -> AsyncIterator[str]:
     """An empty database for one test."""
-    async with _own_database(server_url, "template1") as url:
-        yield url
-
-
-@asynccontextmanager
-async def _own_database(server_url: str, template: str) -> AsyncIterator[str]:
     name = f"test_{uuid4().hex}"
     admin = await asyncpg.connect(replaced_database(server_url, "postgres"))
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.execute(f"CREATE DATABASE {name}")
     yield replaced_database(server_url, name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()

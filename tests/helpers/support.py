@@ -57,7 +57,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool] = bool, *, timeout: float = 30) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], accept: Callable[[T], bool] = bool, *, timeout: float = 120) -> T:
     """Poll `ask` until `accept` returns true for its result, and return that result. Fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

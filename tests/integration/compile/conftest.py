@@ -10,7 +10,7 @@ from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 @pytest.fixture(scope="session")
 async def compiler() -> AsyncIterator[AssemblyScriptCompiler]:
     """An AssemblyScript compiler as in the server."""
-    opened = AssemblyScriptCompiler(workers=1, timeout=60, memory=2 << 30, output_limit=8 << 20)
+    opened = AssemblyScriptCompiler(workers=1, timeout=300, memory=2 << 30, output_limit=8 << 20)
     await opened.warm_up()
     yield opened
     await opened.close()
