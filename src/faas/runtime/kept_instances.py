@@ -37,6 +37,7 @@ class KeptInstances:
         self._scanner = scanner
         self._lock = threading.Lock()
         self._calls = 0  # of all functions that are images
+        self._in_use: set[Instance] = set()  # kept instances, and those to be kept, that serve a call
         self._idle: OrderedDict[RestorableInstance, FunctionImage] = OrderedDict()  # the least recently used first
         self._of: dict[FunctionImage, list[RestorableInstance]] = {}
 
@@ -51,12 +52,17 @@ class KeptInstances:
             self._calls += 1
             kept = self._take(module)
             promoted = kept is None and self._promotes(module)
+            if kept:
+                self._in_use.add(kept)
         if kept:
             kept.limit_memory(memory_limit)
             return kept
-        if promoted:
-            return RestorableInstance(module, memory_limit)
-        return Instance(module.pool.engine_address, memory_limit)
+        if not promoted:
+            return Instance(module.pool.engine_address, memory_limit)
+        instance = RestorableInstance(module, memory_limit)
+        with self._lock:
+            self._in_use.add(instance)
+        return instance
 
     def release(self, module: Module | FunctionImage, instance: Instance) -> None:
         """Keep the instance for another call of `module` if it can be restored, and delete it otherwise."""
@@ -69,6 +75,8 @@ class KeptInstances:
                     with self._lock:  # a function that often traps must not have each call pay for another one
                         module.recent_calls.clear()
         finally:
+            with self._lock:
+                self._in_use.discard(instance)
             if superfluous:
                 superfluous.close()
 
@@ -106,10 +114,11 @@ class KeptInstances:
         recent.append(self._calls)
         if len(recent) < PROMOTION_CALLS or recent[0] <= self._calls - WINDOW_CALLS:
             return False
-        if len(self._idle) < MAX_KEPT_INSTANCES:
+        # Those in use count too: of hundreds of calls at once, most would make one for which there is no room.
+        if len(self._idle) + len(self._in_use) < MAX_KEPT_INSTANCES:
             return True
-        oldest = next(iter(self._idle))
-        return oldest.last_call <= self._calls - WINDOW_CALLS
+        oldest = next(iter(self._idle), None)
+        return oldest is not None and oldest.last_call <= self._calls - WINDOW_CALLS
 
     def _restore(self, instance: RestorableInstance) -> bool:
         if self._scanner is None:

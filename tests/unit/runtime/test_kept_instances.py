@@ -207,6 +207,25 @@ async def test_kept_instance_serves_one_call_at_a_time(runtime: Runtime, auditor
     assert auditor.calls[kept] <= 10
 
 
+@scanner_needed
+async def test_kept_instances_in_use_count_among_those_that_are_kept(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hundreds of calls at once, most would pay for an instance that is thrown away at once."""
+    monkeypatch.setattr(kept_instances, "MAX_KEPT_INSTANCES", 3)
+    monkeypatch.setattr(kept_instances, "WINDOW_CALLS", 1000)
+    await call(runtime, 1, "c")
+    image = runtime.kept_instances.idle[0].image
+    for _ in range(2):  # what ends is not counted any more
+        instances = [runtime.kept_instances.acquire(image, SMALL_LIMITS.memory) for _ in range(8)]
+        assert [type(instance) for instance in instances] == [RestorableInstance] * 3 + [Instance] * 5
+        for instance in instances:
+            if not instance.started:
+                image.start(instance)
+            runtime.kept_instances.release(image, instance)
+        assert kept_by(runtime) == 3
+
+
 async def test_kept_instances_without_a_scanner_are_fresh_ones(auditor: Auditor) -> None:
     async with small_runtime(load_engine=load_engine) as runtime:
         runtime.kept_instances.close()  # of the scanner too
