@@ -120,7 +120,7 @@ format: dev ## rewrite the code and the Markdown in the house format
 	@$(BIN)/mdformat $(MARKDOWN)
 	@$(BIN)/ruff check --fix .
 
-bench: dev $(BENCH_STAMP) ## measure beside the peers, on an idle machine (ARGS="--only call --rounds 9"; --help for more)
+bench: dev engines $(BENCH_STAMP) ## measure beside the peers, on an idle machine (ARGS="--only call --rounds 9"; --help for more)
 	@$(BIN)/python -m bench $(ARGS)
 
 $(BENCH_STAMP): $(RUN_STAMP) $(LOCKS)/bench.lock bench/peers/javascript/package-lock.json

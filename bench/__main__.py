@@ -3,23 +3,25 @@
 Exit codes: 0 everything was measured, whether targets are met or not; 1 a measurement failed; 2 wrong usage.
 """
 
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
-import httpx
 from rich.console import Console
 
 from bench import table
-from bench.failure import BenchmarkFailed
+from bench.client import warm_faas
 from bench.figures import LONG_POINTS, POINTS
 from bench.plan import Plan
+from bench.results import Results
 from bench.stats import Figure
 
 _FOLDER = Path("/var/tmp")  # noqa: S108 (on a disk; /tmp may be in memory)
+
+_TEMPLATE = "template"  # shown like a point: it takes its time
 
 _TABLE_WIDTH_COLUMNS = 150  # the width at which no line wraps
 
@@ -65,39 +67,41 @@ def main(
 ) -> None:
     """Measure faas and its peers on this machine, with servers that the benchmark starts."""
     errors = Console(stderr=True, highlight=False)
-    figures: dict[str, list[Figure]] = {}
-    took: dict[str, float] = {}
-    failures: dict[str, str] = {}
-    for name in only or POINTS:
-        began = time.perf_counter()
-        errors.print(f"[bold]{name}[/]")
-        with tempfile.TemporaryDirectory(prefix="faas-bench-", dir=folder) as place:
-            plan = Plan(
-                rounds=1 if quick else rounds,
-                seconds=1 if quick else seconds,
-                scale=0.1 if quick else 1,
-                folder=Path(place),
-                progress=lambda text: errors.print(f"  {text}"),
-            )
-            try:
-                figures[name] = list((POINTS | LONG_POINTS)[name](plan))
-            except (BenchmarkFailed, httpx.HTTPError, OSError, subprocess.TimeoutExpired) as failure:
-                failures[name] = str(failure)
-                errors.print(f"  not measured: {failure}", style="red", markup=False)
-        took[name] = time.perf_counter() - began
-        errors.print(f"  {took[name]:.0f} s")
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="faas-bench-", dir=folder) as shared:
+        template = Path(shared, "template")
+        results.measure(_TEMPLATE, lambda: _make_template(template), errors)
+        for name in () if results.failures else only or POINTS:
+            with tempfile.TemporaryDirectory(prefix="faas-bench-", dir=folder) as place:
+                plan = Plan(
+                    rounds=1 if quick else rounds,
+                    seconds=1 if quick else seconds,
+                    scale=0.1 if quick else 1,
+                    folder=Path(place),
+                    template=template,
+                    progress=lambda text: errors.print(f"  {text}"),
+                )
+                results.measure(name, partial((POINTS | LONG_POINTS)[name], plan), errors)
 
-    lines = [figure for point in figures.values() for figure in point]
+    lines = [figure for point in results.figures.values() for figure in point]
     if markdown:
         click.echo(table.markdown(lines))
     else:
         Console(width=max(Console().width, _TABLE_WIDTH_COLUMNS)).print(table.terminal(lines))
-    click.echo(f"{table.summary(lines)}; {sum(took.values()):.0f} s")
+    click.echo(table.summary(lines))
+    click.echo(table.host(list(results.busy.values())))
+    click.echo(table.durations(results.seconds), err=True)
     if json_file:
-        json_file.write_bytes(table.document(figures, took, failures))
-    for name, reason in failures.items():
+        json_file.write_bytes(table.document(results))
+    for name, reason in results.failures.items():
         click.echo(f"{name} was not measured: {reason}", err=True)
-    sys.exit(1 if failures else 0)
+    sys.exit(1 if results.failures else 0)
+
+
+def _make_template(data_dir: Path) -> Sequence[Figure]:
+    """Make the data directory that the servers get copies of: the schema, and the native code of the engines."""
+    with warm_faas(data_dir):
+        return []
 
 
 if __name__ == "__main__":

@@ -9,16 +9,36 @@ from typing import Any
 
 import httpx
 
+from bench import servers
 from bench.failure import BenchmarkFailed
 from bench.servers import Server
 
 FUNCTIONS = Path(__file__).with_name("functions")
-LANGUAGES = {".as.ts": "assemblyscript", ".js": "javascript", ".py": "python", ".wat": "wat"}
+_LANGUAGES = {".as.ts": "assemblyscript", ".js": "javascript", ".py": "python", ".wat": "wat"}
 INPUT = '{"a":1,"b":2}'
 BODY = f'{{"input":{INPUT}}}'
 OUTPUT = {"sum": 3}
 _POLL_INTERVAL_SECONDS = 0.01  # of a function that is being compiled; one poll costs both sides 2 ms
 _READY_TIMEOUT_SECONDS = 90.0
+_WARM_TIMEOUT_SECONDS = 400.0  # the engine of Python is precompiled for minutes where the host is busy
+
+
+def language_of(file: str) -> str:
+    """Return the language of a file of functions/."""
+    return _LANGUAGES["".join(Path(file).suffixes)]
+
+
+def source_of(file: str, number: int | None = None) -> str:
+    """Return the source of a file of functions/. With a `number`, its module differs from that with any other number.
+
+    A comment is not enough: what it leaves out of the module is found in caches.
+    """
+    source = (FUNCTIONS / file).read_text()
+    if number is None:
+        return source
+    if file.endswith(".wat"):
+        return source.replace("(module", f"(module (global i32 (i32.const {number}))", 1)
+    return source + ("" if file.endswith(".py") else "export const ") + f"revision = {number}\n"
 
 
 class Client:
@@ -27,16 +47,13 @@ class Client:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
-    def create(self, name: str, file: str, *, comment: str = "", outbound: Sequence[str] = ()) -> None:
-        """Create the function `name` from a file of functions/. A `comment` makes the source unique.
+    def create(self, name: str, file: str, *, number: int | None = None, outbound: Sequence[str] = ()) -> None:
+        """Create the function `name` from a file of functions/. A `number` makes it unique, as `source_of` says.
 
         It may make requests to the origins `outbound`.
         """
-        path = FUNCTIONS / file
-        mark = "#" if path.suffix == ".py" else "//"
-        source = path.read_text() + (f"{mark} {comment}\n" if comment else "")
         settings = {"outbound": list(outbound)} if outbound else {}
-        body = {"name": name, "language": LANGUAGES["".join(path.suffixes)], "source": source, "settings": settings}
+        body = {"name": name, "language": language_of(file), "source": source_of(file, number), "settings": settings}
         self._checked(self._http.post("/functions", json=body))
 
     def create_module(self, name: str, module: bytes) -> None:
@@ -71,13 +88,7 @@ class Client:
 
     def revise(self, name: str, file: str, number: int) -> None:
         """Deploy a file of functions/ as another revision, unique by `number`, and wait until it is live."""
-        path = FUNCTIONS / file
-        source = path.read_text()
-        if path.suffix == ".wat":
-            source = source.replace("(module", f"(module (global i32 (i32.const {number}))", 1)
-        else:
-            source += f"export const revision = {number};\n"
-        body = {"name": name, "language": LANGUAGES["".join(path.suffixes)], "source": source}
+        body = {"name": name, "language": language_of(file), "source": source_of(file, number)}
         deployed = self._checked(self._http.put(f"/functions/{name}", json=body)).json()["latest"]["revision"]
         deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
         while (found := self.get(f"/functions/{name}"))["revision"] != deployed:
@@ -113,10 +124,24 @@ class Client:
     def await_toolchain(self, language: str = "assemblyscript") -> None:
         """Wait until the compiler of a language has started. Raises BenchmarkFailed on a timeout."""
         deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
-        while (state := self._http.get("/health").json()["toolchains"][language]) != "UP":
+        while (state := dict(self._toolchains())[language]) != "UP":
             if time.monotonic() > deadline:
                 raise BenchmarkFailed(f"the compiler of {language} is {state}")
             time.sleep(0.02)
+
+    def await_toolchains(self) -> None:
+        """Wait until all compilers have started, so that none does during a measurement.
+
+        Raises BenchmarkFailed on a timeout.
+        """
+        deadline = time.monotonic() + _WARM_TIMEOUT_SECONDS
+        while waiting := [f"{name}: {state}" for name, state in self._toolchains() if state != "UP"]:
+            if time.monotonic() > deadline:
+                raise BenchmarkFailed(f"compilers have not started: {', '.join(waiting)}")
+            time.sleep(0.05)
+
+    def _toolchains(self) -> list[tuple[str, str]]:
+        return list(self._http.get("/health").json()["toolchains"].items())
 
     def metric(self, series: str) -> float:
         """Return a value of GET /metrics by name and labels; 0 if it does not exist yet."""
@@ -142,3 +167,11 @@ def client_of(server: Server) -> Iterator[Client]:
     """Open a client for a `with` block."""
     with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
         yield Client(http)
+
+
+@contextmanager
+def warm_faas(data_dir: Path, *options: str) -> Iterator[tuple[Server, Client]]:
+    """Run `faas serve` with all its compilers started, and open a client."""
+    with servers.faas(data_dir, *options) as server, client_of(server) as client:
+        client.await_toolchains()
+        yield server, client

@@ -9,6 +9,10 @@ from pathlib import Path
 from bench.failure import BenchmarkFailed
 from bench.servers import Server
 
+# Vacuums and checkpoints come at the same moments for all that are compared, and never during a measurement.
+WITHOUT_AUTOVACUUM = "ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();"
+BEFORE_A_ROUND = "VACUUM ANALYZE; CHECKPOINT;"
+
 _TWO_STATEMENTS = Path(__file__).parent / "peers" / "two_statements.sql"
 
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from bench.client import FUNCTIONS, INPUT, LANGUAGES
+from bench.client import INPUT, language_of, source_of
 from bench.peers.rounds import ROUND_SECONDS
 from faas import logs, settings
 from faas.bootstrap.compilers import open_local_runtime
@@ -22,11 +22,10 @@ _WARM_UP_CALLS = 20
 
 async def main(file: str, kind: str) -> None:
     """Compile the function, print "ready", and the median call in microseconds for each line of the input."""
-    path = FUNCTIONS / file
     async with open_local_runtime(settings.load({})) as local:
         if kind == "fresh":
             local.runtime.kept_instances.close()
-        compiled = await local.compilers[LANGUAGES[path.suffix]].compile(path.read_text())
+        compiled = await local.compilers[language_of(file)].compile(source_of(file))
         if isinstance(compiled, CompileFailure):
             raise SystemExit(compiled.diagnostics)
         digest = hashlib.sha256(compiled.binary).digest()

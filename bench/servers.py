@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import httpx
 import msgspec
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 FAAS = Path(sys.executable).with_name("faas")
 PEERS = ROOT / ".venv-bench" / "bin"  # of peers that are not dependencies of faas
 NPM_PEERS = ROOT / "bench" / "peers" / "javascript"
+Worker: TypeAlias = Literal["add", "echo"]  # a file in NPM_PEERS, with its configuration for workerd
 _START_TIMEOUT_SECONDS, _STOP_TIMEOUT_SECONDS = 60.0, 60.0
 
 
@@ -89,12 +91,12 @@ def functions_framework() -> Iterator[Server]:
 
 
 @contextmanager
-def workerd() -> Iterator[Server]:
-    """Run the function in JavaScript in workerd, with one isolate, which is all that a worker has."""
+def workerd(worker: Worker) -> Iterator[Server]:
+    """Run a worker in workerd, with one isolate, which is all that a worker has."""
     command = [
         _npm_program("@cloudflare/workerd-*/bin/workerd"),
         "serve",
-        str(NPM_PEERS / "workerd.capnp"),
+        str(NPM_PEERS / f"{worker}.capnp"),
         "--socket-addr",
         "http=127.0.0.1:{port}",
     ]
@@ -103,8 +105,8 @@ def workerd() -> Iterator[Server]:
 
 
 @contextmanager
-def deno() -> Iterator[Server]:
-    """Run the function in JavaScript in `deno serve`, in one thread."""
+def deno(worker: Worker) -> Iterator[Server]:
+    """Run a worker in `deno serve`, in one thread."""
     command = [
         _npm_program("@deno/*/deno"),
         "serve",
@@ -115,7 +117,7 @@ def deno() -> Iterator[Server]:
         "--port",
         "{port}",
     ]
-    with _on_free_port([*command, str(NPM_PEERS / "worker.js")]) as server:
+    with _on_free_port([*command, str(NPM_PEERS / f"{worker}.js")]) as server:
         yield server
 
 

@@ -4,8 +4,9 @@ Measurements that are compared are taken in turns, so that a slow phase of the m
 (or difference) of a figure is the median of the ratios of its rounds, not the ratio of two medians.
 
 The spread of the reference tells a noisy host from a figure of ours that varies by itself: the rounds of the reference
-do not depend on our code. A figure is too noisy to judge when that spread is large and the rounds disagree about the
-target.
+do not depend on our code. A figure without a reference has rounds of `bench.host` instead. A figure is too noisy to
+judge when that spread is large and the rounds do not agree about the target: where all of them do, noise decides
+nothing. Quartiles, because one disturbed round of five does not move the median either.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -63,8 +64,8 @@ def below(value: float) -> Target:
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One row of the table. `ours` and `reference` are medians in `unit`. `compared` is the median of the values that
-    `target` bounds, which lie between `least` and `most`. `spread` is that of the reference; `met` means nothing when
-    the figure is `noisy`."""
+    `target` bounds, which lie between `least` and `most`. `spread` is that of the reference, or of the host where there
+    is none; a `noisy` figure is not judged."""
 
     name: str
     unit: str
@@ -92,13 +93,16 @@ def figure(
     *,
     note: str = "",
     noisy: bool = False,
+    host: Sequence[float] = (),
 ) -> Figure:
     """Return the figure of the rounds `ours`.
 
-    `beside` is the name of the reference and its rounds, one for each of ours. A target on a value needs none. `noisy`
-    says that the measurement itself found the host too noisy.
+    `beside` is the name of the reference and its rounds, one for each of ours. A target on a value needs none. `host`
+    are rounds that tell how steady the host was, instead of the reference. `noisy` says that the measurement itself
+    found the host too noisy.
     """
     against, reference = beside
+    host = host or reference
     if target.compared == "ratio":
         compared = [mine / theirs for mine, theirs in zip(ours, reference, strict=True)]
     elif target.compared == "difference":
@@ -116,19 +120,30 @@ def figure(
         least=min(compared),
         most=max(compared),
         met=target.met_by(median(compared)),
-        spread=spread(reference),
-        noisy=noisy or (spread(reference) > NOISY_SPREAD and len({target.met_by(value) for value in compared}) > 1),
+        spread=spread(host),
+        noisy=noisy or (spread(host) > NOISY_SPREAD and not _agree(target, compared)),
         rounds_of_ours=tuple(ours),
         rounds_of_reference=tuple(reference),
         note=note,
     )
 
 
-def in_turns(rounds: int, measures: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """Run each measure once in each round, reversing the order after each round, and return the results by name."""
+def _agree(target: Target, compared: Sequence[float]) -> bool:
+    """Return whether several rounds all meet the target, or all miss it. One round agrees with nothing."""
+    return len(compared) > 1 and len({target.met_by(value) for value in compared}) == 1
+
+
+def in_turns(
+    rounds: int, measures: Mapping[str, Callable[[], T]], *, before: Callable[[], object] = lambda: None
+) -> dict[str, list[T]]:
+    """Run each measure once in each round, reversing the order after each round, and return the results by name.
+
+    `before` is called before each round.
+    """
     results: dict[str, list[T]] = {name: [] for name in measures}
     names = list(measures)
     for _ in range(rounds):
+        before()
         for name in names:
             results[name].append(measures[name]())
         names.reverse()

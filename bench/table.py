@@ -4,12 +4,15 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import cpu_count
+from statistics import median
 
 import msgspec
 from rich.table import Table
 
+from bench.results import Results
 from bench.stats import Figure
 
+QUIET_SHARE = 0.1  # of the processors, that may be used while nothing is measured
 HEADINGS = ("figure", "ours", "reference", "", "compared", "target", "met")
 
 
@@ -36,20 +39,30 @@ def cells(figure: Figure) -> tuple[str, ...]:
 
 
 def verdict(figure: Figure) -> str:
-    """Return whether the target is met, or that the host was too noisy to judge, with the spread of the reference."""
+    """Return whether the target is met; beside it the spread of the reference, where that is too noisy to judge."""
     if not figure.target.judged:
         return "—"
-    if figure.noisy:
-        return f"too noisy ({figure.spread:.2f})"
-    return "yes" if figure.met else "NO"
+    met = "yes" if figure.met else "NO"
+    return f"{met}, too noisy ({figure.spread:.2f})" if figure.noisy else met
 
 
 def summary(figures: Sequence[Figure]) -> str:
-    """Return the numbers of the verdicts in one line."""
+    """Return the numbers of the verdicts in one line. A figure that could not be judged counts neither as met nor as
+    missed."""
     figures = [figure for figure in figures if figure.target.judged]
-    met = sum(figure.met and not figure.noisy for figure in figures)
-    noisy = sum(figure.noisy for figure in figures)
-    return f"{met} of {len(figures)} met" + (f", {noisy} too noisy to judge" if noisy else "")
+    judged = [figure for figure in figures if not figure.noisy]
+    met = sum(figure.met for figure in judged)
+    counts = f"{met} of {len(figures)} targets met, {len(judged) - met} missed"
+    unjudged = len(figures) - len(judged)
+    return counts + (f", {unjudged} could not be judged because the host was too noisy" if unjudged else "")
+
+
+def durations(seconds: Mapping[str, float]) -> str:
+    """Return how long each point and all of them took, one on each line."""
+    width = max(map(len, [*seconds, "all"]))
+    return "\n".join(
+        f"{name:<{width}}  {value:4.0f} s" for name, value in {**seconds, "all": sum(seconds.values())}.items()
+    )
 
 
 def quantity(value: float, unit: str) -> str:
@@ -74,15 +87,22 @@ def markdown(figures: Sequence[Figure]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def document(
-    figures: Mapping[str, Sequence[Figure]], seconds: Mapping[str, float], failures: Mapping[str, str]
-) -> bytes:
+def host(busy: Sequence[float]) -> str:
+    """Return how much of the processors other programs used before each point, as a sentence with a verdict."""
+    verdict = "" if max(busy) <= QUIET_SHARE else ": the host was not quiet"
+    return (
+        f"before the points, other programs used {median(busy):.0%} of the processors, at most {max(busy):.0%}{verdict}"
+    )
+
+
+def document(results: Results) -> bytes:
     """Return the figures as JSON, with all rounds, the duration and failure of each point, the machine and the time."""
     everything = {
         "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": cpu_count(), "processor": platform.machine(), "system": platform.release()},
-        "seconds": seconds,
-        "figures": figures,
-        "failures": failures,
+        "seconds": results.seconds,
+        "busy": results.busy,
+        "figures": results.figures,
+        "failures": results.failures,
     }
     return msgspec.json.format(msgspec.json.encode(everything), indent=2)

@@ -15,11 +15,12 @@ def measure(plan: Plan) -> list[Figure]:
     """Measure executions per second with a token, and without authentication."""
     require_wrk()
     with (
-        servers.faas(plan.place("access-off"), "--auth", "off") as open_,
-        servers.faas(plan.place("access-tokens")) as guarded,
+        servers.faas(plan.data_dir("access-off"), "--auth", "off") as open_,
+        servers.faas(plan.data_dir("access-tokens")) as guarded,
     ):
         for server in (open_, guarded):
             with client_of(server) as client:
+                client.await_toolchains()
                 client.deploy("add", "add.as.ts")
         with client_of(guarded) as client:
             authorization = f"Bearer {client.create_token('bench', 'invoke')}"

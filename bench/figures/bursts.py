@@ -18,9 +18,10 @@ def measure(plan: Plan) -> list[Figure]:
     """Measure the rate of each burst; before each of them, after the pause, as much steady load on another server."""
     require_wrk()
     bursts, steady, threaded = [], [], 0
-    with servers.faas(plan.place("bursts")) as resting, servers.faas(plan.place("bursts-steady")) as busy:
+    with servers.faas(plan.data_dir("bursts")) as resting, servers.faas(plan.data_dir("bursts-steady")) as busy:
         for server in (resting, busy):
             with client_of(server) as client:
+                client.await_toolchains()
                 client.deploy("add", "add.as.ts")
         for _ in range(plan.count(_BURSTS)):
             began = time.monotonic()
@@ -41,5 +42,7 @@ def measure(plan: Plan) -> list[Figure]:
             ("steady load", steady),
             note=note,
         ),
-        figure("the slowest of these bursts", "/s", at_least(0.85), [min(bursts)], ("their median", [middle])),
+        figure(
+            "the slowest of these bursts", "/s", at_least(0.85), [min(bursts)], ("their median", [middle]), host=steady
+        ),
     ]

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import servers
-from bench.client import FUNCTIONS, INPUT, client_of
+from bench.client import FUNCTIONS, INPUT, warm_faas
 from bench.compiler import compile_cold
 from bench.database import module_of
 from bench.failure import BenchmarkFailed
@@ -22,7 +21,7 @@ _NOISE_RATIO = 1.05  # between two runs of the same module
 def measure(plan: Plan) -> list[Figure]:
     """Compare `faas run --repeat` with wasmtime-py as documented and with an Extism plug-in of one instance."""
     folder = plan.place("call")
-    with servers.faas(folder / "data") as server, client_of(server) as client:
+    with warm_faas(plan.data_dir("call-data")) as (server, client):
         for name, file in (
             ("add", "add.as.ts"),
             ("plain", "add_by_hand.as.ts"),

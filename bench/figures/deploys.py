@@ -7,52 +7,56 @@ from functools import partial
 from statistics import median
 from threading import Event
 
-from bench import servers, steady
-from bench.client import BODY, Client, client_of
+from bench import host, steady
+from bench.client import BODY, Client, client_of, warm_faas
 from bench.plan import Plan
 from bench.servers import Server
-from bench.stats import Figure, at_most, below, figure
+from bench.stats import Figure, at_most, below, figure, in_turns, reported
 from bench.steady import Steady
 
 _CONNECTIONS = 64
 _CALLS_PER_SECOND = 500
-_ROLLBACKS = 20
-_REPORTED = 1_000  # a ratio that is always met: the figure is reported, not judged
+_ROLLBACKS_IN_A_ROUND = 4
 _NAMES = {"wat": "echo", "assemblyscript": "add"}
 _FILES = {"wat": "echo.wat", "assemblyscript": "add.as.ts"}
 
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure in each round, for both languages, the calls alone and beside deploys without a pause; then rollbacks."""
-    alone: dict[str, list[Steady]] = {language: [] for language in _NAMES}
-    beside: dict[str, list[Steady]] = {language: [] for language in _NAMES}
-    with servers.faas(plan.place("deploys")) as server, client_of(server) as client:
-        client.await_toolchain()
+    measures: dict[str, Callable[[], Steady]] = {}
+    with warm_faas(plan.data_dir("deploys")) as (server, client):
         deployers = {language: _Deployer(server, language) for language in _NAMES}
         for language, name in _NAMES.items():
             client.deploy(name, _FILES[language])
-        for _ in range(plan.rounds):
-            for language, name in _NAMES.items():
-                alone[language].append(_calls(server, name, plan))
-                beside[language].append(deployers[language].beside(partial(_calls, server, name, plan)))
+            calls = partial(_calls, server, name, plan)
+            measures[f"{language} alone"] = calls
+            measures[f"{language} beside"] = partial(deployers[language].beside, calls)
+        runs = in_turns(plan.rounds, measures)
         client.require_no_failures()
-        rollbacks = [_rollback_ms(client, "echo") for _ in range(plan.count(_ROLLBACKS))]
+        rollbacks = in_turns(plan.rounds, {"ms": lambda: _rollback_ms(client, "echo"), "host": host.work_ms})
     return [
         *(
             figure(
                 f"p99 of calls during {title} deploys",
                 "ms",
-                at_most(bound),
-                [run.p99 for run in beside[language]],
-                ("without deploys", [run.p99 for run in alone[language]]),
-                note=f"{deployers[language].deploys} deploys{reported}",
+                target,
+                [run.p99 for run in runs[f"{language} beside"]],
+                ("without deploys", [run.p99 for run in runs[f"{language} alone"]]),
+                note=f"{deployers[language].deploys} deploys",
             )
-            for language, title, bound, reported in (
-                ("wat", "WAT", 2, ""),
-                ("assemblyscript", "AssemblyScript", _REPORTED, "; reported: the compiler takes a processor"),
+            for language, title, target in (
+                ("wat", "WAT", at_most(2)),
+                ("assemblyscript", "AssemblyScript", reported()),  # the compiler takes a processor
             )
         ),
-        figure("rollback", "ms", below(50), [median(rollbacks)], note=f"the median of {len(rollbacks)}"),
+        figure(
+            "rollback",
+            "ms",
+            below(50),
+            rollbacks["ms"],
+            note=f"medians of {_ROLLBACKS_IN_A_ROUND}",
+            host=rollbacks["host"],
+        ),
     ]
 
 
@@ -90,8 +94,12 @@ def _calls(server: Server, name: str, plan: Plan) -> Steady:
 
 
 def _rollback_ms(client: Client, name: str) -> float:
-    """Promote the newest revision, and return how long the rollback from it takes."""
-    client.promote(name, client.get(f"/functions/{name}")["latest"]["revision"])
-    began = time.perf_counter()
-    client.roll_back(name)
-    return (time.perf_counter() - began) * 1000
+    """Return the median time of rollbacks, each from the newest revision, which is promoted before it."""
+    newest = client.get(f"/functions/{name}")["latest"]["revision"]
+    milliseconds = []
+    for _ in range(_ROLLBACKS_IN_A_ROUND):
+        client.promote(name, newest)
+        began = time.perf_counter()
+        client.roll_back(name)
+        milliseconds.append((time.perf_counter() - began) * 1000)
+    return median(milliseconds)

@@ -4,7 +4,7 @@ import json
 from contextlib import ExitStack
 
 from bench import servers
-from bench.client import BODY, client_of
+from bench.client import BODY, warm_faas
 from bench.load import press, require_wrk
 from bench.plan import Plan
 from bench.stats import Figure, at_least, at_most, figure, in_turns, within
@@ -16,19 +16,18 @@ def measure(plan: Plan) -> list[Figure]:
     """Compare an endpoint with an execution, and a function that makes a request with one that makes none."""
     require_wrk()
     with ExitStack() as stack:
-        ours = stack.enter_context(servers.faas(plan.place("endpoints")))
+        ours, client = stack.enter_context(warm_faas(plan.data_dir("endpoints")))
         echo = stack.enter_context(servers.echo())
-        client = stack.enter_context(client_of(ours))
         client.deploy("hello", "hello.js")
         client.deploy("worker", "hello_worker.js")
         client.deploy("calls", "call_echo.js", outbound=[echo.url])
         url = json.dumps({"input": {"url": f"{echo.url}/"}})
 
         def load(path: str) -> float:
-            return press(ours.url, [path], connections=64, seconds=plan.seconds, body=BODY).per_second
+            return press(ours.url, [path], connections=64, seconds=plan.short_seconds, body=BODY).per_second
 
         def lone(server: str, path: str, body: str = BODY) -> float:
-            return press(server, [path], connections=1, seconds=plan.seconds, body=body).median
+            return press(server, [path], connections=1, seconds=plan.short_seconds, body=body).median
 
         for path in (_EXECUTE, _ENDPOINT):
             load(path)  # warm up

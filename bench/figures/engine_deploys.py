@@ -2,13 +2,14 @@
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
 
-from bench import servers
-from bench.client import Client, client_of
+from bench import host, servers
+from bench.client import Client, client_of, warm_faas
 from bench.failure import BenchmarkFailed
 from bench.fresh_checkout import fresh_checkout
 from bench.plan import Plan
@@ -24,16 +25,16 @@ _numbers = count()
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure deploys on a warm server, calls of restarted servers, and a server in a checkout without engines."""
-    data_dir = plan.place("engine-deploys")
-    with servers.faas(data_dir) as server, client_of(server) as client:
+    data_dir = plan.data_dir("engine-deploys")
+    with warm_faas(data_dir) as (_, client):
         plan.progress("deploys")
         for language, file in _FILES.items():
             client.deploy(language.lower(), file)
             client.add(language.lower())
-        client.await_toolchain("python")
-        deploys = in_turns(
-            plan.rounds, {language: partial(_deploy_ms, client, file) for language, file in _FILES.items()}
-        )
+        measures: dict[str, Callable[[], float]] = {
+            language: partial(_deploy_ms, client, file) for language, file in _FILES.items()
+        }
+        deploys = in_turns(plan.rounds, {**measures, "host": host.work_ms})
     plan.progress("restarts")
     restarts = [_first_and_warm(data_dir, list(_FILES)[:: 1 if number % 2 else -1]) for number in range(plan.rounds)]
     plan.progress("a fresh checkout")
@@ -41,10 +42,23 @@ def measure(plan: Plan) -> list[Figure]:
         first = _first_deploy_seconds(checkout, plan.place("fresh-checkout"))
     return [
         *(
-            figure(f"deploy to READY, {language}", "ms", below(bound), deploys[language], note="medians of deploys")
+            figure(
+                f"deploy to READY, {language}",
+                "ms",
+                below(bound),
+                deploys[language],
+                note="medians of deploys",
+                host=deploys["host"],
+            )
             for language, bound in _DEPLOY_MS.items()
         ),
-        figure("first deploy to READY in a fresh checkout, JavaScript", "s", below(_FIRST_DEPLOY_SECONDS), [first]),
+        figure(
+            "first deploy to READY in a fresh checkout, JavaScript",
+            "s",
+            below(_FIRST_DEPLOY_SECONDS),
+            [first],
+            host=deploys["host"],
+        ),
         *(
             figure(
                 f"first execution after a restart, {language}",
@@ -64,9 +78,10 @@ def _deploy_ms(client: Client, file: str) -> float:
 
 
 def _one_deploy_ms(client: Client, file: str) -> float:
-    name = f"deployed{next(_numbers)}"
+    number = next(_numbers)
+    name = f"deployed{number}"
     began = time.perf_counter()
-    client.create(name, file, comment=name)
+    client.create(name, file, number=number)
     client.await_ready([name])
     return (time.perf_counter() - began) * 1000
 
@@ -79,9 +94,7 @@ def _first_and_warm(data_dir: Path, languages: list[str]) -> dict[str, tuple[flo
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.get("/functions?limit=1")  # opens the connection, which is not part of the measurement
         first = {language: _milliseconds(client, language) for language in languages}
-        for language in languages:
-            client.await_toolchain(language.lower())
-        client.await_toolchain()
+        client.await_toolchains()
         return {
             language: (first[language], median(_milliseconds(client, language) for _ in range(_WARM_CALLS)))
             for language in languages

@@ -20,22 +20,23 @@ def measure(plan: Plan) -> list[Figure]:
     """Compare languages on one server, kept with fresh instances on two, and the same handlers on peers."""
     require_wrk()
     with ExitStack() as stack:
-        kept = stack.enter_context(servers.faas(plan.place("kept")))
-        fresh = stack.enter_context(servers.faas(plan.place("fresh"), program=_WITHOUT_SCANS))
+        kept = stack.enter_context(servers.faas(plan.data_dir("kept")))
+        fresh = stack.enter_context(servers.faas(plan.data_dir("fresh"), program=_WITHOUT_SCANS))
         peers = {
-            "workerd": stack.enter_context(servers.workerd()),
-            "deno": stack.enter_context(servers.deno()),
+            "workerd": stack.enter_context(servers.workerd("add")),
+            "deno": stack.enter_context(servers.deno("add")),
             "functions-framework": stack.enter_context(servers.functions_framework()),
         }
         clients = [stack.enter_context(client_of(server)) for server in (kept, fresh)]
         for client in clients:
+            client.await_toolchains()
             for language, file in _FILES.items():
                 plan.progress(f"deploy {language}")
                 client.deploy(language, file)
                 client.add(language)
 
         def load(server: Server, path: str) -> float:
-            return press(server.url, [path], connections=_CONNECTIONS, seconds=plan.seconds, body=BODY).per_second
+            return press(server.url, [path], connections=_CONNECTIONS, seconds=plan.short_seconds, body=BODY).per_second
 
         def execute(server: Server, language: str) -> float:
             return load(server, f"/functions/{language}/execute")

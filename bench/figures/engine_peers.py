@@ -1,15 +1,14 @@
 """One call in process beside sandboxes that make a new context for each call, with the same function."""
 
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from bench.compiler import NODE
-from bench.failure import BenchmarkFailed
 from bench.plan import Plan
-from bench.servers import NPM_PEERS, PEERS, ROOT
+from bench.processes import one_round, ready
+from bench.servers import NPM_PEERS, PEERS
 from bench.stats import Figure, figure, in_turns, reported
 
 _PYTHON = str(PEERS / "python")
@@ -44,36 +43,10 @@ def measure(plan: Plan) -> list[Figure]:
         processes = {}
         for name, command in _PROCESSES.items():
             plan.progress(f"start {name}")
-            processes[name] = stack.enter_context(_ready(command))
-        rounds = in_turns(plan.rounds, {name: partial(_round, process) for name, process in processes.items()})
+            processes[name] = stack.enter_context(ready(command))
+        rounds = in_turns(plan.rounds, {name: partial(one_round, process) for name, process in processes.items()})
     return [
         figure(f"one call in process, {language}", "µs", reported(), rounds[language], (against, rounds[peer]))
         for language, peers in _PEERS.items()
         for peer, against in peers.items()
     ]
-
-
-@contextmanager
-def _ready(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a peer until the end of the `with` block. Raises BenchmarkFailed unless it answers a first call."""
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        _read(process, command)
-        yield process
-    finally:
-        process.communicate()
-
-
-def _round(process: subprocess.Popen[str]) -> float:
-    assert process.stdin
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return float(_read(process, process.args))
-
-
-def _read(process: subprocess.Popen[str], command: object) -> str:
-    assert process.stdout
-    line = process.stdout.readline()
-    if not line:
-        raise BenchmarkFailed(f"{command} ended with {process.wait()}")
-    return line

@@ -1,61 +1,63 @@
 """Durable executions per second over HTTP, and the latency of a single one."""
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 from bench import servers
-from bench.client import BODY, client_of
-from bench.database import Pgbench, prepare_pgbench
+from bench.client import BODY, warm_faas
+from bench.database import BEFORE_A_ROUND, WITHOUT_AUTOVACUUM, Pgbench, prepare_pgbench, psql
 from bench.load import press, require_wrk
 from bench.plan import Plan
-from bench.stats import Figure, at_least, figure, in_turns, within
+from bench.servers import Server
+from bench.stats import Figure, at_least, figure, in_turns, reported, within
 
 EXECUTE = "/functions/add/execute"
+_LONE_MS = 0.3  # that a lone execution may take beyond an echo and two commits
+_PEERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+    "echo": servers.echo,
+    "workerd": partial(servers.workerd, "echo"),
+    "deno": partial(servers.deno, "echo"),
+    "functions-framework": servers.functions_framework,
+}
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Compare executions with a bare echo, a function without sandbox and record, and the two statements alone."""
+    """Compare executions with echoes, a function without sandbox and record, and the two statements alone."""
     require_wrk()
     with ExitStack() as stack:
-        ours = stack.enter_context(servers.faas(plan.place("executions")))
-        echo = stack.enter_context(servers.echo())
-        google = stack.enter_context(servers.functions_framework())
-        client = stack.enter_context(client_of(ours))
+        ours, client = stack.enter_context(warm_faas(plan.data_dir("executions")))
+        peers = {name: stack.enter_context(peer()) for name, peer in _PEERS.items()}
         function_id = client.deploy("add", "add.as.ts")
         client.add()
         prepare_pgbench(ours)
+        psql(ours, WITHOUT_AUTOVACUUM)
         pgbench = Pgbench(ours, function_id)
+        before = partial(psql, ours, BEFORE_A_ROUND)
 
-        def load(url: str, path: str, connections: int) -> float:
-            return press(url, [path], connections=connections, seconds=plan.seconds, body=BODY).per_second
+        def rates(connections: int, seconds: int) -> dict[str, Callable[[], float]]:
+            return {
+                "ours": lambda: _rate(ours, EXECUTE, connections, seconds),
+                "pgbench": lambda: pgbench.run(connections, seconds)[0],
+                **{name: partial(_rate, peer, "/", connections, seconds) for name, peer in peers.items()},
+            }
 
-        def lone(url: str, path: str) -> float:
-            return press(url, [path], connections=1, seconds=plan.seconds, body=BODY).median
-
-        for url, path in ((ours.url, EXECUTE), (echo.url, "/"), (google.url, "/")):
-            load(url, path, 64)  # warm up
+        plan.progress("warm-up")
+        in_turns(1, rates(64, 1))
         plan.progress("64 connections")
-        many = in_turns(
-            plan.rounds,
-            {
-                "ours": lambda: load(ours.url, EXECUTE, 64),
-                "echo": lambda: load(echo.url, "/", 64),
-                "google": lambda: load(google.url, "/", 64),
-                "pgbench": lambda: pgbench.run(64, plan.seconds)[0],
-            },
-        )
+        many = in_turns(plan.rounds, rates(64, plan.seconds), before=before)
         plan.progress("16 connections")
-        some = in_turns(
-            plan.rounds,
-            {"ours": lambda: load(ours.url, EXECUTE, 16), "echo": lambda: load(echo.url, "/", 16)},
-        )
+        at_16 = rates(16, plan.seconds)
+        some = in_turns(plan.rounds, {name: at_16[name] for name in ("ours", "echo")}, before=before)
         plan.progress("one connection")
         one = in_turns(
             plan.rounds,
             {
-                "ours": lambda: lone(ours.url, EXECUTE),
-                "echo": lambda: lone(echo.url, "/"),
-                "pgbench": lambda: pgbench.run(1, plan.seconds)[1],
+                "ours": lambda: _lone(ours, EXECUTE, plan.short_seconds),
+                "echo": lambda: _lone(peers["echo"], "/", plan.short_seconds),
+                "pgbench": lambda: pgbench.run(1, plan.short_seconds)[1],
             },
+            before=before,
         )
         client.add()
         client.require_no_failures()
@@ -63,9 +65,19 @@ def measure(plan: Plan) -> list[Figure]:
     at_64 = "executions, 64 connections"
     unbatched = [echo + pair for echo, pair in zip(one["echo"], one["pgbench"], strict=True)]
     return [
-        figure(at_64, "/s", at_least(0.6), many["ours"], ("bare litestar echo", many["echo"])),
-        figure(at_64, "/s", at_least(2.5), many["ours"], ("functions-framework", many["google"])),
-        figure(at_64, "/s", at_least(1.0), many["ours"], ("pgbench, the two statements", many["pgbench"])),
-        figure("executions, 16 connections", "/s", at_least(0.4), some["ours"], ("bare litestar echo", some["echo"])),
-        figure("a lone execution", "ms", within(1.0), one["ours"], ("echo + the two commits", unbatched)),
+        figure(at_64, "/s", at_least(1.0), many["ours"], ("bare litestar echo", many["echo"])),
+        figure(at_64, "/s", at_least(1.0), many["ours"], ("workerd, a JSON echo", many["workerd"])),
+        figure(at_64, "/s", at_least(4), many["ours"], ("functions-framework", many["functions-framework"])),
+        figure(at_64, "/s", at_least(1.3), many["ours"], ("pgbench, the two statements", many["pgbench"])),
+        figure(at_64, "/s", reported(), many["ours"], ("deno serve, a JSON echo", many["deno"])),
+        figure("executions, 16 connections", "/s", at_least(0.8), some["ours"], ("bare litestar echo", some["echo"])),
+        figure("a lone execution", "ms", within(_LONE_MS), one["ours"], ("echo + the two commits", unbatched)),
     ]
+
+
+def _rate(server: Server, path: str, connections: int, seconds: int) -> float:
+    return press(server.url, [path], connections=connections, seconds=seconds, body=BODY).per_second
+
+
+def _lone(server: Server, path: str, seconds: int) -> float:
+    return press(server.url, [path], connections=1, seconds=seconds, body=BODY).median

@@ -2,8 +2,8 @@
 
 import random
 
-from bench import servers, steady
-from bench.client import BODY, INPUT, Client, client_of
+from bench import steady
+from bench.client import BODY, INPUT, Client, warm_faas
 from bench.database import module_of, psql
 from bench.failure import BenchmarkFailed
 from bench.load import press, require_wrk
@@ -42,7 +42,7 @@ def measure(plan: Plan) -> list[Figure]:
     """Compare executions of one function with those of all at random; measure the memory of idle ones."""
     require_wrk()
     count = plan.count(_FUNCTIONS)
-    with servers.faas(plan.place("functions")) as server, client_of(server) as client:
+    with warm_faas(plan.data_dir("functions")) as (server, client):
         client.deploy("one", "named_add.js")
         plan.progress(f"{count:,} functions")
         psql(server, _copies(module_of(server, "one"), count))

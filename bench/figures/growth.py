@@ -15,7 +15,7 @@ import msgspec
 
 from bench import servers
 from bench.client import BODY, client_of
-from bench.database import psql
+from bench.database import BEFORE_A_ROUND, WITHOUT_AUTOVACUUM, psql
 from bench.load import Load, press, require_wrk
 from bench.plan import Plan
 from bench.servers import Server
@@ -83,11 +83,6 @@ SELECT count(*) FROM (
 ANALYZE pgmq.q_compilation_jobs;
 CHECKPOINT;
 """
-
-
-# Vacuums come at the same moments for both, and never during a measurement.
-WITHOUT_AUTOVACUUM = "ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();"
-BEFORE_A_ROUND = "VACUUM ANALYZE; CHECKPOINT;"
 
 
 class _Arm(msgspec.Struct, frozen=True):
@@ -161,7 +156,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _filled(plan: Plan, name: str, executions: int) -> _Arm:
     """Create a data directory with `executions` recorded executions."""
-    data_dir = plan.place(f"growth-{name}")
+    data_dir = plan.data_dir(f"growth-{name}")
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.as.ts")
         client.deploy("small", "loop.wat")

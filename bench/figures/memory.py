@@ -2,8 +2,8 @@
 
 from contextlib import ExitStack
 
-from bench import servers, steady
-from bench.client import BODY, client_of
+from bench import steady
+from bench.client import BODY, warm_faas
 from bench.database import module_of
 from bench.plan import Plan
 from bench.stats import Figure, at_most, below, figure
@@ -15,9 +15,7 @@ _FEW, _MANY = 10_000, 100_000
 def measure(plan: Plan) -> list[Figure]:
     """Measure one server idle, after executions of 50 functions, and after ten times as many."""
     with ExitStack() as stack:
-        server = stack.enter_context(servers.faas(plan.place("memory")))
-        client = stack.enter_context(client_of(server))
-        client.await_toolchain()
+        server, client = stack.enter_context(warm_faas(plan.data_dir("memory")))
         idle = server.resident_mib
         plan.progress(f"{_FUNCTIONS} functions")
         client.deploy("add", "add.as.ts")

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import servers
-from bench.client import Client, client_of
+from bench.client import Client, client_of, warm_faas
 from bench.plan import Plan
 from bench.stats import Figure, figure, within
 
@@ -14,8 +14,8 @@ _WARM = 30
 
 def measure(plan: Plan) -> list[Figure]:
     """Start the server in each round, execute at once, and execute again when the compiler has started."""
-    data_dir = plan.place("restart")
-    with servers.faas(data_dir) as server, client_of(server) as client:
+    data_dir = plan.data_dir("restart")
+    with warm_faas(data_dir) as (_, client):
         client.deploy("add", "add.as.ts")
         client.add()
     rounds = [_restarted(data_dir) for _ in range(plan.rounds)]
@@ -27,7 +27,7 @@ def _restarted(data_dir: Path) -> tuple[float, float]:
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.get("/functions?limit=1")  # opens the connection, which is not part of the measurement
         first = _milliseconds(client)
-        client.await_toolchain()
+        client.await_toolchains()
         return first, median(_milliseconds(client) for _ in range(_WARM))
 
 

@@ -65,7 +65,7 @@ _LISTS = (  # function, query and name of the figure
 def measure(plan: Plan) -> list[Figure]:
     """Measure the drop once, lists and the clearing of payloads in rounds."""
     require_wrk()
-    data_dir = plan.place("retention")
+    data_dir = plan.data_dir("retention")
     with servers.faas(data_dir, "--keep-executions", "0") as server:
         with client_of(server) as client:
             client.deploy("add", "add.as.ts")
@@ -128,7 +128,7 @@ def _drop(plan: Plan, server: Server, data_dir: Path) -> list[Figure]:
 
 def _payloads(plan: Plan) -> list[Figure]:
     """Measure p99 at half the greatest rate with and without clearing, on one server that is started for each."""
-    data_dir = plan.place("payloads")
+    data_dir = plan.data_dir("payloads")
     with servers.faas(data_dir) as server:
         with client_of(server) as client:
             client.deploy("add", "add.as.ts")

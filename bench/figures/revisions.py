@@ -10,12 +10,10 @@ from pathlib import Path
 
 from bench import servers
 from bench.client import client_of
-from bench.database import psql
+from bench.database import BEFORE_A_ROUND, WITHOUT_AUTOVACUUM, psql
 from bench.figures.growth import (
-    BEFORE_A_ROUND,
     COPIES,
     EXECUTE,
-    WITHOUT_AUTOVACUUM,
     Measure,
     Timed,
     measure_rounds,
@@ -63,7 +61,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _filled(plan: Plan, name: str, functions: int) -> Path:
     """Create a data directory with two functions, and `functions` more with _REVISIONS revisions each."""
-    data_dir = plan.place(f"revisions-{name}")
+    data_dir = plan.data_dir(f"revisions-{name}")
     with servers.faas(data_dir) as server, client_of(server) as client:
         client.deploy("add", "add.as.ts")
         client.deploy("small", "loop.wat")

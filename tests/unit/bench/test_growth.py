@@ -30,7 +30,8 @@ def rounds_of(ways: list[tuple[bool, bool]], rounds: int = 2) -> tuple[Rounds, l
             "large execute": lambda: timed("large", large),
         }
 
-    plan = Plan(rounds=rounds, seconds=1, scale=1, folder=Path("/nonexistent"), progress=lambda _: None)
+    nowhere = Path("/nonexistent")
+    plan = Plan(rounds=rounds, seconds=1, scale=1, folder=nowhere, template=nowhere, progress=lambda _: None)
     measured = measure_rounds(plan, ["execute"], warm_servers)
     assert list(left) == []
     return measured, order

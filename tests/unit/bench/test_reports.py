@@ -7,7 +7,9 @@ import pytest
 from bench import table
 from bench.database import parse_pgbench
 from bench.failure import BenchmarkFailed
+from bench.host import parse_busy_share
 from bench.load import parse_report
+from bench.results import Results
 from bench.stats import at_least, at_most, below, figure, reported, within
 from bench.steady import is_complete
 
@@ -63,7 +65,7 @@ def test_reported_figures_are_shown_and_not_judged() -> None:
     value = figure("three", "KiB", reported("value"), [3.0])
     assert table.cells(shown)[-3:] == ("0.75", "—", "—")
     assert table.cells(value)[-3:] == ("—", "—", "—")
-    assert table.summary([judged, shown, value]) == "1 of 1 met"
+    assert table.summary([judged, shown, value]) == "1 of 1 targets met, 0 missed"
 
 
 def test_is_complete_with_the_last_byte_of_a_response() -> None:
@@ -94,11 +96,23 @@ def test_cells_of_the_table() -> None:
     ]
 
 
-def test_verdict_of_a_noisy_figure_is_its_spread() -> None:
+def test_verdict_of_a_noisy_figure_has_the_spread_beside_it() -> None:
+    met = figure("p99", "ms", at_most(2), [10.0, 60.0, 30.0], ("median", [10.0, 20.0, 30.0]))
+    missed = figure("p99", "ms", at_most(2), [10.0, 60.0, 90.0], ("median", [10.0, 20.0, 30.0]))
+    assert table.cells(met)[-1] == "yes, too noisy (1.67)"
+    assert table.cells(missed)[-1] == "NO, too noisy (1.67)"
+
+
+def test_summary_counts_what_could_not_be_judged_neither_as_met_nor_as_missed() -> None:
     noisy = figure("p99", "ms", at_most(2), [10.0, 60.0, 30.0], ("median", [10.0, 20.0, 30.0]))
-    assert table.cells(noisy)[-1] == "too noisy (1.67)"
-    assert table.summary([noisy, *FIGURES]) == "2 of 5 met, 1 too noisy to judge"
-    assert table.summary(FIGURES) == "2 of 4 met"
+    assert table.summary(FIGURES) == "2 of 4 targets met, 2 missed"
+    assert table.summary([noisy, *FIGURES]) == (
+        "2 of 5 targets met, 2 missed, 1 could not be judged because the host was too noisy"
+    )
+
+
+def test_durations_of_points_and_their_sum() -> None:
+    assert table.durations({"call": 12.3, "bursts": 104.0}) == "call      12 s\nbursts   104 s\nall      116 s"
 
 
 def test_markdown_has_a_row_for_each_figure() -> None:
@@ -108,9 +122,29 @@ def test_markdown_has_a_row_for_each_figure() -> None:
 
 
 def test_document_contains_every_round() -> None:
-    found = json.loads(table.document({"executions": FIGURES}, {"executions": 12.5}, {"call": "no faas run"}))
+    results = Results(
+        figures={"executions": FIGURES},
+        seconds={"executions": 12.5},
+        failures={"call": "no faas run"},
+        busy={"executions": 0.25},
+    )
+    found = json.loads(table.document(results))
     rate = found["figures"]["executions"][0]
     assert rate["roundsOfOurs"] == [2000.0, 2200.0]
     assert rate["target"] == {"compared": "ratio", "relation": "≥", "bound": 0.6}
     assert found["failures"] == {"call": "no faas run"}
     assert found["seconds"] == {"executions": 12.5}
+    assert found["busy"] == {"executions": 0.25}
+
+
+def test_host_says_when_it_was_not_quiet() -> None:
+    before = "before the points, other programs used"
+    assert table.host([0.02, 0.03, 0.1]) == f"{before} 3% of the processors, at most 10%"
+    assert table.host([0.02, 0.03, 0.5]) == f"{before} 3% of the processors, at most 50%: the host was not quiet"
+
+
+def test_parse_busy_share_counts_what_is_neither_idle_nor_waiting_for_the_disk() -> None:
+    before = "cpu  100 20 30 1000 50 1 2 3 99 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"
+    after = "cpu  110 25 35 1060 70 1 2 3 999 0\ncpu0 9 9 9 9 9 9 9 9 9 9\n"
+    assert parse_busy_share(before, after) == pytest.approx(0.2)
+    assert parse_busy_share(before, before) == 1  # no tick passed

@@ -44,6 +44,13 @@ def test_in_turns_reverses_every_other_round() -> None:
     assert results == {"a": [1, 4, 5], "b": [2, 3, 6]}
 
 
+def test_in_turns_prepares_each_round() -> None:
+    order: list[str] = []
+    measures = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
+    in_turns(2, measures, before=lambda: order.append("-"))
+    assert order == ["-", "a", "b", "-", "b", "a"]
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.991, 100), (1, 100), (0, 1)])
 def test_percentile_is_one_of_the_values(share: float, expected: int) -> None:
     assert percentile(list(range(100, 0, -1)), share) == expected
@@ -73,6 +80,30 @@ def test_figure_is_noisy_when_the_reference_is_and_the_rounds_disagree(
     ours: list[float], reference: list[float], noisy: bool
 ) -> None:
     assert figure("x", "ms", at_most(2), ours, ("them", reference)).noisy is noisy
+
+
+@pytest.mark.parametrize(
+    ("ours", "host", "noisy"),
+    [
+        ([90, 91, 92], [10, 10, 10], False),
+        ([90, 99, 120], [10, 10, 10], False),
+        ([90, 91, 92], [10, 20, 30], False),
+        ([90, 99, 120], [10, 20, 30], True),
+        ([90], [10, 20, 30], True),  # there are no other rounds that could agree
+        ([90], [10], False),
+        ([90], [], False),
+    ],
+)
+def test_figure_without_a_reference_is_noisy_when_the_host_is_and_the_rounds_disagree(
+    ours: list[float], host: list[float], noisy: bool
+) -> None:
+    assert figure("x", "ms", below(100), ours, host=host).noisy is noisy
+
+
+def test_figure_takes_the_spread_of_the_host_instead_of_the_reference() -> None:
+    found = figure("x", "/s", at_least(1), [10], ("them", [9]), host=[10, 20, 30])
+    assert found.spread == 25 / 15
+    assert found.noisy
 
 
 def test_figure_is_noisy_when_its_measurement_says_so() -> None:

@@ -1,4 +1,4 @@
-# One worker of workerd; its address is given by --socket-addr.
+# One worker of workerd that adds; its address is given by --socket-addr.
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -8,7 +8,7 @@ const config :Workerd.Config = (
 
 const add :Workerd.Worker = (
   modules = [
-    (name = "bench/peers/javascript/worker.js", esModule = embed "worker.js"),
+    (name = "bench/peers/javascript/add.js", esModule = embed "add.js"),
     (name = "bench/functions/add.js", esModule = embed "../../functions/add.js"),
   ],
   compatibilityDate = "2026-11-01",
