@@ -39,10 +39,18 @@ def post(url: str, paths: Sequence[str], body: bytes, *, connections: int, count
 
     Raises BenchmarkFailed if an answer is not 200, if none arrives for 30 s, or if the run takes more than 400 s.
     """
+    requests = [_request("POST", url, path, body) for path in paths]
+    return _send(url, requests, connections, count, rate)
+
+
+def get(url: str, paths: Sequence[str], *, count: int) -> Steady:
+    """GET `count` times `paths` in turn, one after another. Raises BenchmarkFailed as `post` does."""
+    return _send(url, [_request("GET", url, path) for path in paths], 1, count, None)
+
+
+def _send(url: str, requests: list[bytes], connections: int, count: int, rate: float | None) -> Steady:
     parts = urlsplit(url)
-    address = (parts.hostname or "127.0.0.1", parts.port or 80)
-    requests = [_request(f"{address[0]}:{address[1]}", path, body) for path in paths]
-    sockets = [_connect(address) for _ in range(connections)]
+    sockets = [_connect((parts.hostname or "127.0.0.1", parts.port or 80)) for _ in range(connections)]
     try:
         return _Run(sockets, requests, count, rate).go()
     finally:
@@ -50,11 +58,11 @@ def post(url: str, paths: Sequence[str], body: bytes, *, connections: int, count
             connection.close()
 
 
-def _request(host: str, path: str, body: bytes) -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def _request(method: str, url: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}\r\n".encode() + body
 
 
 def _connect(address: tuple[str, int]) -> socket.socket:

@@ -47,7 +47,7 @@ def measure(plan: Plan) -> list[Figure]:
         plan.progress("64 connections")
         many = in_turns(plan.rounds, rates(64, plan.seconds), before=before)
         plan.progress("16 connections")
-        at_16 = rates(16, plan.seconds)
+        at_16 = rates(16, plan.short_seconds)
         some = in_turns(plan.rounds, {name: at_16[name] for name in ("ours", "echo")}, before=before)
         plan.progress("one connection")
         one = in_turns(

@@ -1,8 +1,7 @@
 """Speed with many recorded executions compared with few: two data directories, one of them filled.
 
-Each round starts a new server with a new Postgres on both, at the same time, vacuums and checkpoints both, and warms
-them up. Without that the rounds are not independent: the runtime of a server remembers slow guests and then runs the
-module in threads, which takes up to 2.5 times as long, for all rounds that follow.
+Each round vacuums and checkpoints both servers, which also plans their statements again, and warms them up. A round in
+which guests ran in threads on one server alone would compare threads, which take up to 2.5 times as long.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from bench import servers
+from bench import servers, steady
 from bench.client import BODY, client_of
 from bench.database import BEFORE_A_ROUND, WITHOUT_AUTOVACUUM, psql
 from bench.load import Load, press, require_wrk
@@ -24,7 +23,7 @@ from bench.stats import Figure, at_most, figure
 _FEW, _MANY = 10_000, 2_000_000  # executions
 _FUNCTIONS, _REVISIONS, _JOBS = 10_000, 20, 10_000
 _OTHERS = 49  # functions beside the two that are measured
-_READS = 200  # paths that one measurement requests in turn
+_READS = 200  # executions that are read, and requests of one measurement
 _TARGET = at_most(1.3)
 EXECUTE = "execute"
 _THREADED_MICROSECONDS = 10  # of a guest thread's processor time for each request: an inline guest takes none
@@ -95,7 +94,6 @@ class _Arm(msgspec.Struct, frozen=True):
     def serving(self) -> Iterator[Server]:
         """Run a server whose role is api, so that it consumes no compilation jobs."""
         with servers.faas(self.data_dir, "--role", "api") as server:
-            psql(server, BEFORE_A_ROUND)
             yield server
 
     def reads(self) -> dict[str, list[str]]:
@@ -142,14 +140,17 @@ def measure(plan: Plan) -> list[Figure]:
     plan.progress(f"{few:,} executions beside {many:,}")
     small, large = _filled(plan, "small", few), _filled(plan, "large", many)
     calls = [EXECUTE, *small.reads()]
-    rounds = measure_rounds(plan, calls, lambda: _warm_servers(small, large, calls))
+    with small.serving() as one, large.serving() as other:
+        arms = {"small": (small, one), "large": (large, other)}
+        rounds = measure_rounds(plan, calls, lambda: _warm_servers(arms, calls))
     figures = [rounds.figure(call, f"with {many:,} executions", f"with {few:,}") for call in calls]
 
     functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
     plan.progress(f"{functions:,} functions with {_REVISIONS} revisions each and {jobs:,} jobs more")
-    with large.serving() as server:
-        psql(server, COPIES.format(prefix="copy", count=functions, revisions=_REVISIONS) + _QUEUED.format(count=jobs))
-    rounds = measure_rounds(plan, [EXECUTE], lambda: _warm_servers(small, large, [EXECUTE]))
+    with small.serving() as one, large.serving() as other:
+        psql(other, COPIES.format(prefix="copy", count=functions, revisions=_REVISIONS) + _QUEUED.format(count=jobs))
+        arms = {"small": (small, one), "large": (large, other)}
+        rounds = measure_rounds(plan, [EXECUTE], lambda: _warm_servers(arms, [EXECUTE]))
     named = f"with {functions:,} functions of {_REVISIONS} revisions, {jobs:,} jobs too"
     return [*figures, rounds.figure(EXECUTE, named, f"with {_OTHERS + 3} and none")]
 
@@ -174,7 +175,7 @@ def _filled(plan: Plan, name: str, executions: int) -> _Arm:
 def measure_rounds(
     plan: Plan, calls: Sequence[str], warm_servers: Callable[[], AbstractContextManager[Mapping[str, Measure]]]
 ) -> Rounds:
-    """Measure the calls in rounds, each with the measures of new servers, `small CALL` and `large CALL`.
+    """Measure the calls in rounds, each with the measures of `warm_servers`, `small CALL` and `large CALL`.
 
     A round is repeated if guests ran inline on one server and in threads on the other, at most as often as there are
     rounds.
@@ -200,21 +201,21 @@ def measure_rounds(
 
 
 @contextmanager
-def _warm_servers(small: _Arm, large: _Arm, calls: Sequence[str]) -> Iterator[Mapping[str, Measure]]:
-    """Run a new server on both; yield the measures of the calls, those to be compared next to each other."""
-    with small.serving() as one, large.serving() as other:
-        arms = {"small": (small, one), "large": (large, other)}
-        for arm, server in arms.values():
-            _executions(server)
-            if paths := [path for call in calls for path in arm.reads().get(call, ())]:
-                _reads(server, paths)
-        yield {
-            f"{name} {call}": partial(_executions, server)
-            if call == EXECUTE
-            else partial(_reads, server, arm.reads()[call])
-            for call in calls
-            for name, (arm, server) in arms.items()
-        }
+def _warm_servers(arms: Mapping[str, tuple[_Arm, Server]], calls: Sequence[str]) -> Iterator[Mapping[str, Measure]]:
+    """Prepare both servers for a round; yield the measures of the calls, those to be compared next to each other."""
+    for _, server in arms.values():
+        psql(server, BEFORE_A_ROUND)
+    for arm, server in arms.values():
+        _executions(server)
+        if paths := [path for call in calls for path in arm.reads().get(call, ())]:
+            _reads(server, paths)
+    yield {
+        f"{name} {call}": partial(_executions, server)
+        if call == EXECUTE
+        else partial(_reads, server, arm.reads()[call])
+        for call in calls
+        for name, (arm, server) in arms.items()
+    }
 
 
 def _executions(server: Server) -> Timed:
@@ -232,5 +233,5 @@ def press_executions(server: Server, *, connections: int, seconds: float) -> tup
 
 
 def _reads(server: Server, paths: Sequence[str]) -> Timed:
-    """Measure one request at a time for a second."""
-    return Timed(press(server.url, paths, connections=1, seconds=1).median)
+    """Measure requests one after another."""
+    return Timed(steady.get(server.url, paths, count=_READS).median)

@@ -2,18 +2,20 @@
 
 from contextlib import ExitStack
 
-from bench import steady
 from bench.client import BODY, warm_faas
 from bench.database import module_of
+from bench.load import press, require_wrk
 from bench.plan import Plan
 from bench.stats import Figure, at_most, below, figure
 
 _FUNCTIONS = 50
 _FEW, _MANY = 10_000, 100_000
+_PRESS_SECONDS = 2  # of load at a time, until there have been at least as many executions
 
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure one server idle, after executions of 50 functions, and after ten times as many."""
+    require_wrk()
     with ExitStack() as stack:
         server, client = stack.enter_context(warm_faas(plan.data_dir("memory")))
         idle = server.resident_mib
@@ -27,7 +29,8 @@ def measure(plan: Plan) -> list[Figure]:
 
         def after(executions: int) -> float:
             plan.progress(f"{executions} executions")
-            steady.post(server.url, paths, BODY.encode(), connections=64, count=executions, rate=None)
+            while executions > 0:
+                executions -= press(server.url, paths, connections=64, seconds=_PRESS_SECONDS, body=BODY).requests
             return server.resident_mib
 
         few, many = plan.count(_FEW), plan.count(_MANY)

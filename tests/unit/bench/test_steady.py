@@ -24,12 +24,15 @@ def answering(answer: Callable[[int], int]) -> Iterator[tuple[str, list[tuple[st
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             received.append((self.path, body))
             self.send_response(answer(len(received)))
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
+
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_: object) -> None:
             """Write no log."""
@@ -53,6 +56,13 @@ async def test_post_sends_each_request_once_with_alternating_paths() -> None:
     assert sorted(path for path, _ in received) == ["/a"] * 10 + ["/b"] * 10
     assert {body for _, body in received} == {BODY}
     assert 0 < run.median <= run.p99
+
+
+async def test_get_sends_one_request_after_another_without_a_body() -> None:
+    with answering(lambda _: 200) as (url, received):
+        run = await asyncio.to_thread(steady.get, url, ["/a", "/b"], count=5)
+    assert run.requests == 5
+    assert received == [("/a", b""), ("/b", b""), ("/a", b""), ("/b", b""), ("/a", b"")]
 
 
 async def test_post_keeps_the_rate() -> None:
