@@ -3,6 +3,7 @@
 Exit codes: 0 everything was measured, whether targets are met or not; 1 a measurement failed; 2 wrong usage.
 """
 
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ def main(
     only: tuple[str, ...], rounds: int, seconds: int, quick: bool, json_file: Path | None, markdown: bool, folder: Path
 ) -> None:
     """Measure faas and its peers on this machine, with servers that the benchmark starts."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped, too
     errors = Console(stderr=True, highlight=False)
     results = Results()
     with tempfile.TemporaryDirectory(prefix="faas-bench-", dir=folder) as shared:

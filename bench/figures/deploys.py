@@ -11,43 +11,32 @@ from bench import host, steady
 from bench.client import BODY, Client, client_of, warm_faas
 from bench.plan import Plan
 from bench.servers import Server
-from bench.stats import Figure, at_most, below, figure, in_turns, reported
+from bench.stats import Figure, at_most, below, figure, in_turns
 from bench.steady import Steady
 
 _CONNECTIONS = 64
 _CALLS_PER_SECOND = 500
 _ROLLBACKS_IN_A_ROUND = 4
-_NAMES = {"wat": "echo", "assemblyscript": "add"}
-_FILES = {"wat": "echo.wat", "assemblyscript": "add.as.ts"}
+_NAME, _FILE = "echo", "echo.wat"
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Measure in each round, for both languages, the calls alone and beside deploys without a pause; then rollbacks."""
-    measures: dict[str, Callable[[], Steady]] = {}
+    """Measure in each round the calls alone and beside deploys without a pause; then rollbacks."""
     with warm_faas(plan.data_dir("deploys")) as (server, client):
-        deployers = {language: _Deployer(server, language) for language in _NAMES}
-        for language, name in _NAMES.items():
-            client.deploy(name, _FILES[language])
-            calls = partial(_calls, server, name, plan)
-            measures[f"{language} alone"] = calls
-            measures[f"{language} beside"] = partial(deployers[language].beside, calls)
-        runs = in_turns(plan.rounds, measures)
+        client.deploy(_NAME, _FILE)
+        deployer = _Deployer(server)
+        calls = partial(_calls, server, plan)
+        runs = in_turns(plan.rounds, {"alone": calls, "beside": partial(deployer.beside, calls)})
         client.require_no_failures()
-        rollbacks = in_turns(plan.rounds, {"ms": lambda: _rollback_ms(client, "echo"), "host": host.work_ms})
+        rollbacks = in_turns(plan.rounds, {"ms": lambda: _rollback_ms(client), "host": host.work_ms})
     return [
-        *(
-            figure(
-                f"p99 of calls during {title} deploys",
-                "ms",
-                target,
-                [run.p99 for run in runs[f"{language} beside"]],
-                ("without deploys", [run.p99 for run in runs[f"{language} alone"]]),
-                note=f"{deployers[language].deploys} deploys",
-            )
-            for language, title, target in (
-                ("wat", "WAT", at_most(2)),
-                ("assemblyscript", "AssemblyScript", reported()),  # the compiler takes a processor
-            )
+        figure(
+            "p99 of calls during WAT deploys",
+            "ms",
+            at_most(2),
+            [run.p99 for run in runs["beside"]],
+            ("without deploys", [run.p99 for run in runs["alone"]]),
+            note=f"{deployer.deploys} deploys",
         ),
         figure(
             "rollback",
@@ -61,11 +50,10 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 class _Deployer:
-    """Deploys one function of `language` again and again, each time with another source."""
+    """Deploys the function again and again, each time with another source."""
 
-    def __init__(self, server: Server, language: str) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._language = language
         self.deploys = 0
 
     def beside(self, work: Callable[[], Steady]) -> Steady:
@@ -84,22 +72,22 @@ class _Deployer:
         with client_of(self._server) as client:
             while not enough.is_set():
                 self.deploys += 1
-                client.revise(_NAMES[self._language], _FILES[self._language], self.deploys)
+                client.revise(_NAME, _FILE, self.deploys)
 
 
-def _calls(server: Server, name: str, plan: Plan) -> Steady:
+def _calls(server: Server, plan: Plan) -> Steady:
     count = _CALLS_PER_SECOND * plan.seconds
-    path = f"/functions/{name}/execute"
+    path = f"/functions/{_NAME}/execute"
     return steady.post(server.url, [path], BODY.encode(), connections=_CONNECTIONS, count=count, rate=_CALLS_PER_SECOND)
 
 
-def _rollback_ms(client: Client, name: str) -> float:
+def _rollback_ms(client: Client) -> float:
     """Return the median time of rollbacks, each from the newest revision, which is promoted before it."""
-    newest = client.get(f"/functions/{name}")["latest"]["revision"]
+    newest = client.get(f"/functions/{_NAME}")["latest"]["revision"]
     milliseconds = []
     for _ in range(_ROLLBACKS_IN_A_ROUND):
-        client.promote(name, newest)
+        client.promote(_NAME, newest)
         began = time.perf_counter()
-        client.roll_back(name)
+        client.roll_back(_NAME)
         milliseconds.append((time.perf_counter() - began) * 1000)
     return median(milliseconds)

@@ -143,16 +143,15 @@ def measure(plan: Plan) -> list[Figure]:
     with small.serving() as one, large.serving() as other:
         arms = {"small": (small, one), "large": (large, other)}
         rounds = measure_rounds(plan, calls, lambda: _warm_servers(arms, calls))
-    figures = [rounds.figure(call, f"with {many:,} executions", f"with {few:,}") for call in calls]
-
-    functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
-    plan.progress(f"{functions:,} functions with {_REVISIONS} revisions each and {jobs:,} jobs more")
-    with small.serving() as one, large.serving() as other:
+        functions, jobs = plan.count(_FUNCTIONS), plan.count(_JOBS)
+        plan.progress(f"{functions:,} functions with {_REVISIONS} revisions each and {jobs:,} jobs more")
         psql(other, COPIES.format(prefix="copy", count=functions, revisions=_REVISIONS) + _QUEUED.format(count=jobs))
-        arms = {"small": (small, one), "large": (large, other)}
-        rounds = measure_rounds(plan, [EXECUTE], lambda: _warm_servers(arms, [EXECUTE]))
+        more_rounds = measure_rounds(plan, [EXECUTE], lambda: _warm_servers(arms, [EXECUTE]))
     named = f"with {functions:,} functions of {_REVISIONS} revisions, {jobs:,} jobs too"
-    return [*figures, rounds.figure(EXECUTE, named, f"with {_OTHERS + 3} and none")]
+    return [
+        *(rounds.figure(call, f"with {many:,} executions", f"with {few:,}") for call in calls),
+        more_rounds.figure(EXECUTE, named, f"with {_OTHERS + 3} and none"),
+    ]
 
 
 def _filled(plan: Plan, name: str, executions: int) -> _Arm:
