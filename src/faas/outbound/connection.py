@@ -1,6 +1,8 @@
 """A connection to a server, on which one request follows the other."""
 
 import asyncio
+import contextlib
+import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import cast
@@ -31,11 +33,13 @@ class Connection(asyncio.BufferedProtocol):
         self._on_close = on_close
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._transport: asyncio.Transport | None = None
+        self._tls: ssl.SSLObject | None = None
         self._answer: AnswerParser | None = None
         self._failure: Exception | None = None  # of the answer
         self._received = self._pending = 0  # bytes of the answer, and of its body those that are not taken yet
         self._paused_reading = self._paused_writing = False
         self._kept = self._ended = self._closed = False
+        self._ended_in_order = False  # by the server, which has sent all that it wanted to
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -93,9 +97,23 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for more of the answer."""
         if self._failure is not None:
             raise self._failure
-        if self._ended:
+        if not self._ended:
+            await self._changed()
+        elif not self._read_rest():
             raise ConnectionLost(stale=self._kept and not self._received)
-        await self._changed()
+
+    def _read_rest(self) -> bool:
+        """Parse more of an answer whose connection is closed. Returns False where there is no more.
+
+        When the server closes, uvloop leaves what it has received in TLS and not yet decrypted.
+        """
+        assert self._answer is not None
+        if self._tls is not None:
+            with contextlib.suppress(ssl.SSLError):  # a part of a record, or the end
+                if size := cast("int", self._tls.read(len(self._buffer), self._buffer)):  # as into a buffer
+                    self.buffer_updated(size)
+                    return True
+        return self._ended_in_order and self._answer.feed_end()
 
     async def _changed(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -111,6 +129,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)  # those of uvloop derive from no class of asyncio
+        self._tls = transport.get_extra_info("ssl_object")
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """Return where the next bytes are put."""
@@ -118,7 +137,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Parse the bytes, which are a part of the answer, or come without a request."""
-        if self._answer is None or self._answer.complete or self._failure is not None:
+        if self._failure is not None:
+            return
+        if self._answer is None or self._answer.complete:
             self._ended = True
             return
         self._received += nbytes
@@ -134,13 +155,13 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Let the transport close: `connection_lost` follows."""
+        """Note that the server has sent all, and let the transport close: `connection_lost` follows."""
+        self._ended_in_order = True
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """Note that nothing more comes."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that nothing more comes. An answer that ends with the connection is cut where there is an `exc`."""
         self._ended = True
-        if self._answer is not None:
-            self._answer.feed_end()
+        self._ended_in_order = self._ended_in_order or exc is None
         self._wake()
 
     def pause_writing(self) -> None:
