@@ -90,6 +90,24 @@ def test_connections_that_are_reset_do_not_end_an_answer(client: OutboundClient)
         assert "before the answer was complete" in getattr(guest.wait(number), "message", "no failure")
 
 
+def test_connections_in_tls_with_a_body_that_is_not_sent_are_not_kept(
+    client: OutboundClient, tls: ssl.SSLContext
+) -> None:
+    ended = threading.Event()
+
+    def answer_early(connection: socket.socket) -> None:
+        with tls.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(100)
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")
+            ended.wait(20)
+
+    with serving(answer_early) as address:
+        request = OutboundRequest("POST", f"https://{address}", body=bytes(6 << 20))
+        assert Guest(client, [f"https://{address}"]).answer(request).body == b"early"
+        wait_until(lambda: client._pools.slots.open == 0, timeout=2)
+        ended.set()
+
+
 async def connected(address: str) -> Connection:
     connection = Connection(lambda: None)
     host, _, port = address.partition(":")
