@@ -61,6 +61,8 @@ class Connection(asyncio.BufferedProtocol):
         answer = self._answer = AnswerParser(method)
         self._received = self._pending = 0
         assert self._transport is not None
+        if self._ended or self._transport.is_closing():  # a server may close at once, or send before it is asked
+            raise ConnectionLost(stale=self._kept)
         self._transport.write(head)
         for start in range(0, len(body), _WRITE_BYTES):
             self._transport.write(memoryview(body)[start : start + _WRITE_BYTES])
@@ -144,6 +146,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._answer is None or self._answer.complete:
             self._ended = True
+            self.close()  # so that the server cannot send more
             return
         self._received += nbytes
         before = len(self._answer.parts)

@@ -115,6 +115,21 @@ async def connected(address: str) -> Connection:
     return connection
 
 
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_connections_that_the_server_closes_before_the_request_are_lost(sent: bytes) -> None:
+    async def request() -> None:
+        connection = await connected(address)
+        while not connection._ended:
+            await asyncio.sleep(0.01)
+        with pytest.raises(ConnectionLost) as lost:
+            await connection.request("GET", b"GET / HTTP/1.1\r\n\r\n", b"")
+        assert not lost.value.stale
+        connection.close()
+
+    with serving(lambda connection: connection.sendall(sent)) as address:
+        uvloop.run(request())
+
+
 def test_connections_that_are_reset_while_reading_is_paused_are_lost() -> None:
     answered = threading.Event()
 
