@@ -34,23 +34,22 @@ async def read_body(
     The rest of such a body is not read. `hold` is called with the size of each part that is kept; it may raise, too.
     """
     decoder = Decoder(coding) if coding else None
-    parts: list[bytes] = []
-    size = received = count = 0
+    body = bytearray()  # parts may be so small that each takes many times its bytes
+    received = count = 0
     async for chunk in chunks:
         count += 1
         if count % _CHUNKS_PER_PAUSE == 0:
             await asyncio.sleep(_PAUSE_SECONDS if count > _UNTHROTTLED_CHUNKS else 0)
         received += len(chunk)
-        part = decoder.decode(chunk, MAX_BODY_BYTES - size) if decoder else chunk
-        size += len(part)
-        if max(size, received) > MAX_BODY_BYTES:
+        part = decoder.decode(chunk, MAX_BODY_BYTES - len(body)) if decoder else chunk
+        if max(len(body) + len(part), received) > MAX_BODY_BYTES:
             raise RequestFailed(TOO_LARGE)
         if part:
             hold(len(part))
-            parts.append(part)
+            body += part
     if decoder and received and not decoder.complete:
         raise RequestFailed(f"the answer ends before its {coding} data does")
-    return b"".join(parts)
+    return bytes(body)
 
 
 def is_decoded(coding: str) -> bool:

@@ -12,6 +12,7 @@ from faas.outbound.model import RequestFailed
 
 _READ_BYTES = 16 << 10  # what one read takes, and so how long it keeps the event loop
 _MOST_PENDING_BYTES = 64 << 10  # of a body, until they are taken
+_PART_BYTES = 64  # what a part of a body takes beside its bytes
 # uvloop's TLS hands what it has encrypted to the TCP transport, and counts as its own only what that one has no room
 # for. In pieces, the TCP transport is full before the last piece, so that little of a body is in neither count.
 _WRITE_BYTES = 64 << 10
@@ -154,7 +155,7 @@ class Connection(asyncio.BufferedProtocol):
             self._answer.feed(self._buffer[:nbytes])
         except (NotHttp, RequestFailed) as failure:  # raised where the answer is awaited
             self._failure = failure
-        self._pending += sum(map(len, self._answer.parts[before:]))
+        self._pending += sum(_PART_BYTES + len(part) for part in self._answer.parts[before:])
         if self._pending > _MOST_PENDING_BYTES and not self._paused_reading and self._transport is not None:
             self._paused_reading = True
             self._transport.pause_reading()

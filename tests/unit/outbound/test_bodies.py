@@ -102,3 +102,18 @@ def test_decoder_reads_files_in_any_pieces(files: list[bytes], size: int) -> Non
     decoder = Decoder("gzip")
     decoded: Iterable[bytes] = [decoder.decode(data[at : at + size], 10_000) for at in range(0, len(data), size)]
     assert b"".join(decoded) == b"".join(files)
+
+
+async def test_read_body_of_small_parts_takes_no_more_than_its_bytes() -> None:
+    async def drops() -> AsyncIterator[bytes]:
+        for number in range(9_000):  # of 2 bytes, as Python has those of one already
+            yield number.to_bytes(2, "big")
+
+    tracemalloc.start()
+    try:
+        body = await read_body(drops(), None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(body) == 18_000
+    assert peak < 200_000  # more than 500,000 where each part is kept
