@@ -6,7 +6,9 @@ from faas.outbound.heads import RawHeaders
 from faas.outbound.model import MAX_HEADERS_BYTES, RequestFailed
 from faas.units import format_size
 
-MAX_HEAD_BYTES = 4 * MAX_HEADERS_BYTES  # with those of the answers 1xx before it
+# Of a head with those of the answers 1xx before it; and of what comes between two parts of a body, or after the last
+# one: extensions of chunks and trailers, which the parser collects.
+MAX_HEAD_BYTES = 4 * MAX_HEADERS_BYTES
 _SWITCHING_PROTOCOLS = 101
 
 
@@ -29,21 +31,22 @@ class AnswerParser:
         self.complete = False
         self.reusable = False  # whether another request may follow on the connection
         self._has_no_body = method == "HEAD"
-        self._head_bytes = 0
+        self._bytes_without_body = 0
         self._ends_with_connection = False
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse what has come. Raises NotHttp, and RequestFailed for a head that is too large."""
-        if not self.head_complete:
-            self._head_bytes += len(data)
+        before = len(self.parts)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self.reusable = False
             if not self.complete:  # what follows an answer is not a part of it
                 raise NotHttp(str(error.__context__ or error)) from None
-        if not self.head_complete and self._head_bytes > MAX_HEAD_BYTES:
+        self._bytes_without_body = 0 if len(self.parts) > before else self._bytes_without_body + len(data)
+        if not self.complete and self._bytes_without_body > MAX_HEAD_BYTES:
+            self.reusable = False
             raise RequestFailed(f"the headers of the answer are larger than {format_size(MAX_HEAD_BYTES)}")
 
     def feed_end(self) -> bool:
@@ -74,6 +77,8 @@ class AnswerParser:
         self.status = self._parser.get_status_code()
         if self._parser.get_http_version() not in {"1.1", "1.0"}:
             raise NotHttp("it has another version")
+        if self.status < 100:
+            raise NotHttp("its status has no meaning")
         if self.status == _SWITCHING_PROTOCOLS:
             raise NotHttp("it changes to another protocol")
         if self.status < 200:

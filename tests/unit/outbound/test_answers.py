@@ -100,6 +100,8 @@ def test_answers_that_close_the_connection_leave_none_to_use(data: bytes) -> Non
         b"SSH-2.0-OpenSSH\r\n\r\n",
         b"HTTP/2.0 200 OK\r\n\r\n",
         b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 000 OK\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 3\r\n\r\nabc" + OK + b"Content-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
         OK + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nbody",
         OK + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -124,3 +126,11 @@ def test_answers_that_readers_differ_about_are_refused(data: bytes, size: int) -
 def test_answers_with_an_endless_head_are_refused(data: bytes) -> None:
     with pytest.raises(RequestFailed, match="larger than 256 KiB"):
         parsed(data, 16 << 10)
+
+
+@pytest.mark.parametrize(
+    "rest", [b"0\r\nA: " + b"x" * 300_000, b"0\r\n" + b"a: 1\r\n" * 50_000, b"1;" + b"x" * 300_000]
+)
+def test_answers_with_endless_trailers_or_extensions_are_refused(rest: bytes) -> None:
+    with pytest.raises(RequestFailed, match="larger than 256 KiB"):
+        parsed(OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n" + rest, 16 << 10)
