@@ -117,3 +117,21 @@ def test_secrets_are_not_in_messages(client: OutboundClient) -> None:
 
 def redirect_to(location: str) -> list[bytes]:
     return answer(b"", "302 Found", Location=location)
+
+
+def test_secrets_that_become_longer_in_the_answer_count_as_they_are(client: OutboundClient) -> None:
+    with RawServer(lambda _: answer(b"ab" * 1000)) as server:
+        secret = HostSecret(PLACEHOLDER, "ab", frozenset([parse_origin(server.origin)]))
+        guest = Guest(client, [server.origin], secrets=[secret])
+        number = guest.session.start(OutboundRequest("GET", server.origin))
+        assert guest.woken.wait(20)
+        assert client.memory.held == 1000 * len(PLACEHOLDER)
+        assert guest.session.take(number) is not None
+        assert client.memory.held == 0
+
+
+def test_secrets_are_not_looked_for_in_other_codings_of_any_status(client: OutboundClient) -> None:
+    with RawServer(lambda _: answer(b"coded", "205 Reset Content", Content_Encoding="br")) as server:
+        guest = Guest(client, [server.origin], secrets=[secret_of(server)])
+        message = guest.failure(OutboundRequest("GET", server.origin, (("X-Key", PLACEHOLDER),)))
+        assert "encoding other than gzip or deflate" in message
