@@ -45,13 +45,18 @@ class FunctionPool:
                 raise
             self._give_back(origin, connection)
 
-    def close(self) -> None:
-        """Close the idle connections."""
-        for idle in self._idle.values():
-            for connection in idle:
+    def close_idle(self, seconds: float) -> None:
+        """Close the connections that no request has used for `seconds`."""
+        oldest = time.monotonic() - seconds
+        for origin, idle in list(self._idle.items()):
+            kept = [connection for connection in idle if connection.reusable and connection.used_at > oldest]
+            for connection in set(idle).difference(kept):
                 connection.close()
-        self._idle.clear()
-        self._idle_count = 0
+            self._idle_count += len(kept) - len(idle)
+            if kept:
+                self._idle[origin] = kept
+            else:
+                del self._idle[origin]
 
     def _take(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin, [])
@@ -104,11 +109,15 @@ class FunctionPools:
             pool.idle_since = time.monotonic()
 
     def close_idle(self, seconds: float = IDLE_SECONDS) -> None:
-        """Close the pools that no request has used for `seconds`."""
+        """Close the connections that no request has used for `seconds`, and forget the pools that none uses."""
         now = time.monotonic()
         for key, pool in list(self._pools.items()):
             if not pool.active and now - pool.idle_since >= seconds:
                 del self._pools[key]
-                pool.close()
+                pool.close_idle(0)
+            else:
+                pool.close_idle(seconds)
         functions = {function_id for function_id, _ in self._pools}
-        self._resolvers = {key: resolver for key, resolver in self._resolvers.items() if key in functions}
+        self._resolvers = {
+            key: resolver for key, resolver in self._resolvers.items() if key in functions or resolver.lookups
+        }

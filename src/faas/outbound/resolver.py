@@ -41,6 +41,7 @@ class FunctionResolver:
     def __init__(self, resolve: Resolve, slots: asyncio.Semaphore) -> None:
         self._resolve = resolve
         self._slots = (asyncio.Semaphore(_LOOKUPS_OF_FUNCTION), slots)
+        self.lookups = 0  # that run, also those whose caller waits no longer
 
     async def addresses(self, host: str) -> list[Address]:
         """Return the addresses of a host, one or more. Raises RequestFailed for a name that has none."""
@@ -64,6 +65,7 @@ class FunctionResolver:
         answer: asyncio.Future[list[Address]] = loop.create_future()
 
         def settle(addresses: list[Address], error: str | None) -> None:
+            self.lookups -= 1
             for slots in self._slots:
                 slots.release()
             if answer.done():  # cancelled
@@ -83,5 +85,6 @@ class FunctionResolver:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle, addresses, error)
 
+        self.lookups += 1
         threading.Thread(target=look_up, name="outbound-resolver", daemon=True).start()
         return await answer

@@ -153,6 +153,30 @@ def test_connections_are_bounded_in_all() -> None:
     client.close()
 
 
+def test_connections_that_are_idle_give_way_to_those_of_their_own_function() -> None:
+    client = OutboundClient(max_connections=2)
+    with RawServer(hello) as first, RawServer(hello) as second, RawServer(hello) as third:
+        guest = Guest(client, [first.origin, second.origin, third.origin])
+        for server in (first, second, third):
+            assert guest.answer(server.origin).status == 200
+    client.close()
+
+
+def test_connections_that_are_idle_are_closed_while_their_function_has_another_request(client: OutboundClient) -> None:
+    ended = threading.Event()
+
+    def wait(_: ReceivedRequest) -> list[bytes]:
+        ended.wait(IDLE_SECONDS + 15)
+        return answer(b"late")
+
+    with RawServer(hello) as server, RawServer(wait) as slow:
+        guest = Guest(client, [server.origin, slow.origin], seconds=IDLE_SECONDS + 20)
+        guest.session.start(OutboundRequest("GET", slow.origin))
+        assert guest.answer(server.origin).status == 200
+        assert server.disconnected.wait(IDLE_SECONDS + 10)
+        ended.set()
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return CertificateFiles.write(tmp_path_factory.mktemp("tls"), names=("localhost", "api.example.com"))

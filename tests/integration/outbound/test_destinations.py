@@ -10,7 +10,7 @@ import pytest
 
 from faas.outbound import OutboundClient, OutboundRequest
 from faas.outbound_patterns import Address
-from tests.helpers.outbound_calls import Guest
+from tests.helpers.outbound_calls import FUNCTION, Guest, wait_until
 from tests.helpers.raw_server import RawServer, ReceivedRequest, answer
 from tests.helpers.support import free_port
 
@@ -167,9 +167,11 @@ def test_destination_that_refuses_or_does_not_exist_says_so(client: OutboundClie
 
 def test_destination_of_slow_names_leaves_other_functions_theirs(names: Names, server: RawServer) -> None:
     release = threading.Event()
+    asked: list[str] = []
 
     def resolve(host: str) -> list[Address]:
         if host.startswith("slow"):
+            asked.append(host)
             release.wait(20)
         return [ipaddress.ip_address("127.0.0.1")]
 
@@ -186,6 +188,14 @@ def test_destination_of_slow_names_leaves_other_functions_theirs(names: Names, s
         assert sum(thread.name == "outbound-resolver" for thread in threading.enumerate()) <= 4
         for guest in slow:
             guest.session.close()
+        pools = client._pools
+        wait_until(lambda: not any(pool.active for (key, _), pool in pools._pools.items() if key != FUNCTION))
+        client.call(lambda: pools.close_idle(0))  # the lookups that run still count when the pool is forgotten
+        again = Guest(client, ["*"], function_id=slow[0].session._function_id)
+        again.session.start(OutboundRequest("GET", "http://slow.example"))
+        assert other.answer(at(server, "quick.example")).body == b"hello"
+        assert len(asked) == 4
+        again.session.close()
     finally:
         release.set()
         client.close()
