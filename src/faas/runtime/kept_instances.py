@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from itertools import takewhile
 
 import structlog
 
@@ -114,11 +115,9 @@ class KeptInstances:
         recent.append(self._calls)
         if len(recent) < PROMOTION_CALLS or recent[0] <= self._calls - WINDOW_CALLS:
             return False
+        unused = takewhile(lambda instance: instance.last_call <= self._calls - WINDOW_CALLS, self._idle)
         # Those in use count too: of hundreds of calls at once, most would make one for which there is no room.
-        if len(self._idle) + len(self._in_use) < MAX_KEPT_INSTANCES:
-            return True
-        oldest = next(iter(self._idle), None)
-        return oldest is not None and oldest.last_call <= self._calls - WINDOW_CALLS
+        return len(self._idle) - len(list(unused)) + len(self._in_use) < MAX_KEPT_INSTANCES
 
     def _restore(self, instance: RestorableInstance) -> bool:
         if self._scanner is None:

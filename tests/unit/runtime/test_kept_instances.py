@@ -226,6 +226,25 @@ async def test_kept_instances_in_use_count_among_those_that_are_kept(
         assert kept_by(runtime) == 3
 
 
+@scanner_needed
+async def test_kept_instances_in_use_take_the_place_of_unused_ones_once(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_instances, "MAX_KEPT_INSTANCES", 2)
+    monkeypatch.setattr(kept_instances, "WINDOW_CALLS", 1000)
+    for number in (1, 2):
+        await call(runtime, number, "c")
+    kept, unused = runtime.kept_instances.idle
+    image, unused.last_call = kept.image, -1000
+    for instance in (taken := [runtime.kept_instances.acquire(image, SMALL_LIMITS.memory) for _ in range(8)]):
+        if not instance.started:
+            image.start(instance)
+    assert [type(instance) for instance in taken] == [RestorableInstance] * 2 + [Instance] * 6
+    for instance in taken:
+        runtime.kept_instances.release(image, instance)
+    assert kept_by(runtime) == 2
+
+
 async def test_kept_instances_without_a_scanner_are_fresh_ones(auditor: Auditor) -> None:
     async with small_runtime(load_engine=load_engine) as runtime:
         runtime.kept_instances.close()  # of the scanner too
