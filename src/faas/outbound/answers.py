@@ -9,6 +9,7 @@ from faas.units import format_size
 # Of a head with those of the answers 1xx before it; and of what comes between two parts of a body, or after the last
 # one: extensions of chunks and trailers, which the parser collects.
 MAX_HEAD_BYTES = 4 * MAX_HEADERS_BYTES
+MAX_ANSWER_HEADERS = 1000  # one of four bytes takes more than a hundred
 _SWITCHING_PROTOCOLS = 101
 
 
@@ -67,8 +68,11 @@ class AnswerParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, but not one that follows the body."""
-        if not self.head_complete:
-            self.headers.append((name, value))
+        if self.head_complete:
+            return
+        if len(self.headers) >= MAX_ANSWER_HEADERS:
+            raise NotHttp(f"it has more than {MAX_ANSWER_HEADERS} headers")
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Judge the head."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faas.outbound.answers import MAX_HEAD_BYTES, AnswerParser, NotHttp
+from faas.outbound.answers import MAX_ANSWER_HEADERS, MAX_HEAD_BYTES, AnswerParser, NotHttp
 from faas.outbound.model import RequestFailed
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -134,3 +134,9 @@ def test_answers_with_an_endless_head_are_refused(data: bytes) -> None:
 def test_answers_with_endless_trailers_or_extensions_are_refused(rest: bytes) -> None:
     with pytest.raises(RequestFailed, match="larger than 256 KiB"):
         parsed(OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n" + rest, 16 << 10)
+
+
+def test_answers_with_too_many_headers_are_refused() -> None:
+    assert parsed(OK + b"a:\r\n" * MAX_ANSWER_HEADERS + b"\r\n").head_complete
+    with pytest.raises(NotHttp, match="more than 1000 headers"):
+        parsed(OK + b"a:\r\n" * (MAX_ANSWER_HEADERS + 1) + b"\r\n")
