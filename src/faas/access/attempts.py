@@ -8,16 +8,25 @@ from collections.abc import Callable
 import msgspec
 
 _BURST = 20
-_SECONDS_FOR_EACH = 5.0  # after the burst
+SECONDS_FOR_EACH = 5.0  # after the burst
 _MAX_ADDRESSES = 10_000  # with failures; the one whose last failure is longest ago is forgotten first
 _MAX_ADMITTED = 50_000  # pairs of address and token
 _IPV6_PREFIX = 64  # what one client is usually given
 
 
-class _Failures(msgspec.Struct):
+class Failures(msgspec.Struct):
     """When an address has recovered from its failures so far."""
 
     recovered_at: float
+
+    def begin(self, now: float) -> float:
+        """Count a failure and return 0, or count none and return after how many seconds to try again."""
+        recovered_at = max(self.recovered_at, now) + SECONDS_FOR_EACH
+        too_early = recovered_at - now - _BURST * SECONDS_FOR_EACH
+        if too_early > 0:
+            return too_early
+        self.recovered_at = recovered_at
+        return 0.0
 
 
 class Attempts:
@@ -29,7 +38,7 @@ class Attempts:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failures: OrderedDict[str, Failures] = OrderedDict()
         self._admitted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def is_admitted(self, address: str, token_id: str) -> bool:
@@ -38,38 +47,39 @@ class Attempts:
 
     def begin(self, address: str) -> float:
         """Count a failure in advance and return 0, or count none and return after how many seconds to try again."""
-        network = _network(address)
+        network = network_of(address)
         now = self._clock()
-        failures = self._failures.setdefault(network, _Failures(now))
+        failures = self._failures.setdefault(network, Failures(now))
         self._failures.move_to_end(network)
-        recovered_at = max(failures.recovered_at, now) + _SECONDS_FOR_EACH
-        too_early = recovered_at - now - _BURST * _SECONDS_FOR_EACH
-        if too_early > 0:
+        if too_early := failures.begin(now):
             return too_early
-        failures.recovered_at = recovered_at
         if len(self._failures) > _MAX_ADDRESSES:
             self._failures.popitem(last=False)
         return 0.0
 
     def succeed(self, address: str, token_id: str) -> None:
         """Remember that the token was admitted from the address, and take back what `begin` counted."""
-        self._admitted[address, token_id] = None
-        if len(self._admitted) > _MAX_ADMITTED:
-            self._admitted.popitem(last=False)
+        self._remember(address, token_id)
         self.take_back(address)
 
     def take_back(self, address: str) -> None:
         """Take back what `begin` counted: the attempt has not failed."""
-        network = _network(address)
+        network = network_of(address)
         failures = self._failures.get(network)
         if failures is None:
             return
-        failures.recovered_at -= _SECONDS_FOR_EACH
+        failures.recovered_at -= SECONDS_FOR_EACH
         if failures.recovered_at <= self._clock():
             del self._failures[network]
 
+    def _remember(self, address: str, token_id: str) -> None:
+        self._admitted[address, token_id] = None
+        if len(self._admitted) > _MAX_ADMITTED:
+            self._admitted.popitem(last=False)
 
-def _network(address: str) -> str:
+
+def network_of(address: str) -> str:
+    """Return what failures are counted by: the address, or its network for IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:  # a Unix socket, for example

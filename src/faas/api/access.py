@@ -19,12 +19,14 @@ from litestar.types import Scope as AsgiScope
 from faas.access import token_text
 from faas.access.attempts import Attempts
 from faas.access.authenticator import Authenticator, KnownToken
+from faas.access.shared_attempts import SharedAttempts
 from faas.access.token_text import TokenText
 from faas.caller import ANYONE, Caller, Scope
 from faas.client_address import ClientAddresses
 from faas.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, RateLimited, TooManyAttempts
 from faas.rate import Rate
 from faas.settings import Auth
+from faas.shared_limits import SharedLimits
 
 log = structlog.get_logger()
 
@@ -47,7 +49,8 @@ class AccessGate:
     """Admits requests by their tokens, which `authenticator` knows, or everyone where no tokens are asked for.
 
     With `auto`, tokens are asked for as soon as there has been one, or when the server listens `beyond_loopback`.
-    `client_addresses` finds the address that both pass. `clock` returns seconds. Use from one event loop.
+    `client_addresses` finds the address that both pass. `shared` has the limits of a server of several processes.
+    `clock` returns seconds. Use from one event loop.
     """
 
     def __init__(
@@ -57,13 +60,15 @@ class AccessGate:
         auth: Auth,
         beyond_loopback: bool,
         client_addresses: ClientAddresses | None = None,
+        shared: SharedLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.client_addresses = client_addresses or ClientAddresses(())
         self._authenticator = authenticator
         self._always = auth == "required" or (auth == "auto" and beyond_loopback)
         self._never = auth == "off"
-        self._attempts = Attempts(clock)
+        self._attempts = SharedAttempts(shared.failures, shared.admitted, clock) if shared else Attempts(clock)
+        self._shared_rates = shared.tokens if shared else None
         self._first_uses: dict[tuple[str, TokenText], asyncio.Future[None]] = {}
         self._clock = clock
 
@@ -105,7 +110,7 @@ class AccessGate:
         if not authorizations and scopes is not None and not scopes:
             return Admitted(STRANGER)
         token = await self._authenticate(address, authorizations)
-        headers = {} if token.rate is None else self._take(token.rate)
+        headers = {} if token.rate is None else self._take(token, token.rate)
         if scopes and not any(token.caller.has(scope) for scope in scopes):
             raise NotAllowed(f"this needs a token with the scope {' or '.join(scopes)}", missing_scope=scopes[0])
         return Admitted(token.caller, headers)
@@ -144,10 +149,17 @@ class AccessGate:
         found = self._authenticator.check(text) if self._attempts.is_admitted(address, text.id) else None
         return found if isinstance(found, KnownToken) else None
 
-    def _take(self, rate: Rate) -> dict[str, str]:
+    def _take(self, token: KnownToken, rate: Rate) -> dict[str, str]:
         """Count a request. Returns the headers that tell the state of the rate; raises RateLimited."""
         now = self._clock()
-        if wait := rate.take(now):
+        if self._shared_rates is None:
+            wait = rate.take(now)
+        else:
+            with self._shared_rates.entry((token.caller.token_id or "").encode(), now) as entry:
+                rate.recovered_at = entry.time
+                wait = rate.take(now)
+                entry.time = rate.recovered_at
+        if wait:
             raise RateLimited(rate.per_second, math.ceil(wait), rate_headers(rate, 0))
         return rate_headers(rate, rate.remaining(now))
 

@@ -2,7 +2,7 @@
 
 The limits belong to a revision, which is known only when the start is recorded. So they are those of the revision that
 the reference ran last, as this process has seen; the first call of a reference looks them up. Each process counts its
-own executions.
+own executions; SharedAdmission counts those of all workers of a server.
 """
 
 import math
@@ -18,7 +18,7 @@ from faas.function_ref import FunctionRef
 from faas.function_settings import NO_LIMITS, FunctionLimits
 from faas.rate import Rate
 
-_CONCURRENCY_RETRY_AFTER_SECONDS = 1
+CONCURRENCY_RETRY_AFTER_SECONDS = 1
 _DOUBT_SECONDS = 0.1
 _MAX_KNOWN = 20_000  # references; the least recently used ones are looked up again
 
@@ -38,11 +38,15 @@ class _Memory(msgspec.Struct):
     doubted_at: float = -math.inf
 
 
-class _Usage(msgspec.Struct):
-    """The executions of a function at once, and the time at which its rate has recovered from those before."""
+class Usage(msgspec.Struct):
+    """The executions of a function at once, and the time at which its rate has recovered from those before.
+
+    `entry` is where the workers of a server count them together, if they do.
+    """
 
     in_flight: int = 0
     recovered_at: float = 0.0
+    entry: int | None = None
 
 
 class Admission:
@@ -54,7 +58,7 @@ class Admission:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: OrderedDict[FunctionRef, _Memory] = OrderedDict()
-        self._usage: dict[UUID, _Usage] = {}
+        self._usage: dict[UUID, Usage] = {}
 
     def get_known(self, function_ref: FunctionRef) -> KnownLimits | None:
         """Return what the reference ran last, as far as this process remembers."""
@@ -89,9 +93,9 @@ class Admission:
         """Count an execution of the function, which `leave` must end. Raises FunctionLimitReached."""
         usage = self._usage.get(known.function_id)
         if usage is None:
-            usage = self._usage[known.function_id] = _Usage()
+            usage = self._usage[known.function_id] = Usage()
         if known.limits is not NO_LIMITS:
-            self._check(function_ref, usage, known.limits)
+            self._check(function_ref, known, usage, known.limits)
         usage.in_flight += 1
 
     def leave(self, known: KnownLimits) -> None:
@@ -109,9 +113,7 @@ class Admission:
         self.learn(function_ref, ran)
         usage = self._usage[entered.function_id]
         if ran.limits.per_second is not None and ran.function_id == entered.function_id:
-            rate = Rate(ran.limits.per_second, usage.recovered_at)
-            rate.count(self._clock())
-            usage.recovered_at = rate.recovered_at
+            self._count_start(ran, usage, ran.limits.per_second)
 
     def forget(self, function_ref: FunctionRef) -> None:
         """Forget a reference that named nothing at the last start."""
@@ -122,15 +124,29 @@ class Admission:
         """The number of functions of which executions are counted."""
         return len(self._usage)
 
-    def _check(self, function_ref: FunctionRef, usage: _Usage, limits: FunctionLimits) -> None:
+    def _count_start(self, _known: KnownLimits, usage: Usage, per_second: float) -> None:
+        """Count a start, whether or not the rate admits it."""
+        rate = Rate(per_second, usage.recovered_at)
+        rate.count(self._clock())
+        usage.recovered_at = rate.recovered_at
+
+    def _check(self, function_ref: FunctionRef, _known: KnownLimits, usage: Usage, limits: FunctionLimits) -> None:
         """Raise FunctionLimitReached, or take one start from the rate."""
-        if limits.concurrency is not None and usage.in_flight >= limits.concurrency:
-            reason = f"has {usage.in_flight} executions in flight; its settings allow {limits.concurrency} at once"
-            raise FunctionLimitReached(str(function_ref), reason, _CONCURRENCY_RETRY_AFTER_SECONDS)
+        self._check_concurrency(function_ref, usage.in_flight, limits)
         if limits.per_second is not None:
             rate = Rate(limits.per_second, usage.recovered_at)
             wait = rate.take(self._clock())
             usage.recovered_at = rate.recovered_at
             if wait:
-                reason = f"is called more often than {limits.per_second:g} times per second, which its settings allow"
-                raise FunctionLimitReached(str(function_ref), reason, math.ceil(wait))
+                raise self._too_often(function_ref, limits.per_second, math.ceil(wait))
+
+    @staticmethod
+    def _check_concurrency(function_ref: FunctionRef, in_flight: int, limits: FunctionLimits) -> None:
+        if limits.concurrency is not None and in_flight >= limits.concurrency:
+            reason = f"has {in_flight} executions in flight; its settings allow {limits.concurrency} at once"
+            raise FunctionLimitReached(str(function_ref), reason, CONCURRENCY_RETRY_AFTER_SECONDS)
+
+    @staticmethod
+    def _too_often(function_ref: FunctionRef, per_second: float, retry_after: int) -> FunctionLimitReached:
+        reason = f"is called more often than {per_second:g} times per second, which its settings allow"
+        return FunctionLimitReached(str(function_ref), reason, retry_after)

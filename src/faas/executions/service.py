@@ -7,6 +7,7 @@ open while the guest runs.
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NoReturn
 from uuid import UUID
 
 import msgspec
@@ -38,9 +39,11 @@ from faas.executions.pages import list_page
 from faas.executions.reach import ReachResolver
 from faas.executions.recorder import ExecutionRecorder, NotStarted, Started, not_found
 from faas.executions.retry_buffer import RetryBuffer
+from faas.executions.shared_admission import SharedAdmission
 from faas.function_ref import FunctionRef
 from faas.function_settings import decode_limits
 from faas.runtime import HttpRequest, Outcome, Runtime
+from faas.shared_limits import SharedLimits
 from faas.units import format_size
 
 log = structlog.get_logger()
@@ -63,7 +66,7 @@ class ExecutionService:
     """Executes functions in `runtime`, and records their starts in `recorder` and their ends through `retry_buffer`.
 
     `reach` says what each may reach. At most `max_in_flight` executions run at once, of which callers without a token
-    have a share. Use from one event loop.
+    have a share: in this process, or in all those that have `shared`. Use from one event loop.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class ExecutionService:
         reach: ReachResolver,
         *,
         max_in_flight: int,
+        shared: SharedLimits | None = None,
     ) -> None:
         self._pool = pool
         self._runtime = runtime
@@ -84,7 +88,8 @@ class ExecutionService:
         self._max_in_flight = max_in_flight
         self._max_public = max(1, int(max_in_flight * _PUBLIC_SHARE))
         self._public_in_flight = 0
-        self._admission = Admission()
+        self._shared = shared
+        self._admission = SharedAdmission(shared.functions) if shared else Admission()
         self._function_metrics = FunctionMetrics()
         self._in_flight: set[asyncio.Task[Finished]] = set()
         # Counted when it is read: each change of a gauge takes a lock.
@@ -111,8 +116,9 @@ class ExecutionService:
             raise PayloadTooLarge("input", limit, f"{size} bytes; the limit is {format_size(limit)}")
         full = len(self._in_flight) >= self._max_in_flight
         if full or (caller.public_only and self._public_in_flight >= self._max_public):
-            metrics.EXECUTIONS_REFUSED.inc()
-            raise Saturated(self._max_in_flight if full else self._max_public, RETRY_AFTER_SECONDS)
+            self._refuse(self._max_in_flight if full else self._max_public)
+        if self._shared is not None:
+            self._enter_shared(self._shared, caller)
         task = asyncio.create_task(self._execute(caller, function_ref, given))
         self._in_flight.add(task)
         task.add_done_callback(self._on_task_done)
@@ -132,11 +138,29 @@ class ExecutionService:
             self._runtime.interrupt()
             await asyncio.wait(self._in_flight)
 
+    def _enter_shared(self, shared: SharedLimits, caller: Caller) -> None:
+        """Count an execution among those of all processes. Raises Saturated."""
+        if caller.public_only and not shared.public_executions.enter(self._max_public):
+            self._refuse(self._max_public)
+        if not shared.executions.enter(self._max_in_flight):
+            if caller.public_only:
+                shared.public_executions.leave()
+            self._refuse(self._max_in_flight)
+
+    @staticmethod
+    def _refuse(limit: int) -> NoReturn:
+        metrics.EXECUTIONS_REFUSED.inc()
+        raise Saturated(limit, RETRY_AFTER_SECONDS)
+
     def _on_public_task_done(self, _task: "asyncio.Task[Finished]") -> None:
         self._public_in_flight -= 1
+        if self._shared is not None:
+            self._shared.public_executions.leave()
 
     def _on_task_done(self, task: "asyncio.Task[Finished]") -> None:
         self._in_flight.discard(task)
+        if self._shared is not None:
+            self._shared.executions.leave()
         if not task.cancelled():
             # Retrieved so that asyncio does not log it: the caller, if still connected, gets it from the task.
             task.exception()
