@@ -1,6 +1,7 @@
 """Health checks of a process, and the gauges that are measured when /metrics is read."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal
 
@@ -13,6 +14,7 @@ from faas.backup.manifest import TABLES
 from faas.compile.languages import Compiler
 from faas.database.pool import TRANSIENT_ERRORS, Pool, acquire
 from faas.errors import DatabaseUnavailable
+from faas.peers import CompilerState
 from faas.queue import messages
 from faas.queue import pgmq as queue
 from faas.queue.consumer import Consumer
@@ -27,7 +29,10 @@ _DATABASE_TIMEOUT_SECONDS = 2.0
 
 
 class HealthChecker(msgspec.Struct, frozen=True):
-    """Reports the health of each component and updates gauges. Without a keyring, the process opens no secrets."""
+    """Reports the health of each component and updates gauges. Without a keyring, the process opens no secrets.
+
+    Where another worker of the server compiles, `compiling_peer` asks it for the health of its components.
+    """
 
     role: Role
     pool: Pool
@@ -36,6 +41,7 @@ class HealthChecker(msgspec.Struct, frozen=True):
     compilers: dict[str, Compiler]
     runtime: Runtime
     keyring: Keyring | None = None
+    compiling_peer: Callable[[], Awaitable[CompilerState | None]] | None = None
 
     async def check(self) -> Health:
         """Return the health of each component.
@@ -45,13 +51,10 @@ class HealthChecker(msgspec.Struct, frozen=True):
         then fall back to polling. So it is without the key of the secrets: functions that name none run.
         """
         database = await self._check_database()
-        consumers = {
-            name: "UP" if consumer.healthy else "DOWN: cannot read its queue"
-            for name, consumer in self.consumers.items()
-        }
-        toolchains = {language: compiler.state() for language, compiler in self.compilers.items()}
-        if not toolchains:  # Without compilers, modules are still precompiled: of results, and before first executions.
-            toolchains = {"compiler": "OFF", "wasm": self.runtime.precompiler_state}
+        own = self.compiler_state()
+        consumers, toolchains = own.consumers, own.toolchains
+        if self.compiling_peer is not None:
+            consumers, toolchains = _joined(own, await self.compiling_peer())
         required = [database, *consumers.values(), self.runtime.precompiler_state]
         if all(state.startswith("DOWN") for state in toolchains.values()):
             required += toolchains.values()
@@ -67,16 +70,31 @@ class HealthChecker(msgspec.Struct, frozen=True):
             secrets=await self._check_secrets(),
         )
 
+    def compiler_state(self) -> CompilerState:
+        """Return the health of the consumers and the toolchains of this process."""
+        consumers = {
+            name: "UP" if consumer.healthy else "DOWN: cannot read its queue"
+            for name, consumer in self.consumers.items()
+        }
+        toolchains = {language: compiler.state() for language, compiler in self.compilers.items()}
+        if not toolchains:  # Without compilers, modules are still precompiled: of results, and before first executions.
+            toolchains = {"compiler": "OFF", "wasm": self.runtime.precompiler_state}
+        return CompilerState(consumers, toolchains)
+
     async def update_gauges(self) -> None:
         """Set the gauges of the connection pool, the queues and the tables. All but the first need the database."""
-        idle = self.pool.get_idle_size()
-        metrics.DATABASE_CONNECTIONS.labels("idle").set(idle)
-        metrics.DATABASE_CONNECTIONS.labels("used").set(self.pool.get_size() - idle)
+        self.update_own_gauges()
         with suppress(TimeoutError, DatabaseUnavailable, asyncpg.PostgresError):
             async with asyncio.timeout(_DATABASE_TIMEOUT_SECONDS), acquire(self.pool) as connection:
                 await queue.measure(connection, [messages.COMPILATION_JOBS, messages.COMPILATION_RESULTS])
                 for table in await measure_tables(connection, tables=TABLES):
                     metrics.TABLE_BYTES.labels(table.name).set(table.bytes)
+
+    def update_own_gauges(self) -> None:
+        """Set the gauges of the connection pool, which is this process's own."""
+        idle = self.pool.get_idle_size()
+        metrics.DATABASE_CONNECTIONS.labels("idle").set(idle)
+        metrics.DATABASE_CONNECTIONS.labels("used").set(self.pool.get_size() - idle)
 
     async def _check_secrets(self) -> str:
         if self.keyring is None:
@@ -94,3 +112,16 @@ class HealthChecker(msgspec.Struct, frozen=True):
         except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
             return f"DOWN: {type(error).__name__}"
         return "UP"
+
+
+def _joined(own: CompilerState, compiling: CompilerState | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the consumers and the toolchains of a worker and of the one that compiles for it.
+
+    While that one is replaced, deploys wait for the new one.
+    """
+    if compiling is None:
+        return own.consumers, {**own.toolchains, "compiler": "WARMING"}
+    toolchains = dict(compiling.toolchains)
+    if own.toolchains["wasm"].startswith("DOWN"):  # this process precompiles, too
+        toolchains["wasm"] = own.toolchains["wasm"]
+    return {**compiling.consumers, **own.consumers}, toolchains

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 import msgspec
 
 from faas.client_address import NETWORK_FORMAT, parse_network
+from faas.cores import available_cores
 from faas.errors import ConfigurationError
 from faas.languages import Language
 from faas.units import DURATION_FORMAT, RETENTION_FORMAT, SIZE_FORMAT, parse_duration, parse_retention, parse_size
@@ -35,6 +36,7 @@ Duration = Annotated[float, msgspec.Meta(gt=0, extra={"form": "duration"})]
 Retention = Annotated[float, msgspec.Meta(ge=0)]
 Size = Annotated[int, msgspec.Meta(gt=0, extra={"form": "size"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Workers = Annotated[int, msgspec.Meta(ge=1, le=64, extra={"form": "workers"})]
 Hosts = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "hosts"})]
 Origins = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "origins"})]
 Networks = Annotated[tuple[str, ...], msgspec.Meta(extra={"form": "networks"})]
@@ -67,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "all"
     host: Annotated[str, _described("address to listen on")] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), _described("TCP port to listen on; 0 picks a free one")] = 8080
+    workers: Annotated[
+        Workers, _described("processes that serve, each with a runtime of its own; auto is one for each core")
+    ] = 1
     auth: Annotated[
         Auth,
         _described("whether requests need tokens; auto asks for them once there is one, or beyond loopback"),
@@ -128,7 +133,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: Annotated[
         Count,
         msgspec.Meta(le=MAX_IN_FLIGHT_LIMIT),
-        _described("maximum concurrent executions per process; more get 429"),
+        _described("maximum concurrent executions of the server, all workers together; more get 429"),
     ] = 256
     module_cache: Annotated[Count, _described("maximum number of compiled modules kept in memory")] = 256
     keep_revisions: Annotated[Count, _described("revisions that are kept of each function")] = 20
@@ -190,6 +195,7 @@ _ACCEPTED = {
     "duration": DURATION_FORMAT,
     "retention": RETENTION_FORMAT,
     "size": SIZE_FORMAT,
+    "workers": "a whole number, or auto",
     "languages": f"a comma-separated list of {', '.join(get_args(Language))}",
     "hosts": f"a comma-separated list; each is {HOST_FORMAT}",
     "origins": f"a comma-separated list; each is {ORIGIN_FORMAT}",
@@ -197,7 +203,7 @@ _ACCEPTED = {
 }
 
 
-SettingForm = Literal["duration", "retention", "size", "languages", "hosts", "origins", "networks"]
+SettingForm = Literal["duration", "retention", "size", "workers", "languages", "hosts", "origins", "networks"]
 
 # The settings that are lists, with the function that checks an item and returns the form in which it is kept.
 _PARSE_ITEM: dict[str, Callable[[str], str]] = {
@@ -292,6 +298,8 @@ def _parse(field: Field, text: str) -> object:
         return parse_retention(text)
     if field.form == "size":
         return parse_size(text)
+    if field.form == "workers":
+        return available_cores() if text == "auto" else text
     if field.is_list:
         parse_item = _PARSE_ITEM[field.form or ""]
         return list(dict.fromkeys(parse_item(item.strip()) for item in text.split(",")))
@@ -325,6 +333,11 @@ def load(options: Mapping[str, str | None], environ: Mapping[str, str] | None = 
             raise ConfigurationError(f"{origin}={text!r}: {accepted}") from None
     loaded = msgspec.convert(values, Settings, strict=False)
     _check_tls(loaded)
+    if loaded.workers > 1 and loaded.role == "compiler":
+        raise ConfigurationError(
+            f"--workers={loaded.workers}: a process of the role compiler serves no functions; accepted is 1, and "
+            "--compile-workers says how many compilations it makes at once"
+        )
     return loaded
 
 

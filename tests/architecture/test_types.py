@@ -76,6 +76,7 @@ ALLOWED = {
     "server/log_streams.py": (1, "the signature of io.RawIOBase.write"),
     "server/server.py": (2, "an ASGI application and a protocol, as uvicorn takes them"),
     "server/tls_transport.py": (1, "the signature of asyncio.BaseTransport.get_extra_info"),
+    "server/worker_server.py": (2, "an ASGI application and a protocol, as uvicorn takes them"),
     "server/uvicorn_internals.py": (3, "methods of any signature"),
     "settings.py": (3, "defaults and types of any setting"),
 }

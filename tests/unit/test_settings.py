@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faas import settings
+from faas.cores import available_cores
 from faas.errors import ConfigurationError
 from faas.languages import Language
 from faas.units import format_duration, parse_duration, parse_size
@@ -46,6 +47,9 @@ def test_load_option_overrides_environment_overrides_default() -> None:
         ),
         ("FAAS_LANGUAGES", ",", "a comma-separated list of javascript, typescript, python, assemblyscript, wat, wasm"),
         ("FAAS_LOG_FORMAT", "xml", "one of auto, console, json"),
+        ("FAAS_WORKERS", "many", "a whole number, or auto"),
+        ("FAAS_WORKERS", "0", ">= 1"),
+        ("FAAS_WORKERS", "65", "<= 64"),
         ("FAAS_MAX_IN_FLIGHT", "0", ">= 1"),
         ("FAAS_MAX_IN_FLIGHT", "10001", "<= 10000"),
     ],
@@ -166,3 +170,14 @@ def test_load_without_a_home_directory_needs_a_data_directory(monkeypatch: pytes
     assert settings.load({"data_dir": "/data", "port": "1"}, {}).data_dir == Path("/data")
     with pytest.raises(ConfigurationError, match="--data-dir"):
         settings.load({"port": "1"}, {})
+
+
+def test_load_workers_auto_is_one_for_each_core() -> None:
+    assert settings.load({}, {}).workers == 1
+    assert settings.load({"workers": "auto"}, {}).workers == available_cores()
+    assert settings.load({"workers": "3"}, {"FAAS_WORKERS": "auto"}).workers == 3
+
+
+def test_load_refuses_workers_of_the_role_compiler() -> None:
+    with pytest.raises(ConfigurationError, match=r"--workers=2: a process of the role compiler serves no functions"):
+        settings.load({"workers": "2", "role": "compiler"}, {})

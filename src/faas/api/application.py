@@ -1,6 +1,7 @@
 """The ASGI application: routes, middleware and the services that they use."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from litestar import Litestar
@@ -14,6 +15,7 @@ from faas.api.access import AccessGate
 from faas.api.endpoint import EndpointHandler
 from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
+from faas.api.metrics_text import metrics_text
 from faas.api.middleware import execute
 from faas.api.middleware.access import AccessMiddleware
 from faas.api.middleware.content_encoding import ContentEncodingMiddleware
@@ -29,6 +31,7 @@ from faas.audit import AuditTrail
 from faas.executions.service import ExecutionService
 from faas.functions.revisions import RevisionService
 from faas.functions.service import FunctionService
+from faas.peers import Peers
 from faas.secret_store.service import SecretService
 
 HANDLERS: Sequence[HTTPRouteHandler] = (
@@ -80,8 +83,12 @@ def create_application(
     input_limit: int,
     hosts: HostPolicy,
     cors_origins: Sequence[str] = (),
+    peers: Peers | None = None,
 ) -> ASGIApp:
-    """Return the application over these services, which the caller opens and closes."""
+    """Return the application over these services, which the caller opens and closes.
+
+    `peers` are the other workers of a server that has several.
+    """
     services = {
         "functions": functions_service,
         "revisions": revisions_service,
@@ -91,6 +98,7 @@ def create_application(
         "audit": audit_trail,
         "check_health": check_health,
         "update_metrics": update_metrics,
+        "metrics_text": partial(metrics_text, peers=peers),
     }
     body_limit = input_limit + _ENVELOPE_BYTES
     application: ASGIApp = ExecuteMiddleware(_create_litestar(HANDLERS, services, body_limit), invocations, body_limit)
@@ -105,7 +113,7 @@ def create_compiler_application(
     *, gate: AccessGate, check_health: system.HealthCheck, update_metrics: system.MetricsUpdate, hosts: HostPolicy
 ) -> ASGIApp:
     """Return the application of the role compiler: health and metrics, and a 404 that explains the role elsewhere."""
-    services = {"check_health": check_health, "update_metrics": update_metrics}
+    services = {"check_health": check_health, "update_metrics": update_metrics, "metrics_text": metrics_text}
     application: ASGIApp = _create_litestar(COMPILER_HANDLERS, services, _ENVELOPE_BYTES)
     routes = RouteTable(routes_of(COMPILER_HANDLERS))
     application = AccessMiddleware(MethodsMiddleware(application, routes), gate, routes)

@@ -12,13 +12,19 @@ from faas.client_address import ClientAddresses
 from faas.database.pool import open_pool
 from faas.errors import ConfigurationError
 from faas.settings import Settings
+from faas.shared_limits import SharedLimits
 from faas.web_origin import is_loopback
 
 log = structlog.get_logger()
 
 
-async def open_gate(stack: AsyncExitStack, settings: Settings, url: str) -> AccessGate:
-    """Open the gate until `stack` closes. Raises ConfigurationError for a server that is open to others."""
+async def open_gate(
+    stack: AsyncExitStack, settings: Settings, url: str, shared: SharedLimits | None = None
+) -> AccessGate:
+    """Open the gate until `stack` closes. Raises ConfigurationError for a server that is open to others.
+
+    `shared` has the limits of a server of several processes.
+    """
     authenticator = Authenticator(await stack.enter_async_context(open_pool(url, 1)))
     await authenticator.read(START_TIMEOUT_SECONDS)
     beyond_loopback = not is_loopback(settings.host)  # a name may stand for any address
@@ -36,6 +42,7 @@ async def open_gate(stack: AsyncExitStack, settings: Settings, url: str) -> Acce
         auth=settings.auth,
         beyond_loopback=beyond_loopback,
         client_addresses=ClientAddresses(settings.trusted_proxies),
+        shared=shared,
     )
 
 

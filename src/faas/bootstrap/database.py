@@ -10,12 +10,14 @@ import asyncpg
 from faas.database.migrations import ensure_database, find_pending, migrate
 from faas.database.pool import CONNECT_ERRORS, TRANSIENT_ERRORS, Connection, describe_connect_error, one_line
 from faas.database.pooler import connect_checked
+from faas.database.postgres.attaching import attach as attach_to_running
 from faas.database.postgres.attaching import attach_or_start, existing_cluster
 from faas.database.postgres.server import DATABASE, EmbeddedPostgres
 from faas.database.requirements import check_requirements
 from faas.database.url import parse
 from faas.errors import ConfigurationError
 from faas.settings import Settings
+from faas.shares import embedded_connections
 
 _STARTUP_TIMEOUT_SECONDS = 20.0  # between the start of another process's Postgres and of its migration
 
@@ -33,7 +35,7 @@ async def open_database(settings: Settings, *, attach: bool = False) -> AsyncIte
             backup_hint = "faas backup FILE --database-url URL"
         else:
             backup_hint = f"faas backup FILE --data-dir {settings.data_dir}"
-            postgres = EmbeddedPostgres(settings.data_dir)
+            postgres = EmbeddedPostgres(settings.data_dir, connections=embedded_connections(settings))
             stack.push_async_callback(postgres.stop)
             if not attach:
                 await postgres.start()
@@ -64,6 +66,23 @@ async def open_existing_database(settings: Settings) -> AsyncIterator[str]:
         else:
             await _check_migrated(postgres.url)
         yield postgres.url
+
+
+@asynccontextmanager
+async def open_database_of_supervisor(settings: Settings) -> AsyncIterator[str]:
+    """Yield the URL of the database that the supervisor of this worker has opened and migrated.
+
+    Raises ConfigurationError.
+    """
+    if settings.database_url:
+        yield settings.database_url
+        return
+    postgres = EmbeddedPostgres(settings.data_dir)
+    try:
+        await attach_to_running(postgres)
+        yield postgres.url
+    finally:
+        await postgres.stop()
 
 
 async def _migrate(url: str, backup_hint: str) -> list[str]:

@@ -9,7 +9,8 @@ import click
 import uvloop
 
 from faas import __version__, logs, settings
-from faas.bootstrap import Service, open_database, open_service
+from faas.api.access import GateState
+from faas.bootstrap import open_database, open_service
 from faas.cli.setting_options import with_settings
 from faas.server import uvicorn_internals
 from faas.server.certificate import ServerCertificate
@@ -17,6 +18,8 @@ from faas.server.log_streams import ignore_broken_log_pipes
 from faas.server.server import HttpServer, bind_socket, tune_garbage_collector
 from faas.server.shutdown import GracefulShutdown
 from faas.settings import Settings
+from faas.supervisor import Announcements, supervise
+from faas.supervisor.messages import Ready
 
 _ROLES = {
     "api": "other processes on the same database compile the functions",
@@ -33,6 +36,9 @@ def serve(**options: str | None) -> None:
 
     Ctrl-C or SIGTERM shuts down gracefully: requests in flight finish, then everything stops. A second one stops
     immediately. With --tls-cert, SIGHUP loads the certificate and its key again.
+
+    With --workers, that many processes serve, with one Postgres and one socket. SIGHUP then replaces them one by one,
+    without refusing a connection; the new ones have loaded the certificate again.
     """
     chosen = settings.load(options)
     ignore_broken_log_pipes()
@@ -40,6 +46,9 @@ def serve(**options: str | None) -> None:
     uvicorn_internals.check_layout()
     certificate = _load_certificate(chosen)
     listening = bind_socket(chosen.host, chosen.port)
+    if chosen.workers > 1:
+        asyncio.run(_supervise(chosen, listening))
+        return
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(chosen, listening, certificate))
 
@@ -83,7 +92,8 @@ async def _serve(chosen: Settings, listening: socket.socket, certificate: Server
                 shutdown,
                 ssl_context=certificate.context if certificate else None,
             )
-            _greet(chosen, listening, service)
+            gate = service.gate
+            _greet(chosen, listening, service.database_url, _describe_access(chosen, gate.state, gate.any_admitted))
             tune_garbage_collector()
             await server.serve_until_shutdown(listening, interrupt=service.runtime.interrupt)
         click.echo("faas: stopped", err=True)
@@ -95,11 +105,26 @@ async def _serve(chosen: Settings, listening: socket.socket, certificate: Server
         click.echo("faas: stopped while starting", err=True)
 
 
+async def _supervise(chosen: Settings, listening: socket.socket) -> None:
+    def greet(ready: Ready, database_url: str) -> None:
+        _greet(chosen, listening, database_url, _describe_access(chosen, ready.gate, ready.any_admitted))
+
+    try:
+        await supervise(chosen, listening, Announcements(greet, _announce_shutdown))
+        click.echo("faas: stopped", err=True)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None:
+            raise
+        task.uncancel()
+        click.echo("faas: stopped while starting", err=True)
+
+
 def _announce_shutdown() -> None:
     click.echo("faas: shutting down gracefully; press Ctrl-C again to stop immediately", err=True)
 
 
-def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None:
+def _greet(chosen: Settings, listening: socket.socket, database_url: str, access: str) -> None:
     host, port = listening.getsockname()[:2]
     scheme = "https" if chosen.tls_cert else "http"
     address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
@@ -107,10 +132,12 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
     lines = [
         click.style(f"faas {__version__}", bold=True) + f" serves {click.style(address, fg='cyan', underline=True)}",
         f"  data       {place}",
-        f"  access     {_describe_access(chosen, service)}",
+        f"  access     {access}",
     ]
     if not chosen.database_url:
-        lines.append(f"  psql       psql '{service.database_url}'")
+        lines.append(f"  psql       psql '{database_url}'")
+    if chosen.workers > 1:
+        lines.insert(1, f"  workers    {chosen.workers} processes; SIGHUP replaces them one by one")
     if chosen.role != "all":
         lines.insert(1, f"  role       {chosen.role}: {_ROLES[chosen.role]}")
     if chosen.role != "compiler":
@@ -120,9 +147,8 @@ def _greet(chosen: Settings, listening: socket.socket, service: Service) -> None
     click.echo("\n".join(lines), err=True)
 
 
-def _describe_access(chosen: Settings, service: Service) -> str:
-    state = service.gate.state
-    if state == "tokens" and service.gate.any_admitted:
+def _describe_access(chosen: Settings, state: GateState, any_admitted: bool) -> str:
+    if state == "tokens" and any_admitted:
         return "by token"
     if state == "off":
         return "off: every client may do everything"

@@ -26,7 +26,7 @@ def shown_default(field: Field) -> str:
 def _option(field: Field) -> Callable[[Any], Any]:
     """Return the option of one setting. Its value stays text, which `settings.load` parses and validates."""
     noun = "|".join(field.choices) or field.name.rsplit("_", maxsplit=1)[-1].upper()
-    metavar = {"duration": "DURATION", "retention": "DURATION", "size": "SIZE"}.get(
+    metavar = {"duration": "DURATION", "retention": "DURATION", "size": "SIZE", "workers": "N|auto"}.get(
         field.form or "", {int: "N"}.get(field.type, noun)
     )
     text = f"{field.description[0].upper()}{field.description[1:]}."

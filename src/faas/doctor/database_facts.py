@@ -18,11 +18,9 @@ from faas.doctor.queries import Migration, Pgmq, Table
 from faas.doctor.secret_key import judge_secrets
 from faas.secret_store.queries import KeyRow, list_keys
 from faas.settings import Settings
+from faas.shares import connections_of
 
 CLOCK_DIFFERENCE_SECONDS = 60
-# Beside the pool: those of the listener, the heartbeat, access, the recorder (3), retention and an engine upgrade.
-OWN_CONNECTIONS = 8
-COMPILER_ROLE_CONNECTIONS = 4  # a process of this role has no recorder and no retention
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -35,11 +33,6 @@ class Facts(msgspec.Struct, frozen=True):
     migrations: Sequence[Migration] | None
     secret_keys: Sequence[KeyRow]
     asked_at: float
-
-
-def own_connections(settings: Settings) -> int:
-    """Return how many connections a process of the role opens beside its pool."""
-    return COMPILER_ROLE_CONNECTIONS if settings.role == "compiler" else OWN_CONNECTIONS
 
 
 async def read_facts(connection: Connection) -> Facts:
@@ -144,7 +137,7 @@ def _judge_migrations(facts: Facts, settings: Settings) -> Finding:
 
 
 def _judge_connections(server: Server, settings: Settings) -> Finding:
-    needed = settings.database_pool + own_connections(settings)
+    needed = connections_of(settings)
     found = f"{server.free_connections} free, faas takes up to {needed}"
     if server.free_connections < needed:
         return warn("connections", found, "raise max_connections in Postgres, or lower --database-pool")

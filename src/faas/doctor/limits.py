@@ -4,10 +4,10 @@ import resource
 from collections.abc import Iterator
 
 from faas.doctor.cgroup import process_limit
-from faas.doctor.database_facts import own_connections
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.shown import show_limit, show_size
 from faas.settings import Settings
+from faas.shares import own_connections, share_of
 
 # Measured: with 64 descriptors the embedded Postgres starts, with 60 it refuses to; an idle server has 31 open.
 OWN_DESCRIPTORS = 64
@@ -36,7 +36,8 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 def check_open_files(settings: Settings, limit: int) -> Finding:
     """Check `ulimit -n`: a descriptor for each connection, of clients and to the database."""
-    wanted = OWN_DESCRIPTORS + settings.max_in_flight + settings.database_pool + own_connections(settings)
+    pool = share_of(settings, first=True).database_pool
+    wanted = OWN_DESCRIPTORS + settings.max_in_flight + pool + own_connections(settings)
     found = f"{show_limit(limit)} (ulimit -n)"
     remedy = f"raise it to {_round_up(wanted):,} or more: `ulimit -n`, LimitNOFILE= in systemd"
     if _below(limit, OWN_DESCRIPTORS):

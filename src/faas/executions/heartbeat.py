@@ -81,6 +81,16 @@ class HeartbeatMonitor:
             self._observations = observations
         return reaped
 
+    async def reap_dead(self, process_id: UUID) -> None:
+        """Reap the executions of a process that has certainly ended, without waiting until it is stale."""
+        try:
+            async with acquire(self._pool) as connection:
+                for peer in await queries.list_heartbeats(connection):
+                    if peer.process_id == process_id:
+                        await self._reap(connection, peer)
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+            log.warning("heartbeat.reap_failed", process_id=str(process_id), error=str(error))  # it becomes stale
+
     async def deregister(self) -> None:
         """Remove this process's heartbeat. Called when none of its executions is running any more."""
         async with acquire(self._pool) as connection:

@@ -215,6 +215,19 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         if self.parser.should_upgrade():
             self._ignore_upgrade()
 
+    def retire(self) -> None:
+        """Let the next answer be the last one of the connection. It may be called again."""
+        cycle = self.cycle
+        # An answer that has begun has told the client that the connection stays open.
+        if cycle is not None and not cycle.response_complete and not getattr(cycle, "response_started", False):
+            cycle.keep_alive = False
+        self._dispatch = self._dispatch_last  # type: ignore[method-assign] # connections that stay open pay nothing
+
+    def _dispatch_last(self) -> None:
+        type(self)._dispatch(self)
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def _check_framing(self) -> None:
         """Reject a request whose body cannot be read; a ValueError stops the parser."""
         codings: list[bytes] = []

@@ -36,6 +36,7 @@ _PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     HttpToolsProtocol.timeout_keep_alive_handler: ("self",),
     uvicorn.Server.capture_signals: ("self",),
     uvicorn.Server.shutdown: ("self", "sockets"),
+    uvicorn.Server.startup: ("self", "sockets"),
 }
 
 # The attributes that this package reads or sets, with the method in which uvicorn first assigns them.
@@ -48,9 +49,12 @@ _ATTRIBUTES: dict[Callable[..., Any], frozenset[str]] = {
     HttpToolsProtocol.on_message_begin: frozenset({"url"}),
     # FastPathProtocol puts an object of its own in the place of a cycle, with these attributes.
     RequestResponseCycle.__init__: frozenset({
-        "body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete",
+        "body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete", "response_started",
     }),
+    uvicorn.Config.load: frozenset({"http_protocol_class", "ssl"}),
     uvicorn.Server.__init__: frozenset({"config", "force_exit", "server_state", "should_exit"}),
+    uvicorn.Server._serve: frozenset({"lifespan"}),
+    uvicorn.Server.startup: frozenset({"servers", "started"}),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import pytest
 from faas.database.pool import MINIMUM_POSTGRES_MAJOR
 from faas.doctor import GROUPS, Finding, Group, diagnose, diagnosis
 from faas.doctor.clock import EARLIEST_YEAR, LATEST_YEAR, STEP_SECONDS
-from faas.doctor.database_facts import CLOCK_DIFFERENCE_SECONDS, COMPILER_ROLE_CONNECTIONS, OWN_CONNECTIONS
+from faas.doctor.database_facts import CLOCK_DIFFERENCE_SECONDS
 from faas.doctor.disk import FAIL_FREE_BYTES, WARN_FREE_BYTES
 from faas.doctor.finding import ok
 from faas.doctor.installation import OLDEST_PYTHON
@@ -28,6 +28,7 @@ from faas.doctor.limits import (
 from faas.doctor.memory import FAIL_MEMORY_BYTES, WARN_MEMORY_BYTES
 from faas.doctor.shown import show_size
 from faas.settings import Settings
+from faas.shares import COMPILER_ROLE_CONNECTIONS, OWN_CONNECTIONS
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "reference" / "doctor.md"
 

@@ -64,7 +64,7 @@ def test_table_entry_is_free_when_its_time_has_passed_and_nothing_is_counted() -
     assert not {0, 1} <= set(kept)
 
 
-def test_table_full_of_counts_has_no_room_and_full_of_times_forgets_the_first_to_pass() -> None:
+def test_table_full_of_counts_takes_no_key_and_full_of_times_forgets_the_first_to_pass() -> None:
     one, two = small_table()
     for number in range(table.WAYS):
         with one.entry(b"%d" % number, 10.0) as entry:

@@ -10,11 +10,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from faas.api.access import caller_of
-from faas.api.metrics_text import metrics_text
 from faas.api.openapi import openapi_description
 from faas.api.responses import json_response
 from faas.api.route_table import needs
 from faas.api.schemas import Health, HealthStatus
+from faas.caller import Caller
 from faas.errors import NotFound
 
 PAGES = Path(__file__).parents[1] / "pages"
@@ -27,6 +27,7 @@ _PAGE_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 's
 
 HealthCheck = Callable[[], Awaitable[Health]]
 MetricsUpdate = Callable[[], Awaitable[None]]
+MetricsText = Callable[[Caller], Awaitable[bytes]]
 
 
 @get("/health", opt=needs())
@@ -39,13 +40,14 @@ async def get_health(request: Request[Any, Any, Any], check_health: NamedDepende
 
 @get("/metrics", opt=needs("read"))
 async def get_metrics(
-    request: Request[Any, Any, Any], update_metrics: NamedDependency[MetricsUpdate]
+    request: Request[Any, Any, Any],
+    update_metrics: NamedDependency[MetricsUpdate],
+    metrics_text: NamedDependency[MetricsText],
 ) -> Response[bytes]:
     """Return the metrics in Prometheus' text format, those of functions as far as the caller reaches them."""
     await update_metrics()
-    return Response(
-        metrics_text(caller_of(request)), media_type="text/plain; version=0.0.4"
-    )  # litestar adds the charset
+    text = await metrics_text(caller_of(request))
+    return Response(text, media_type="text/plain; version=0.0.4")  # litestar adds the charset
 
 
 @get("/schema", opt=needs("read"))

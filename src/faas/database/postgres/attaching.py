@@ -40,3 +40,15 @@ async def attach_or_start(postgres: EmbeddedPostgres) -> bool:
         else:
             return False
     return True
+
+
+async def attach(postgres: EmbeddedPostgres) -> None:
+    """Use the server that another process runs on the data directory, which may be restarting it.
+
+    `postgres.stop` ends what this began. Raises ConfigurationError.
+    """
+    deadline = time.monotonic() + _ATTACH_TIMEOUT_SECONDS
+    while not postgres.attach():
+        if time.monotonic() > deadline:
+            raise ConfigurationError(f"the Postgres of {postgres.data_dir} does not answer")
+        await asyncio.sleep(0.1)

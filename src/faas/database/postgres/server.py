@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 USER = "faas"
 DATABASE = "faas"
+DEFAULT_CONNECTIONS = 200
 _SOCKET_PATH_LIMIT_BYTES = 107  # sockaddr_un.sun_path without the final NUL
 _FAST_SHUTDOWN_TIMEOUT_SECONDS = 20
 _FIRST_RESTART_PAUSE_SECONDS = 0.1
@@ -38,7 +39,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class EmbeddedPostgres:
     """One data directory and the server on it: `start`, use `url`, `stop`."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, connections: int = DEFAULT_CONNECTIONS) -> None:
+        """`connections` is how many the server accepts, at least DEFAULT_CONNECTIONS."""
+        self._connections = max(connections, DEFAULT_CONNECTIONS)
         self.data_dir = data_dir.expanduser().absolute()
         self.cluster = self.data_dir / "postgres"
         self.log_file = self.data_dir / "postgres.log"
@@ -177,7 +180,13 @@ class EmbeddedPostgres:
 
     def _run_initdb(self, folder: Path) -> None:
         command = [str(find_program("initdb")), "--pgdata", self._path_for_server(folder), "--username", USER]
-        command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions", "--set=max_connections=200"]
+        command += [
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-instructions",
+            f"--set=max_connections={DEFAULT_CONNECTIONS}",
+        ]
         result = subprocess.run(  # type: ignore[call-overload]
             command, capture_output=True, text=True, check=False, **self._spawn_arguments()
         )
@@ -207,6 +216,7 @@ class EmbeddedPostgres:
             "fsync": "on",
             "full_page_writes": "on",
             "synchronous_commit": "on",
+            **({"max_connections": str(self._connections)} if self._connections > DEFAULT_CONNECTIONS else {}),
             "log_timezone": "UTC",
             "timezone": "UTC",
         }
