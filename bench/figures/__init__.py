@@ -22,6 +22,7 @@ from bench.figures import (
     restart,
     retention,
     revisions,
+    workers,
 )
 from bench.plan import Plan
 from bench.stats import Figure
@@ -33,6 +34,7 @@ POINTS: dict[str, Callable[[Plan], Sequence[Figure]]] = {
     "engine-executions": engine_executions.measure,
     "endpoints": endpoints.measure,
     "access": access.measure,
+    "workers": workers.measure,
     "bursts": bursts.measure,
     "latency": latency.measure,
     "compile": compiling.measure,
