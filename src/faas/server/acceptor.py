@@ -17,7 +17,7 @@ from faas.shared_limits import SharedConnections
 
 log = structlog.get_logger()
 
-_TURN_SECONDS = 0.002  # in which a process with fewer connections may take one
+_TURN_SECONDS = 0.005  # in which a process with fewer connections may take one
 _RETRY_SECONDS = 1.0  # after an error of this process, such as too many open files
 _OWN_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
