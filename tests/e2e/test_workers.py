@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.helpers.certificates import CertificateFiles
+from tests.helpers.command_line import Faas
 from tests.helpers.server import Server, alive, client_of, failing, processes_of, serving, start_server
 from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually
 from tests.helpers.workers import SteadyClients, connections, events, execute_at_once, statuses, worker_pids
@@ -238,6 +239,29 @@ async def test_serve_ends_when_a_worker_refuses_the_settings(database_url: str) 
     code, text = await failing("serve", "--port", "0", "--workers", "2", *options)
     assert code == 2
     assert "--host 0.0.0.0 is reached by other machines, and there is no token" in text
+
+
+async def test_sighup_keeps_the_workers_when_a_new_one_does_not_start(database_url: str) -> None:
+    """The last token is revoked: a start beyond loopback is refused then."""
+    faas = Faas(None, {"FAAS_DATABASE_URL": database_url})
+    await faas("token", "create", "only", "--scope", "read", "--database-url", database_url)
+    options = ("--host", "0.0.0.0", "--database-url", database_url, "--workers", "2")  # noqa: S104
+    async with serving(*options) as server:
+        before = worker_pids(server)
+        await faas("token", "revoke", "only", "--database-url", database_url)
+        server.process.send_signal(signal.SIGHUP)
+
+        async def failed() -> list[dict[str, object]]:
+            return events(server, "restart.failed")
+
+        (event,) = await eventually(failed)
+        assert "there is no token" in str(event["error"])
+
+        async def pids() -> set[int]:
+            return worker_pids(server)
+
+        await eventually(pids, lambda found: found == before)
+        assert [alive(pid) for pid in before] == [True, True]
 
 
 async def test_sigterm_while_workers_start_ends_all(database_url: str) -> None:

@@ -15,6 +15,8 @@ OWN_DESCRIPTORS = 64
 # compiler has 6 threads.
 OWN_PROCESSES = 64
 COMPILER_THREADS = 6
+# Measured: a second or later worker that is idle has 4 threads and a precompiler, beside its connections.
+WORKER_PROCESSES = 8
 # Measured: a pool of 257 slots takes 1,041 GiB, 4.05 GiB for each.
 SLOT_BYTES = 4 << 30
 # Measured: without a pool one execution starts with 6 GiB of address space, and not with 4.
@@ -50,9 +52,10 @@ def check_open_files(settings: Settings, limit: int) -> Finding:
 
 def check_processes(settings: Settings, limit: int, group_limit: int | None) -> Finding:
     """Check `ulimit -u` and the control group's pids.max: a thread for each execution that is not quick."""
+    further = WORKER_PROCESSES + share_of(settings, first=False).database_pool + own_connections(settings)
     wanted = (
         OWN_PROCESSES + settings.max_in_flight + settings.database_pool + COMPILER_THREADS * settings.compile_workers
-    )
+    ) + (settings.workers - 1) * further
     name, remedy = "ulimit -u", f"raise it to {_round_up(wanted):,} or more: `ulimit -u`, LimitNPROC= in systemd"
     if group_limit is not None and _below(group_limit, limit if limit != resource.RLIM_INFINITY else group_limit + 1):
         limit, name = group_limit, "pids.max of the control group"

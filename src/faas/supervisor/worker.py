@@ -16,7 +16,7 @@ import uvloop
 
 from faas import logs
 from faas.bootstrap import Membership, Service, open_service
-from faas.errors import ConfigurationError
+from faas.errors import FaasError
 from faas.peers import CompilerState, Family, PeerMetrics, collect_families
 from faas.server.certificate import ServerCertificate
 from faas.server.log_streams import ignore_broken_log_pipes
@@ -62,7 +62,7 @@ async def _run(channel_descriptor: int, listening_descriptor: int, memory_descri
     worker = _Worker(begin, channel, SharedMemory(memory_descriptor, begin.slots))
     try:
         await worker.serve(socket.socket(fileno=listening_descriptor))
-    except ConfigurationError as error:
+    except FaasError as error:
         channel.send(Failed(str(error)))
         return 2
     else:
@@ -89,7 +89,7 @@ class _Worker:
         self._is_stopping = False
 
     async def serve(self, listening: socket.socket) -> None:
-        """Serve until the end. Raises ConfigurationError when that cannot begin."""
+        """Serve until the end. Raises FaasError when that cannot begin."""
         self._shutdown.handle_signals()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
