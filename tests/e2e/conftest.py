@@ -13,8 +13,8 @@ from tests.helpers.support import Platform
 
 @pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Server]:
-    """A server with all languages."""
-    async with serving("--database-url", database_url, *EVERY_LANGUAGE) as started:
+    """A server with all languages, and one AssemblyScript compiler: each takes seconds of a processor to warm up."""
+    async with serving("--database-url", database_url, "--compile-workers", "1", *EVERY_LANGUAGE) as started:
         yield started
 
 
