@@ -9,7 +9,7 @@ from faas.compile.languages import assemblyscript
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.outcome import Compiled, CompileFailure
 from faas.sandbox import WorkerDied
-from tests.helpers.support import ECHO_TS, eventually
+from tests.helpers.support import ECHO_TS
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,8 @@ async def test_compiler_time_limit_kills_the_process() -> None:
     await compiler.warm_up()
     before = pids(compiler)
     assert await compiler.compile(LONG_TS) == CompileFailure("AssemblyScript compiler exceeded the time limit of 1.5s")
-    await eventually(lambda: compiler.compile(ECHO_TS), lambda result: isinstance(result, Compiled))
+    compiler._timeout = 120  # how fast the new process is depends on the machine
+    assert isinstance(await compiler.compile(ECHO_TS), Compiled)
     assert pids(compiler).isdisjoint(before)
     await compiler.close()
     for pid in before:

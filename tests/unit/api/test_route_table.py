@@ -26,7 +26,17 @@ async def test_route_table_has_the_paths_and_methods_of_the_router(handlers: Seq
     """litestar answers 404 to unknown paths and 405, with its own Allow, to a method that no route has."""
     table = RouteTable(routes_of(handlers))
     services = dict.fromkeys(
-        ["functions", "revisions", "executions", "tokens", "secrets", "audit", "check_health", "update_metrics"]
+        [
+            "functions",
+            "revisions",
+            "executions",
+            "tokens",
+            "secrets",
+            "audit",
+            "check_health",
+            "update_metrics",
+            "metrics_text",
+        ]
     )  # no handler is called
     application = _create_litestar(handlers, services, 0)
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
