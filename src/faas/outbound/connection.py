@@ -67,9 +67,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.write(head)
         for start in range(0, len(body), _WRITE_BYTES):
             self._transport.write(memoryview(body)[start : start + _WRITE_BYTES])
-        while (
-            self._paused_writing and not self._ended and not self._received
-        ):  # a server may answer before it has read all
+        # A server may answer before it has read all.
+        while self._paused_writing and not self._ended and not self._received:
             await self._changed()
         while not answer.head_complete:
             await self._more()

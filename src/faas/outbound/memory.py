@@ -46,12 +46,15 @@ class HeldBytes:
     def shrink(self, size: int) -> None:
         """Hold `size` bytes and no more: another answer follows, or another body."""
         with self._lock:
-            if self._size > size:
-                self._memory.change(size - self._size)
-                self._size = size
+            self._shrink(size)
 
     def release(self) -> None:
-        """Hold nothing from now on."""
-        self.shrink(0)
+        """Hold nothing from now on, also of an answer that is still being read."""
         with self._lock:
             self._released = True
+            self._shrink(0)
+
+    def _shrink(self, size: int) -> None:
+        if self._size > size:
+            self._memory.change(size - self._size)
+            self._size = size

@@ -67,14 +67,16 @@ class KeptInstances:
 
     def release(self, module: Module | FunctionImage, instance: Instance) -> None:
         """Keep the instance for another call of `module` if it can be restored, and delete it otherwise."""
+        if not isinstance(module, FunctionImage) or not isinstance(instance, RestorableInstance):
+            instance.close()
+            return
         superfluous: Instance | None = instance
         try:
-            if isinstance(module, FunctionImage) and isinstance(instance, RestorableInstance):
-                if self._restore(instance):
-                    superfluous = self._keep(module, instance)
-                else:
-                    with self._lock:  # a function that often traps must not have each call pay for another one
-                        module.recent_calls.clear()
+            if self._restore(instance):
+                superfluous = self._keep(module, instance)
+            else:
+                with self._lock:  # a function that often traps must not have each call pay for another one
+                    module.recent_calls.clear()
         finally:
             with self._lock:
                 self._in_use.discard(instance)

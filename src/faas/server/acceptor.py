@@ -1,8 +1,7 @@
 """Accepting connections from a socket on which other processes accept, too: each takes about as many as the others.
 
 asyncio accepts all that is in the queue in one go, so that one process would get the connections of all clients that
-come together.
-Here a process takes one at a time, and leaves it to the others if one of them has fewer connections.
+come together. Here a process takes one at a time, and leaves it to the others if one of them has fewer connections.
 """
 
 import asyncio
