@@ -16,15 +16,8 @@ from faas.caller import OPERATOR
 from faas.database.pool import Pool, open_pool
 from faas.errors import DatabaseUnavailable
 from tests.helpers.access import make_token
+from tests.helpers.clock import Clock
 from tests.helpers.support import eventually
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -8,17 +8,10 @@ from faas.database.pool import Pool, open_pool
 from faas.errors import DatabaseUnavailable, NotAuthenticated, RateLimited, TooManyAttempts
 from faas.shared_limits import SharedMemory
 from tests.helpers.access import bearer, make_token
+from tests.helpers.clock import Clock
 
 ADDRESS = "192.0.2.1"
 WRONG = f"faas_{'a' * 12}_{'b' * 32}"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_gate_without_the_database_counts_no_failures(database_url: str, pool: Pool) -> None:

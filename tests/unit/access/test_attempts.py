@@ -2,14 +2,7 @@
 
 from faas.access import attempts
 from faas.access.attempts import Attempts
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.helpers.clock import Clock
 
 
 def fail(subject: Attempts, address: str, times: int) -> list[float]:

@@ -2,14 +2,7 @@
 
 from faas.access.shared_attempts import SharedAttempts
 from faas.shared_limits import SharedMemory
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.helpers.clock import Clock
 
 
 def pair(clock: Clock) -> tuple[SharedAttempts, SharedAttempts]:

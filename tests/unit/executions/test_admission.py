@@ -8,19 +8,10 @@ from faas.errors import FunctionLimitReached
 from faas.executions.admission import Admission, KnownLimits
 from faas.function_ref import FunctionRef
 from faas.function_settings import NO_LIMITS, FunctionLimits
+from tests.helpers.clock import Clock
 
 FUNCTION = UUID(int=7)
 NAME = FunctionRef.by_name("orders")
-
-
-class Clock:
-    """A clock that shows the time that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def known(limits: FunctionLimits) -> KnownLimits:

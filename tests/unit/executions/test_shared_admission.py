@@ -10,17 +10,10 @@ from faas.executions.shared_admission import SharedAdmission
 from faas.function_ref import FunctionRef
 from faas.function_settings import NO_LIMITS, FunctionLimits
 from faas.shared_limits import SharedMemory
+from tests.helpers.clock import Clock
 
 FUNCTION = UUID(int=7)
 NAME = FunctionRef.by_name("orders")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def known(limits: FunctionLimits) -> KnownLimits:

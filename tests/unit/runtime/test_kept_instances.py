@@ -27,6 +27,7 @@ from tests.helpers.support import wat
 FUNCTIONS = 6
 LARGE_PAGES = 160  # 2,560 pages of 4 KiB
 MIN_REUSES = 100  # calls whose instance had served another one before, of more than 2,000
+LARGE = 100_000  # bytes of an input with which a call runs in a thread: no tick ends it, and it has one instance
 I32, I64 = 0, 1  # kinds of wasmtime_val_t
 
 # Each function has other memory and other globals. 3 and 4 have more memory than the engine.
@@ -420,7 +421,7 @@ async def test_kept_instances_are_not_for_functions_that_are_called_now_and_then
     async with small_runtime(load_engine=load_engine) as runtime:
         for _ in range(8):
             for number in range(FUNCTIONS):
-                await call(runtime, number, "c")
+                await call(runtime, number, "c", LARGE)
         assert kept_by(runtime) == 0
 
 
@@ -433,11 +434,11 @@ async def test_kept_instance_in_use_is_not_thrown_away_for_another_function(
     async with small_runtime(load_engine=load_engine) as runtime:
         for _ in range(10):
             for number in (0, 1, 2):
-                await call(runtime, number, "c")
+                await call(runtime, number, "c", LARGE)
         kept = runtime.kept_instances.idle
         assert len(kept) == 2
         for _ in range(40):
-            await call(runtime, 2, "c")
+            await call(runtime, 2, "c", LARGE)
         assert set(kept) != set(runtime.kept_instances.idle)
 
 
