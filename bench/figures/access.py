@@ -2,10 +2,10 @@
 
 from bench import servers
 from bench.client import BODY, client_of
-from bench.load import Load, press, require_wrk
+from bench.load import press, require_wrk
 from bench.plan import Plan
 from bench.servers import Server
-from bench.stats import Figure, at_least, figure
+from bench.stats import Figure, at_least, figure, in_turns
 
 _CONNECTIONS = 64
 _PATHS = ["/functions/add/execute"]
@@ -24,23 +24,15 @@ def measure(plan: Plan) -> list[Figure]:
                 client.deploy("add", "add.as.ts")
         with client_of(guarded) as client:
             authorization = f"Bearer {client.create_token('bench', 'invoke')}"
-        arms = ((open_, ""), (guarded, authorization))
-        loads: dict[str, list[Load]] = {server.url: [] for server, _ in arms}
-        for server, header in arms:
-            _press(server, header, plan.seconds)
-        for number in range(plan.rounds):
-            for server, header in arms if number % 2 else arms[::-1]:
-                loads[server.url].append(_press(server, header, plan.seconds))
-    return [
-        figure(
-            f"executions with a token, {_CONNECTIONS} connections",
-            "/s",
-            at_least(0.97),
-            [load.per_second for load in loads[guarded.url]],
-            ("without", [load.per_second for load in loads[open_.url]]),
-        )
-    ]
 
+        def load(server: Server, header: str = "") -> float:
+            answered = press(
+                server.url, _PATHS, connections=_CONNECTIONS, seconds=plan.seconds, body=BODY, authorization=header
+            )
+            return answered.per_second
 
-def _press(server: Server, authorization: str, seconds: float) -> Load:
-    return press(server.url, _PATHS, connections=_CONNECTIONS, seconds=seconds, body=BODY, authorization=authorization)
+        load(open_)  # warm up
+        load(guarded, authorization)
+        found = in_turns(plan.rounds, {"without": lambda: load(open_), "with": lambda: load(guarded, authorization)})
+    name = f"executions with a token, {_CONNECTIONS} connections"
+    return [figure(name, "/s", at_least(0.97), found["with"], ("without", found["without"]))]
