@@ -3,7 +3,7 @@
 import resource
 from collections.abc import Iterator
 
-from faas.doctor.cgroup import process_limit
+from faas.control_group import process_limit
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.shown import show_limit, show_size
 from faas.settings import Settings

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from faas.doctor.cgroup import memory_limit
+from faas.control_group import memory_limit
 from faas.doctor.finding import Finding, fail, ok, warn
 from faas.doctor.limits import KEPT_INSTANCES
 from faas.doctor.shown import show_size

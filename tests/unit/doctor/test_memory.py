@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faas.doctor.cgroup import memory_limit, process_limit
+from faas.control_group import memory_limit, process_limit
 from faas.doctor.memory import check, check_memory
 from faas.settings import Settings
 
