@@ -36,7 +36,7 @@ NAMES = frozenset({"Dockerfile", "Makefile"})
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 APPLIED_MIGRATIONS = frozenset({
     "0001_functions.sql", "0002_executions.sql", "0003_queues.sql", "0004_failed_executions.sql", "0005_revisions.sql",
-    "0006_retention.sql", "0007_access.sql",
+    "0006_retention.sql", "0007_access.sql", "0008_reach.sql", "0009_secrets.sql",
 })  # fmt: skip
 ABOUT_THE_WORDS = frozenset({"word_list.py", "test_test_suite.py", "test_word_list.py"})
 

@@ -15,6 +15,8 @@ RELEASED_SHA256 = {
     "0005_revisions": "eed5cff0e9cc233e0022d3a83608845c6e946a941fbacc2dd478d1d06bee8b7f",
     "0006_retention": "2b8b465d9b0187b2aeef5b788b44aae4ea22ef78ed7b008f2ea4054f5f0d9721",
     "0007_access": "96f2c4138920480c4d230c7a9f3d4af17bf5674504b38351a961725dc1ddcc0b",
+    "0008_reach": "74a7ce02c998587c8824ead31a163b041bd8cfbbb4a5065e73b4c1d86b79bcb2",
+    "0009_secrets": "1f96b87d1d345e9d58bda70bf030e2bc60f897bb7c3769087ad66d7a741aecf2",
 }
 
 
