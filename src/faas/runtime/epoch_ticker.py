@@ -19,7 +19,7 @@ from wasmtime import _ffi
 
 log = structlog.get_logger()
 
-TICK_SECONDS = 0.01
+TICK_SECONDS = 0.005
 IDLE_GRACE_SECONDS = 1.0  # the timer goes on for this long after the last guest: a busy server does not restart it
 STALL_TOLERANCE_SECONDS = 1.0  # a guest that runs this long past its deadline gets no ticks
 

@@ -45,13 +45,14 @@ class _Failure(msgspec.Struct, frozen=True):
     """The guest did not return: `reason` is for the function's author. `interrupted` is True at a deadline.
 
     `waits` is True when the guest wanted to wait on the event loop. `bad_request` is True when it cannot be called
-    with the request.
+    with the request. `at` is the processor time of the thread when the guest was interrupted.
     """
 
     reason: str
     interrupted: bool = False
     waits: bool = False
     bad_request: bool = False
+    at: float = 0.0
 
 
 _CallResult: TypeAlias = bytes | HttpResponse | _Failure
@@ -88,7 +89,7 @@ class GuestRunner:
                 if result.waits:
                     return module.inline_policy.record_wait()
                 if result.interrupted and not self._shutting_down:
-                    return module.inline_policy.record_interrupted(time.thread_time() - began)
+                    return module.inline_policy.record_interrupted(result.at - began)
             elif len(result if isinstance(result, bytes) else result.body) > MAX_INLINE_BYTES:
                 return module.inline_policy.record_large_output()
             outcome = self._outcome(module, call, result, context, inline=True)
@@ -163,7 +164,7 @@ def _trapped(
 ) -> _Failure:
     with_functions = module.convention.functions_are_authors
     reason = describe_failure(cause, call.limits, instance.memory_size, with_functions=with_functions)
-    return _Failure(reason, is_interrupt(cause))
+    return _Failure(reason, is_interrupt(cause), at=time.thread_time())
 
 
 def _failure_of(failure: _Failure) -> Failure:

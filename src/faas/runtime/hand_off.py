@@ -12,7 +12,7 @@ _AGE_SECONDS = 60.0  # after which the cost is measured again
 # GIL as often as it takes it, up to 5 ms each time while the event loop is busy.
 _WORTH = 16
 LEAST_QUICK_SECONDS = 0.0005
-GREATEST_QUICK_SECONDS = 0.005  # half a tick
+GREATEST_QUICK_SECONDS = 0.005  # half of what an inline guest may take
 
 
 class HandOff:

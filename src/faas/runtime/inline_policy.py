@@ -1,10 +1,10 @@
 """The choice between inline and threaded execution, for each module by the durations of its past executions.
 
-An inline guest runs on the event loop, because passing 50 µs of work to a thread and back costs more than the work. It
-has one tick of the epoch as its deadline, so a slow guest delays the event loop by at most a tick. It is then executed
-again from the start in a guest thread, with the whole time limit: that is safe because an inline guest has no effects
-outside its instance; outbound requests are not made there. Modules that are not known to be quick run in a thread at
-once. A new revision of a function is expected to be as quick as the module that the function ran before.
+An inline guest runs on the event loop, because passing 50 µs of work to a thread and back costs more than the work. The
+second tick of the epoch ends it: it has at least one tick, and delays the event loop by at most two. It is then
+executed again from the start in a guest thread, with the whole time limit: that is safe because an inline guest has no
+effects outside its instance; outbound requests are not made there. Modules that are not known to be quick run in a
+thread at once. A new revision of a function is expected to be as quick as the module that the function ran before.
 """
 
 import resource
@@ -20,7 +20,7 @@ from faas.runtime.outcome import Outcome
 
 log = structlog.get_logger()
 
-INLINE_TICKS = 1
+INLINE_TICKS = 2  # not 1: that would end whatever guest has just begun when a tick comes
 MAX_FOLLOWED_FUNCTIONS = 4096
 MAX_INLINE_BYTES = 64 << 10  # of input, or of output: copying and checking more than this takes long by itself
 _INLINE_ATTEMPTS = 2
@@ -34,7 +34,7 @@ _FORGET_SECONDS = 10.0  # after the last pause, the next one is a short one agai
 
 
 class TryInlineAgain(msgspec.Struct, frozen=True):
-    """A tick interrupted the attempt early: it ran for less than one tick."""
+    """The attempt was interrupted early: for most of that time the host did not run it."""
 
 
 class RunInThread(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class InlinePolicy:
 
     A guest that had to be executed again, because it met the deadline, waited, or had a large output, ends inline
     execution for a while: 50 ms, and twice as long each time, up to 0.8 s. So such guests hold up the event loop for
-    about a tick a second. Ten seconds without such a guest end that.
+    10 ms a second. Ten seconds without such a guest end that.
 
     `allowed` is False for modules that may block. `label` is the module's name in the log. `initial_streak` is how many
     quick executions come before the first inline one. Safe to use from several threads: a lost update costs only a

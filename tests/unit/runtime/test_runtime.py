@@ -4,7 +4,11 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from faas.runtime import Limits, Precompiler, Runtime
+from faas.runtime.hand_off import GREATEST_QUICK_SECONDS
+from faas.runtime.instance import Instance
 from tests.helpers.guests import run_module
 from tests.helpers.support import LOOP_WAT, core_wat, wat
 
@@ -61,3 +65,36 @@ async def test_runtime_close_releases_its_address_space() -> None:
             assert (await run_module(opened, core_wat(), b'{"n":1}')).output == b'{"n":1}'
             assert reserved() > before + 100
     assert reserved() < before + 100
+
+
+@pytest.mark.parametrize(("ticks", "attempts"), [(1, 1), (2, 3)])
+async def test_runtime_inline_guest_is_ended_by_the_second_tick(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, ticks: int, attempts: int
+) -> None:
+    """Two attempts inline, and one in a thread: what it took to delete their instances is not the guests' time."""
+    for _ in range(4):  # runs inline after three
+        inline = (await run_module(runtime, core_wat())).inline
+    assert inline
+    began: list[Instance] = []
+    write, close = Instance.write, Instance.close
+
+    def write_late(instance: Instance, start: int, data: bytes) -> bool:
+        began.append(instance)
+        if len(began) < 3:
+            runtime.epoch_ticker.advance(ticks)
+        return write(instance, start, data)
+
+    def close_slowly(instance: Instance) -> None:
+        close(instance)
+        until = time.thread_time() + 2 * GREATEST_QUICK_SECONDS
+        while time.thread_time() < until:
+            pass
+
+    monkeypatch.setattr(Instance, "write", write_late)
+    monkeypatch.setattr(Instance, "close", close_slowly)
+    with runtime.epoch_ticker:
+        runtime.epoch_ticker.pause_timer()
+        outcome = await run_module(runtime, core_wat(), b"5")
+    assert outcome.output == b"5"
+    assert len(began) == attempts
+    assert outcome.inline == (attempts == 1)
