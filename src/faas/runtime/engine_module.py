@@ -142,6 +142,7 @@ class FunctionImage:
             # The pool clears a slot by writing to it, which leaves every page private. Discarded, they show the
             # engine's memory again.
             instance.discard_pages()
+            instance.refuse_large_pages()
         self.memory.write(instance.memory_address)
         instance.set_globals(self.global_values)
         instance.failed = False

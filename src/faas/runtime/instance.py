@@ -1,5 +1,6 @@
 """An instance of a module, in a store of its own."""
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from faas.runtime.c_api import ffi, lib
 
 ffi.cdef("int madvise(void *memory, size_t size, int advice);")
 _libc: Any = ffi.dlopen(None)
-_MADV_DONTNEED = 4
+_MADV_DONTNEED, _MADV_NOHUGEPAGE = 4, 15
 
 _CALL_VALUES = 4  # length of call_t.values
 _CALL_POINTER = ffi.typeof("call_t *")
@@ -132,6 +133,15 @@ class Instance:
         The memory then has what it was mapped from: the module's data where wasmtime maps that, and zeros elsewhere.
         """
         if _libc.madvise(self.memory_address, self.memory_size, _MADV_DONTNEED):
+            raise OSError(ffi.errno, "madvise")
+
+    def refuse_large_pages(self) -> None:
+        """Let no page of the memory come into being but by a page fault: the kernel makes large pages by itself.
+
+        Where it has no large pages, nothing happens. Raises OSError.
+        """
+        failed = _libc.madvise(self.memory_address, self.memory_size, _MADV_NOHUGEPAGE)
+        if failed and ffi.errno != errno.EINVAL:
             raise OSError(ffi.errno, "madvise")
 
     def grow(self, pages: int) -> None:

@@ -57,6 +57,7 @@ class KeptInstances:
                 self._in_use.add(kept)
         if kept:
             kept.limit_memory(memory_limit)
+            kept.begin_call()
             return kept
         if not promoted:
             return Instance(module.pool.engine_address, memory_limit)

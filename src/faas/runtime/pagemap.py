@@ -7,6 +7,7 @@ those of `linux/fs.h`.
 import ctypes
 import mmap
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,14 +38,28 @@ _FILE, _PRESENT, _SWAPPED, _ZERO = 1 << 2, 1 << 3, 1 << 4, 1 << 5
 _BATCH_REGIONS = 512
 
 
+def page_faults() -> int:
+    """Return how many page faults this thread has had.
+
+    The kernel gives a process a private page only in a page fault of the thread that writes to it, or when it makes a
+    large page. So where there are no large pages, and this number is the same, a thread has made no page private.
+    """
+    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    return usage.ru_minflt + usage.ru_majflt
+
+
 class ScanFailed(Exception):
     """Raised when the kernel refuses a scan, or finds more regions than MAX_REGIONS."""
 
 
 class PageScanner:
-    """Scans memory for private pages. Safe to use from several threads, each with a Scan of its own."""
+    """Scans memory for private pages. Safe to use from several threads, each with a Scan of its own.
+
+    `counts_faults` is False where page_faults() did not count a page that became private: every call must be scanned.
+    """
 
     def __init__(self) -> None:
+        self.counts_faults = _counts_faults()
         self._descriptor = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -152,6 +167,18 @@ def _check(scanner: PageScanner) -> None:
                 raise ScanFailed(
                     f"PAGEMAP_SCAN missed {len(missed)} of {len(written)} written pages, {min(missed)} first"
                 )
+
+
+def _counts_faults() -> bool:
+    """Return True if page_faults() counts the first write to each page of a mapped file, and no other write."""
+    pages = 16
+    with _mapped_file(pages) as memory:
+        for page in range(pages):
+            before = page_faults()
+            memory[page * PAGE_BYTES] = 1
+            if page_faults() == before:
+                return False
+    return True
 
 
 @contextmanager

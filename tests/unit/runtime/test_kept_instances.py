@@ -3,10 +3,13 @@
 import asyncio
 import hashlib
 import random
+import re
 import struct
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from itertools import count
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -318,6 +321,7 @@ async def test_kept_instance_is_thrown_away_when_a_region_is_outside_its_memory(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Copying there would write into the host's memory."""
+    monkeypatch.setattr(restorable_instance, "page_faults", count().__next__)  # so that each call is scanned
     await call(runtime, 1, "c")
     (instance,) = runtime.kept_instances.idle
     start = int(ffi.cast("uintptr_t", instance.memory_address))
@@ -325,6 +329,91 @@ async def test_kept_instance_is_thrown_away_when_a_region_is_outside_its_memory(
         monkeypatch.setattr(pagemap.PageScanner, "scan", lambda *_, region=(first, end, 0): struct.pack("<3Q", *region))
         assert await call(runtime, 1, "c") == b"1"
         assert kept_by(runtime) == 0
+
+
+@pytest.fixture
+def scans(monkeypatch: pytest.MonkeyPatch) -> list[pagemap.Scan]:
+    """Every scan that is made."""
+    made: list[pagemap.Scan] = []
+    scan = pagemap.PageScanner.scan
+
+    def recorded(scanner: pagemap.PageScanner, of: pagemap.Scan) -> bytes:
+        made.append(of)
+        return scan(scanner, of)
+
+    monkeypatch.setattr(pagemap.PageScanner, "scan", recorded)
+    return made
+
+
+@scanner_needed
+async def test_kept_instance_is_scanned_when_pages_became_private(
+    runtime: Runtime, auditor: Auditor, scans: list[pagemap.Scan]
+) -> None:
+    """The auditor reads all pages, so calls have no page faults but by what they write."""
+    for _ in range(30):
+        assert await call(runtime, 3, "c", LARGE) == b"1"
+    (instance,) = runtime.kept_instances.idle
+    assert auditor.calls[instance] == 30
+    assert len(scans) < 15
+    for command in "wpo":
+        made, before = len(scans), instance.private_pages
+        await call(runtime, 3, command, LARGE)
+        if command != "o":  # which writes to pages that "p" has written to
+            assert len(scans) > made
+            assert instance.private_pages > before
+    assert runtime.kept_instances.idle == [instance]
+    assert memory_of(instance) == EXPECTED[3]
+
+
+@scanner_needed
+async def test_kept_instance_is_scanned_now_and_then_in_any_case(
+    runtime: Runtime, scans: list[pagemap.Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", 3)
+    monkeypatch.setattr(restorable_instance, "page_faults", lambda: 0)
+    for _ in range(17):
+        assert await call(runtime, 1, "c", LARGE) == b"1"
+    assert len(scans) == 5  # the first call, and each fourth one after it
+
+
+@scanner_needed
+async def test_kept_instances_whose_pages_become_private_without_a_fault_are_scanned_always(
+    runtime: Runtime, scans: list[pagemap.Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that does not count every fault is found out, and not relied on."""
+    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", 0)
+    monkeypatch.setattr(restorable_instance, "page_faults", lambda: 0)
+    assert await call(runtime, 1, "c", LARGE) == b"1"
+    assert kept_by(runtime) == 1
+    await call(runtime, 1, "w", LARGE)
+    assert kept_by(runtime) == 0
+    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", 1000)
+    made = len(scans)
+    for command in "cwcwc":
+        await call(runtime, 1, command, LARGE)
+    assert len(scans) == made + 5
+    assert kept_by(runtime) == 1
+
+
+@scanner_needed
+async def test_kept_instances_have_no_large_pages(runtime: Runtime) -> None:
+    """The kernel makes those without a page fault."""
+    await call(runtime, 4, "c", LARGE)
+    (instance,) = runtime.kept_instances.idle
+    start = int(ffi.cast("uintptr_t", instance.memory_address))
+    flags: dict[range, list[str]] = {}
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            mapping = range(int(match[1], 16), int(match[2], 16))
+        elif line.startswith("VmFlags:"):
+            flags[mapping] = line.split()[1:]
+    of_memory = [
+        found
+        for mapping, found in flags.items()
+        if start < mapping.stop and mapping.start < start + instance.memory_size
+    ]
+    assert of_memory
+    assert all("nh" in found for found in of_memory)
 
 
 @scanner_needed

@@ -101,3 +101,14 @@ def test_open_scanner_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(PageScanner, "__init__", fail)
     assert pagemap.open_scanner() is None
+
+
+@needed
+def test_page_scanner_says_whether_page_faults_are_counted(
+    monkeypatch: pytest.MonkeyPatch, scanner: PageScanner
+) -> None:
+    assert scanner.counts_faults
+    monkeypatch.setattr(pagemap, "page_faults", lambda: 7)
+    unreliable = PageScanner()
+    unreliable.close()
+    assert not unreliable.counts_faults
