@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from faas.queue.listener import Listener
 from faas.runtime import Limits, Precompiler, Runtime
 from faas.settings import Settings
 from tests.helpers.databases import DatabaseFactory
+from tests.helpers.folders import make_data_folder
 from tests.helpers.support import Platform, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
@@ -81,7 +81,7 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @contextmanager
 def _embedded(_: pytest.Config) -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="faas-tests-", dir="/tmp"))
+    folder = make_data_folder("faas-tests-")
     folder.chmod(0o755)
     server = EmbeddedPostgres(folder)
     loop = asyncio.new_event_loop()

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from faas.database.postgres.binaries import find_program
+from tests.helpers.folders import make_data_folder
 from tests.helpers.support import free_port
 
 
@@ -63,7 +63,7 @@ class OrdinaryPostgres:
 @asynccontextmanager
 async def ordinary_postgres() -> AsyncIterator[OrdinaryPostgres]:
     """Run a cluster for one test."""
-    folder = Path(tempfile.mkdtemp(prefix="faas-postgres-", dir="/tmp"))
+    folder = make_data_folder("faas-postgres-")
     postgres = OrdinaryPostgres(folder)
     try:
         await postgres.create()

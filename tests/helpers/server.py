@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
+from tests.helpers.folders import make_data_folder
 from tests.helpers.support import Platform, eventually
 
 COMMAND = str(Path(sys.executable).parent / "faas")
@@ -63,9 +63,9 @@ class Server:
         return code
 
 
-def _own_folder() -> str:
+def _own_folder() -> Path:
     """Create a data directory for one server. A shared one would have native code of other tests."""
-    folder = tempfile.mkdtemp(prefix="faas-server-")
+    folder = make_data_folder("faas-server-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -96,7 +96,7 @@ async def start_server(
         env={
             "PATH": "",
             "HOME": "/nonexistent",
-            "FAAS_DATA_DIR": _own_folder(),
+            "FAAS_DATA_DIR": str(_own_folder()),
             "FAAS_LANGUAGES": "wat,wasm",
             **COVERAGE,
             **(environment or {}),
@@ -131,7 +131,13 @@ async def failing(*arguments: str, environment: dict[str, str] | None = None) ->
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
-        env={"PATH": "", "HOME": "/nonexistent", "FAAS_DATA_DIR": _own_folder(), **COVERAGE, **(environment or {})},
+        env={
+            "PATH": "",
+            "HOME": "/nonexistent",
+            "FAAS_DATA_DIR": str(_own_folder()),
+            **COVERAGE,
+            **(environment or {}),
+        },
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
