@@ -102,12 +102,12 @@ async def test_deploy_keeps_the_limits_of_the_newest_revision(faas: Faas, file: 
 
     await deploy(faas, file, answering(1), "--limit", "time=500ms", "--limit", "memory=64KiB")
     assert await limits() == {"time": 0.5, "memory": 65536}
-    await deploy(faas, file, answering(1), "--limit", "concurrency=4", "--limit", "perSecond=0.5", "--no-promote")
-    kept = {"time": 0.5, "memory": 65536, "concurrency": 4, "perSecond": 0.5}
+    await deploy(faas, file, answering(1), "--limit", "concurrency=4", "--limit", "perSecond=0.01", "--no-promote")
+    kept = {"time": 0.5, "memory": 65536, "concurrency": 4, "perSecond": 0.01}
     assert (await limits(), await limits("f@2")) == ({"time": 0.5, "memory": 65536}, kept)
     await deploy(faas, file, answering(2))
     assert await limits() == kept
-    assert "settings     time=500ms memory=64KiB concurrency=4 perSecond=0.5" in (await faas("get", "f"))[0]
+    assert "settings     time=500ms memory=64KiB concurrency=4 perSecond=0.01" in (await faas("get", "f"))[0]
     await faas("invoke", "f")
     _, err = await faas("invoke", "f", code=1)
     assert "try again in " in err

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import httpx
+import pytest
 
 from faas.access import token_text
 from faas.database.migrations import files, migrate
@@ -17,6 +19,13 @@ from tests.helpers.support import eventually
 
 ECHO = (Path(__file__).parents[2] / "examples" / "echo.wat").read_text()
 ASKS_WITHIN_SECONDS = 2.0
+
+
+@pytest.fixture
+async def own_server(database_url: str) -> AsyncIterator[Server]:
+    """A server of one test: tokens change what others may do."""
+    async with serving("--database-url", database_url) as started:
+        yield started
 
 
 async def status_of(server: Server, token: str = "") -> int:
@@ -98,18 +107,18 @@ async def test_serve_says_how_to_make_a_token_where_one_is_required(data_dir: Pa
     assert line.endswith(f"/faas token create NAME --scope admin --data-dir {data_dir}")
 
 
-async def test_token_over_http(small_server: Server, database_url: str) -> None:
+async def test_token_over_http(own_server: Server, database_url: str) -> None:
     operator = Faas(None, {"FAAS_DATABASE_URL": database_url})
     admin = (await operator("token", "create", "admin", "--scope", "admin"))[0].strip()
-    await seconds_until(small_server, 401)
-    faas = Faas(small_server, {"FAAS_TOKEN": admin})
+    await seconds_until(own_server, 401)
+    faas = Faas(own_server, {"FAAS_TOKEN": admin})
     out, err = await faas(
         "token", "create", "shop", "--scope", "invoke", "--scope", "read", "--function", "orders-*", "--function", "mail",
         "--per-second", "5", "--expires", "90d",
     )  # fmt: skip
     shop = out.strip()
     lines = err.splitlines()
-    assert lines[0] == f"made the token shop on {small_server.url}"
+    assert lines[0] == f"made the token shop on {own_server.url}"
     assert lines[2:5] == [
         "  scopes     read, invoke",
         "  functions  orders-* mail",
@@ -119,7 +128,7 @@ async def test_token_over_http(small_server: Server, database_url: str) -> None:
     assert "first" not in err
     made = json.loads((await faas("token", "create", "other", "--scope", "deploy", "--json"))[0])
     assert token_text.parse(made["token"])
-    assert await status_of(small_server, shop) == 200
+    assert await status_of(own_server, shop) == 200
     out, _ = await faas("token", "list")
     rows = [line.split() for line in out.splitlines() if line.split()[0] in {"admin", "shop", "other"}]
     assert [(row[0], row[2], row[3]) for row in rows] == [
@@ -139,13 +148,13 @@ async def test_token_over_http(small_server: Server, database_url: str) -> None:
     ]  # fmt: skip
     assert (await faas("token", "revoke", made["id"]))[0] == "other revoked; servers refuse it within 2 s\n"
     assert (await faas("token", "revoke", "other"))[0] == "other was revoked before\n"
-    assert await seconds_until(small_server, 401, made["token"]) < ASKS_WITHIN_SECONDS
+    assert await seconds_until(own_server, 401, made["token"]) < ASKS_WITHIN_SECONDS
     assert await faas("token", "revoke", "unknown", code=1) == ("", "faas: no token is called 'unknown'\n")
     out, err = await faas("token", "create", "other", "--scope", "deploy", code=1)
     assert "there is, or was, a token named 'other'" in err
-    _, err = await Faas(small_server, {"FAAS_TOKEN": shop})("token", "list", code=1)
+    _, err = await Faas(own_server, {"FAAS_TOKEN": shop})("token", "list", code=1)
     assert err == "faas: this needs a token with the scope admin; the one in FAAS_TOKEN does not allow it\n"
-    _, err = await Faas(small_server, {"FAAS_TOKEN": made["token"]})("list", code=1)
+    _, err = await Faas(own_server, {"FAAS_TOKEN": made["token"]})("list", code=1)
     assert "does not admit the token in FAAS_TOKEN: it is unknown, revoked or expired" in err
 
 
@@ -225,18 +234,18 @@ async def test_token_list_without_tokens_says_how_to_make_one(database_url: str)
 
 
 async def test_token_is_named_by_revisions_executions_and_audit(
-    small_server: Server, database_url: str, tmp_path: Path
+    own_server: Server, database_url: str, tmp_path: Path
 ) -> None:
     source = tmp_path / "one.wat"
     source.write_text(ECHO)
-    before = Faas(small_server)
+    before = Faas(own_server)
     await before("deploy", str(source))
     await before("invoke", "one")
     assert " BY " not in (await before("executions", "one"))[0] + (await before("revisions", "one"))[0]
     operator = Faas(None, {"FAAS_DATABASE_URL": database_url})
     token = (await operator("token", "create", "ci", "--scope", "admin"))[0].strip()
-    await seconds_until(small_server, 401)
-    faas = Faas(small_server, {"FAAS_TOKEN": token})
+    await seconds_until(own_server, 401)
+    faas = Faas(own_server, {"FAAS_TOKEN": token})
     source.write_text(ECHO + "\n;; changed\n")
     await faas("deploy", str(source))
     await faas("invoke", "one")
