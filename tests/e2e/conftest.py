@@ -22,7 +22,7 @@ class _Shared(NamedTuple):
 
 @pytest.fixture(scope="session")
 async def _server_with_every_language(databases: DatabaseFactory) -> AsyncIterator[_Shared]:
-    async with _shared(databases, "--compile-workers", "1", *EVERY_LANGUAGE) as shared:
+    async with _shared(databases, *EVERY_LANGUAGE) as shared:
         yield shared
 
 

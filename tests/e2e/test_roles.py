@@ -10,7 +10,7 @@ import httpx
 from tests.helpers.server import EVERY_LANGUAGE, Server, client_of, failing, processes_of, serving, start_server
 from tests.helpers.support import Platform, core_wat, eventually
 
-_SETTINGS = ("--visibility-timeout", "3s", "--poll-interval", "1s", "--compile-workers", "1", *EVERY_LANGUAGE)
+_SETTINGS = ("--visibility-timeout", "3s", "--poll-interval", "1s", *EVERY_LANGUAGE)
 
 
 async def health(server: Server) -> dict[str, object]:

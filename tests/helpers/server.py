@@ -24,8 +24,8 @@ COMMAND = str(Path(sys.executable).parent / "faas")
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 # Options of `faas serve`. The warm-up of the AssemblyScript compiler takes seconds of processor time, so that servers
-# start without it unless a test passes these. Python's, of each worker process, takes longer: test_python.py has it.
-EVERY_LANGUAGE = ("--languages", "javascript,typescript,assemblyscript,wat,wasm")
+# start without it unless a test passes these, and with one then. Python's, of each worker process, takes longer: test_python.py has it.
+EVERY_LANGUAGE = ("--languages", "javascript,typescript,assemblyscript,wat,wasm", "--compile-workers", "1")
 
 
 class Server:
