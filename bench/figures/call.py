@@ -31,7 +31,7 @@ def measure(plan: Plan) -> list[Figure]:
             client.add(name)
             (folder / f"{name}.wasm").write_bytes(module_of(server, name))
     plugin = folder / "plugin.wasm"
-    compile_cold(FUNCTIONS / "add_extism.as.ts", plugin, "--use", "abort=add_extism/trap", "-O3", json_as=True)
+    compile_cold(FUNCTIONS / "add_extism.as.ts", plugin, "--use", "abort=add_extism.as/trap", "-O3", json_as=True)
 
     calls = plan.count(2000)
 
