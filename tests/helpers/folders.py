@@ -10,7 +10,7 @@ _NEEDED_BYTES = 4 << 30
 
 
 def make_data_folder(prefix: str) -> Path:
-    """Create a folder for databases, in memory where there is room: each test waits for the disk several times.
+    """Create a folder for databases, in memory where there is space: each test waits for the disk several times.
 
     Postgres has the settings of the product there too. The caller deletes it.
     """

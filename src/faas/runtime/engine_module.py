@@ -22,7 +22,7 @@ MAX_GLOBALS = 8  # of an engine; each is set for each call
 # Quick executions before an image is called on the event loop. Its engine is warm, so the first one says enough; where
 # thousands of functions take turns, each may wait long for its third.
 _INITIAL_STREAK = 1
-_START_TICKS = 1000  # of an engine's own start function
+_START_TICKS = 2000  # 10 s, of an engine's own start function
 
 log = structlog.get_logger()
 

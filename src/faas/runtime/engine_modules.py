@@ -71,7 +71,7 @@ class EngineModules:
         for linker in self._linkers.values():
             linker.close()
         for pool in self.pools:
-            await pool.epoch_ticker.close()
+            pool.epoch_ticker.close()
             pool.close()
 
     def _forget_failed(self, digest: bytes, task: asyncio.Task[EngineModule]) -> None:

@@ -10,8 +10,9 @@ import asyncio
 import ctypes
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import wasmtime
@@ -20,6 +21,9 @@ from wasmtime import _ffi
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.005
+# A tick may come that much later than the timer was deleted: on a thread of the C library, which may wait for a
+# processor: up to 0.04 s beside six busy processes. Not much longer, as the engine holds terabytes of addresses.
+LATE_TICK_SECONDS = 0.25
 IDLE_GRACE_SECONDS = 1.0  # the timer goes on for this long after the last guest: a busy server does not restart it
 STALL_TOLERANCE_SECONDS = 1.0  # a guest that runs this long past its deadline gets no ticks
 
@@ -31,8 +35,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class EpochTicker:
     """Advances the epoch every TICK_SECONDS while in use as a context manager, which may be nested.
 
-    Enter and exit it on the event loop. A watchdog advances the epoch by itself if the timer fails. `close` must be
-    called before the engine is closed.
+    Enter, exit and close it on the event loop. A watchdog advances the epoch by itself if the timer fails.
     """
 
     def __init__(self, engine: wasmtime.Engine) -> None:
@@ -77,13 +80,13 @@ class EpochTicker:
         """Stop the timer until the ticker is next entered while idle. For tests of the watchdog."""
         self._timer.stop()
 
-    async def close(self) -> None:
-        """Delete the timer. When this returns, no tick is in progress."""
+    def close(self) -> None:
+        """Delete the timer. The engine may be closed then; what it holds is free LATE_TICK_SECONDS later."""
         if self._idle_timer:
             self._idle_timer.cancel()
             self._idle_timer = None
-        self._timer.close()
-        await asyncio.sleep(2 * TICK_SECONDS)
+        release = self._timer.close()
+        asyncio.get_running_loop().call_later(LATE_TICK_SECONDS, release)
 
     def _schedule_check(self) -> None:
         self._idle_timer = asyncio.get_running_loop().call_later(IDLE_GRACE_SECONDS, self._stop_when_idle)
@@ -133,9 +136,9 @@ class _EpochTimer:
     """A POSIX timer that increments the engine's epoch without any Python code. Safe to start and stop repeatedly."""
 
     def __init__(self, engine: wasmtime.Engine) -> None:
-        self._engine = engine  # kept alive: the timer holds its address
+        self._reference = _ffi.wasmtime_engine_clone(engine.ptr())  # the engine lives until it is released
         increment = ctypes.cast(_ffi.dll.wasmtime_engine_increment_epoch, ctypes.c_void_p)
-        address = ctypes.cast(engine.ptr(), ctypes.c_void_p)
+        address = ctypes.cast(self._reference, ctypes.c_void_p)
         event = _SignalEvent(value=address.value, notify=_SIGEV_THREAD, function=increment.value)
         self._timer = ctypes.c_void_p()
         nanoseconds = int(TICK_SECONDS * 1e9)
@@ -151,9 +154,10 @@ class _EpochTimer:
         """Stop ticking until the next start."""
         _check(_libc.timer_settime(self._timer, 0, self._stopped, None))
 
-    def close(self) -> None:
-        """Delete the timer. A tick that is in progress may still end after this returns."""
+    def close(self) -> Callable[[], None]:
+        """Delete the timer. Returns what releases the engine, to be called when no tick can be in progress."""
         _check(_libc.timer_delete(self._timer))
+        return partial(_ffi.wasm_engine_delete, self._reference)
 
 
 def _check(result: int) -> None:

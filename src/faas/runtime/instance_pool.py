@@ -40,6 +40,8 @@ class InstancePool:
         self.epoch_ticker = EpochTicker(self.engine)
 
     def close(self) -> None:
-        """Free the engine. Its ticker and everything that was made with it must be closed before."""
-        # Closed explicitly: it reserves terabytes of address space until then.
+        """Free the engine. Its ticker and everything that was made with it must be closed before.
+
+        Its terabytes of reserved addresses are free when the ticker has released it.
+        """
         self.engine.close()

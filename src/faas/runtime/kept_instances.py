@@ -55,9 +55,7 @@ class KeptInstances:
             promoted = kept is None and self._promotes(module)
             if kept:
                 self._in_use.add(kept)
-        if kept:
-            kept.limit_memory(memory_limit)
-            kept.begin_call()
+        if kept and self._begin(kept, memory_limit, self._scanner):
             return kept
         if not promoted:
             return Instance(module.pool.engine_address, memory_limit)
@@ -101,6 +99,25 @@ class KeptInstances:
         if self._scanner:
             self._scanner.close()
             self._scanner = None
+
+    def _begin(self, kept: RestorableInstance, memory_limit: int, scanner: PageScanner) -> bool:
+        """Prepare an instance that was taken for a call. Returns False where it is deleted instead.
+
+        That is one that was restored without a scan before it was found out that scans are needed.
+        """
+        usable = False
+        try:
+            if scanner.counts_faults or not kept.calls_since_scan:
+                kept.limit_memory(memory_limit)
+                if scanner.counts_faults:
+                    kept.begin_call()
+                usable = True
+        finally:
+            if not usable:
+                with self._lock:
+                    self._in_use.discard(kept)
+                kept.close()
+        return usable
 
     def _take(self, module: FunctionImage) -> RestorableInstance | None:
         idle = self._of.get(module)

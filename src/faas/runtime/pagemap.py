@@ -9,7 +9,7 @@ import mmap
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -59,7 +59,10 @@ class PageScanner:
     """
 
     def __init__(self) -> None:
-        self.counts_faults = _counts_faults()
+        try:
+            self.counts_faults = _counts_faults()
+        except ValueError:  # getrusage knows no threads
+            self.counts_faults = False
         self._descriptor = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -170,14 +173,17 @@ def _check(scanner: PageScanner) -> None:
 
 
 def _counts_faults() -> bool:
-    """Return True if page_faults() counts the first write to each page of a mapped file, and no other write."""
+    """Return True if page_faults() counts the first write to each page of a mapped file and of anonymous memory."""
     pages = 16
-    with _mapped_file(pages) as memory:
-        for page in range(pages):
-            before = page_faults()
-            memory[page * PAGE_BYTES] = 1
-            if page_faults() == before:
-                return False
+    with _mapped_file(pages) as of_file, mmap.mmap(-1, pages * PAGE_BYTES, mmap.MAP_PRIVATE) as anonymous:
+        with suppress(OSError):  # a kernel without large pages
+            anonymous.madvise(mmap.MADV_NOHUGEPAGE)
+        for memory in (of_file, anonymous):
+            for page in range(pages):
+                before = page_faults()
+                memory[page * PAGE_BYTES] = 1
+                if page_faults() == before:
+                    return False
     return True
 
 

@@ -29,7 +29,8 @@ class RestorableInstance(Instance):
 
     restorable = True
     __slots__ = (
-        "_calls", "_copies", "_faults", "_scan", "_seen", "_size", "_source", "image", "last_call", "private_pages",
+        "_copies", "_faults", "_scan", "_seen", "_seen_pages", "_size", "_source", "calls_since_scan", "image",
+        "last_call", "private_pages",
     )  # fmt: skip
 
     def __init__(self, image: "FunctionImage", memory_limit: int) -> None:
@@ -43,7 +44,8 @@ class RestorableInstance(Instance):
         self.private_pages = 0
         self.last_call = 0  # of KeptInstances
         self._faults = -1  # of this thread when the call began
-        self._calls = 0  # since the last scan
+        self._seen_pages = 0  # in these regions
+        self.calls_since_scan = 0
 
     def begin_call(self) -> None:
         """Note that a call begins. `restore` must be called after it in the same thread."""
@@ -57,28 +59,30 @@ class RestorableInstance(Instance):
         """
         if self.failed or self.memory_size != self._size:
             return False
-        unchanged = self._seen is not None and page_faults() == self._faults
-        self._calls += 1
-        if not unchanged or self._calls > MAX_CALLS_WITHOUT_SCAN or not scanner.counts_faults:
-            self._scan_pages(scanner, unchanged=unchanged and scanner.counts_faults)
+        faults = page_faults() - self._faults if scanner.counts_faults else None
+        self.calls_since_scan += 1
+        if self._seen is None or faults != 0 or self.calls_since_scan > MAX_CALLS_WITHOUT_SCAN:
+            self._scan_pages(scanner, faults)
         if self.private_pages > MAX_PRIVATE_PAGES:
             return False
         deque(starmap(ffi.memmove, self._copies), maxlen=0)
         self.set_globals(self.image.global_values)
         return True
 
-    def _scan_pages(self, scanner: PageScanner, *, unchanged: bool) -> None:
-        """Find the private pages. Raises ScanFailed, also where they should be `unchanged` and are not."""
-        self._calls = 0
+    def _scan_pages(self, scanner: PageScanner, faults: int | None) -> None:
+        """Find the private pages. Raises ScanFailed, also where more pages became private than there were faults."""
+        self.calls_since_scan = 0
         if self._scan is None:
             self._scan = Scan(int(ffi.cast("uintptr_t", self.memory_address)), self._size)
         scanned = scanner.scan(self._scan)
         if scanned == self._seen:
             return
-        if unchanged:
+        pages = sum(end - start for start, end, _ in regions_of(scanned)) // PAGE_BYTES
+        if self._seen is not None and faults is not None and (not faults or pages - self._seen_pages > faults):
             scanner.counts_faults = False
             raise ScanFailed("pages became private without a page fault; every call is scanned from now on")
         self._plan(scanned, self._scan.start)
+        self._seen_pages = pages
 
     def _plan(self, scanned: bytes, base: int) -> None:
         """List what must be copied for these regions, from a buffer with what the image has there."""

@@ -74,7 +74,7 @@ class Runtime:
         if self._measuring is not None:
             await self._measuring
         await asyncio.to_thread(self._guest_threads.shutdown)
-        await self.epoch_ticker.close()
+        self.epoch_ticker.close()
         await self._precompiler.pool.close()
         self.kept_instances.close()
         await self._modules.close()

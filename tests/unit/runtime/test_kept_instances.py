@@ -396,6 +396,57 @@ async def test_kept_instances_whose_pages_become_private_without_a_fault_are_sca
 
 
 @scanner_needed
+async def test_kept_instances_with_more_new_pages_than_faults_are_thrown_away(
+    runtime: Runtime, auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of an earlier call that were not counted are found with the next fault, after one call has seen them."""
+    faults = iter([0, 0, 0, 1])  # of two calls: one without a fault, and one with one
+    await call(runtime, 1, "c", LARGE)
+    monkeypatch.setattr(restorable_instance, "page_faults", lambda: next(faults))
+    await call(runtime, 1, "w", LARGE)
+    assert kept_by(runtime) == 1
+    await call(runtime, 1, "c", LARGE)
+    assert kept_by(runtime) == 0
+    assert auditor.different == ["memory of 1 before call 3 of its instance"]
+    auditor.different.clear()
+
+
+@scanner_needed
+async def test_kept_instances_that_were_not_scanned_are_not_used_once_every_call_is_scanned(
+    runtime: Runtime, auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await call(runtime, 1, "c", LARGE)
+    await call(runtime, 2, "c", LARGE)
+    monkeypatch.setattr(restorable_instance, "page_faults", lambda: 0)
+    await call(runtime, 1, "w", LARGE)  # what it wrote stays: this kernel counts nothing
+    (other, dirty) = runtime.kept_instances.idle
+    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", 0)
+    await call(runtime, 2, "w", LARGE)
+    assert runtime.kept_instances.idle == [dirty]
+    assert await call(runtime, 1, "c", LARGE) == b"1"
+    assert (auditor.calls[dirty], auditor.calls[other]) == (2, 2)
+    assert not dirty.started
+
+
+@scanner_needed
+async def test_kept_instance_whose_call_cannot_begin_is_deleted(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise MemoryError
+
+    await call(runtime, 1, "c")
+    (instance,) = runtime.kept_instances.idle
+    with monkeypatch.context() as patched:
+        patched.setattr(restorable_instance, "page_faults", fail)
+        with pytest.raises(MemoryError):
+            runtime.kept_instances.acquire(instance.image, SMALL_LIMITS.memory)
+    assert not instance.started
+    assert runtime.kept_instances._in_use == set()
+    assert await call(runtime, 1, "c") == b"1"
+
+
+@scanner_needed
 async def test_kept_instances_have_no_large_pages(runtime: Runtime) -> None:
     """The kernel makes those without a page fault."""
     await call(runtime, 4, "c", LARGE)

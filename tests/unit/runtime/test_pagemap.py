@@ -112,3 +112,15 @@ def test_page_scanner_says_whether_page_faults_are_counted(
     unreliable = PageScanner()
     unreliable.close()
     assert not unreliable.counts_faults
+
+
+@needed
+def test_page_scanner_relies_on_no_count_where_threads_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise ValueError("invalid who parameter")
+
+    monkeypatch.setattr(pagemap, "page_faults", fail)
+    scanner = pagemap.open_scanner()
+    assert scanner
+    assert not scanner.counts_faults
+    scanner.close()
