@@ -27,7 +27,7 @@ NPM_PACKAGES := src/faas/compile/toolchain src/faas/api/pages engines/javascript
 NPM_LOCKS := $(NPM_PACKAGES:%=%/package-lock.json)
 # Not THIRD-PARTY-NOTICES.md, which is generated. .mdformat.toml has the options.
 MARKDOWN := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md .github docs packaging/README.md
-WORKERS ?= 2
+WORKERS ?= 3
 SECONDS ?= 60
 KILLS ?= 0
 ARGS ?=
