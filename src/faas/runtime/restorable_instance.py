@@ -70,7 +70,10 @@ class RestorableInstance(Instance):
         return True
 
     def _scan_pages(self, scanner: PageScanner, faults: int | None) -> None:
-        """Find the private pages. Raises ScanFailed, also where more pages became private than there were faults."""
+        """Find the private pages. Raises ScanFailed, also where more pages became private than there were faults.
+
+        A fault makes one page private at most, as the memory has no large pages.
+        """
         self.calls_since_scan = 0
         if self._scan is None:
             self._scan = Scan(int(ffi.cast("uintptr_t", self.memory_address)), self._size)
