@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import BinaryIO
 
 from faas.compute_module.pipeline.address_index import AddressIndex
 from faas.compute_module.pipeline.enrichers.enricher import Enricher
@@ -68,6 +69,8 @@ async def _copy_in_daemon_thread(source: Path, copy: Path) -> None:
     Reading a pipe blocks until its writer closes it. `asyncio.to_thread` uses threads that the interpreter joins at its
     exit, so a signal could not end the run.
     """
+    # Not opened in the thread: the run may end, and delete the folder, while the thread waits for the input.
+    outgoing = await asyncio.to_thread(copy.open, "wb")
     loop = asyncio.get_running_loop()
     copied: asyncio.Future[None] = loop.create_future()
 
@@ -82,7 +85,7 @@ async def _copy_in_daemon_thread(source: Path, copy: Path) -> None:
     def work() -> None:
         failure: BaseException | None = None
         try:
-            _copy(source, copy)
+            _copy(source, outgoing)
         except Exception as error:  # noqa: BLE001 - raised again in the event loop
             failure = error
         with suppress(RuntimeError):  # the event loop is closed
@@ -92,9 +95,9 @@ async def _copy_in_daemon_thread(source: Path, copy: Path) -> None:
     await copied
 
 
-def _copy(source: Path, copy: Path) -> None:
+def _copy(source: Path, outgoing: BinaryIO) -> None:
     try:
-        with source.open("rb") as incoming, copy.open("wb") as outgoing:
+        with outgoing, source.open("rb") as incoming:
             shutil.copyfileobj(incoming, outgoing)
     except OSError as error:
         raise ConfigurationError(f"--input {source}: {error.strerror}") from None
