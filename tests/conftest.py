@@ -1,8 +1,10 @@
 """Fixtures of all tiers: a real Postgres, one database for each test from a migrated template, and services."""
 
 import asyncio
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -67,6 +69,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the marker of its tier: the name of the folder of tests/ that it is in."""
     for item in items:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
+
+
+class LastAndAlone:
+    """Runs the tests that are marked `alone` after all others, and none at the same time in another test process."""
+
+    def __init__(self, run: str) -> None:
+        self._path = Path(tempfile.gettempdir()) / f"faas-tests-{run}.lock"
+        self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @pytest.hookimpl(trylast=True)  # after they were shuffled
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put these tests at the end, in the same order in all test processes."""
+        items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Wait for the tests of other processes before a test that is to run alone, and for such a test otherwise."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        try:
+            return (yield)
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def pytest_unconfigure(self) -> None:
+        """Delete the lock."""
+        self._path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -272,8 +300,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pytest.exit(f"--database=testcontainers needs a Docker engine that answers: {reason}", 4)
 
 
-def pytest_configure() -> None:
-    """Remove the developer's FAAS_… variables, and the deadlines of property tests, which a busy machine exceeds."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Remove the developer's FAAS_… variables, and the deadlines of property tests, which a busy machine exceeds.
+
+    Where there are several test processes, some tests run alone.
+    """
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        config.pluginmanager.register(LastAndAlone(run))
     for name in [name for name in os.environ if name.startswith("FAAS_")]:
         del os.environ[name]
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

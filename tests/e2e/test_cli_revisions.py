@@ -96,24 +96,27 @@ async def test_first_ready_revision_goes_live_without_promotion(faas: Faas, file
     assert await deploy(faas, file, answering(1), "--no-promote") == "f unchanged, revision 1: READY, live"
 
 
-async def test_deploy_keeps_the_limits_of_the_newest_revision(faas: Faas, file: Path) -> None:
-    async def limits(name: str = "f") -> object:
+async def test_deploy_keeps_the_limits_of_the_newest_revision(faas: Faas, tmp_path: Path) -> None:
+    # A name that no other function has had: the server would know the limits of that one until the first execution.
+    file = tmp_path / "limited.wat"
+
+    async def limits(name: str = "limited") -> object:
         return json.loads((await faas("get", name, "--json"))[0])["settings"].get("limits")
 
     await deploy(faas, file, answering(1), "--limit", "time=500ms", "--limit", "memory=64KiB")
     assert await limits() == {"time": 0.5, "memory": 65536}
     await deploy(faas, file, answering(1), "--limit", "concurrency=4", "--limit", "perSecond=0.01", "--no-promote")
     kept = {"time": 0.5, "memory": 65536, "concurrency": 4, "perSecond": 0.01}
-    assert (await limits(), await limits("f@2")) == ({"time": 0.5, "memory": 65536}, kept)
+    assert (await limits(), await limits("limited@2")) == ({"time": 0.5, "memory": 65536}, kept)
     await deploy(faas, file, answering(2))
     assert await limits() == kept
-    assert "settings     time=500ms memory=64KiB concurrency=4 perSecond=0.01" in (await faas("get", "f"))[0]
-    await faas("invoke", "f")
-    _, err = await faas("invoke", "f", code=1)
+    assert "settings     time=500ms memory=64KiB concurrency=4 perSecond=0.01" in (await faas("get", "limited"))[0]
+    await faas("invoke", "limited")
+    _, err = await faas("invoke", "limited", code=1)
     assert "try again in " in err
     await deploy(faas, file, answering(2), "--limit", "perSecond=", "--limit", "concurrency=", "--limit", "memory=")
     assert await limits() == {"time": 0.5}
-    assert (await faas("invoke", "f"))[0]
+    assert (await faas("invoke", "limited"))[0]
     await deploy(faas, file, answering(2), "--limit", "time=")
     assert await limits() is None
     _, err = await faas("deploy", str(file), "--limit", "time=1h", code=1)

@@ -6,9 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 import httpx
+import pytest
 
 from tests.helpers.server import EVERY_LANGUAGE, client_of, serving
 from tests.helpers.support import ECHO_TS, LOOP_WAT, Platform, core_wat, eventually
+
+pytestmark = pytest.mark.alone
 
 FLOOD = 8  # clients that register one function after the other
 CALLS = 60

@@ -18,6 +18,8 @@ from tests.helpers.server import Server, client_of, serving, start_server
 from tests.helpers.steady_calls import Call, Deploy, SteadyCalls, assert_no_outage
 from tests.helpers.support import Platform, returning_wat
 
+pytestmark = pytest.mark.alone
+
 BROKEN_EVERY = 10  # deploys
 
 

@@ -23,7 +23,7 @@ from tests.helpers.torture.progress import described, watch
 from tests.helpers.torture.promises import assert_promises
 from tests.helpers.torture.servers import killed_servers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CLIENTS = 6
 BACKLOG_LIMIT = 40  # revisions that wait for their compilation
