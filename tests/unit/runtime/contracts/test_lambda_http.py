@@ -76,8 +76,11 @@ def test_event_without_query_cookies_and_body_leaves_them_out() -> None:
     ("content_type", "body", "is_base64"),
     [
         ("text/plain; charset=utf-8", b"\xc3\xa9t\xc3\xa9", False),
-        ("application/vnd.api+json", b"{}", False),
-        ("application/x-www-form-urlencoded", b"a=1", False),
+        ("application/json; charset=utf-8", b"{}", False),
+        ("application/xml", b"<a/>", False),
+        ("application/vnd.api+json", b"{}", True),
+        ("application/jsonlines", b"{}", True),
+        ("application/x-www-form-urlencoded", b"a=1", True),
         ("image/png", b"\x89PNG", True),
         ("text/plain", b"\xff", True),
         ("application/octet-stream", b"plain", True),
