@@ -38,6 +38,16 @@ def test_sleep_past_the_time_limit_fails_the_execution() -> None:
     assert context.aborted == "time limit of 50ms exceeded"
 
 
+def test_request_that_ends_with_the_time_limit_fails_the_execution() -> None:
+    """The guest is woken by its request just before the epoch ends it, and must not report that one as the reason."""
+    limits = Limits(time=0.001, memory=1 << 20, stack=1 << 20, input=1, output=1, logs=1)
+    context = HostContext(limits, Interruption())
+    assert context.session()
+    context._wake.set()
+    assert context.sleep(60)
+    assert (context.aborted, context.timed_out) == ("time limit of 1ms exceeded", True)
+
+
 def test_sleep_ends_at_a_shutdown_without_an_error_of_its_own() -> None:
     interrupted = Interruption()
     interrupted.set()
