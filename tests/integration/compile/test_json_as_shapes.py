@@ -74,9 +74,6 @@ _VALUE_TYPES = {
     "Kind",
     "Money",
 }
-# json-as reads them with the same code as i32 or f64, so that they are in fewer containers here: each one is compiled.
-_ALIKE = {"i8", "u8", "i16", "u16", "u32", "isize", "number", "Money"}
-_CONTAINERS_OF_ALIKE = {"plain", "array", "arrayOrNull", "map", "fixed"}
 
 
 def _members(element: str) -> dict[str, tuple[str, str, list[str]]]:
@@ -101,8 +98,6 @@ def _members(element: str) -> dict[str, tuple[str, str, list[str]]]:
         members["fixed"] = (f"StaticArray<{element}>", f"new StaticArray<{element}>(0)", [some, "[]"])
     if element not in _VALUE_TYPES:
         members["orNull"] = (f"{element} | null", "null", [*values, "null"])
-    if element in _ALIKE:
-        return {name: member for name, member in members.items() if name in _CONTAINERS_OF_ALIKE}
     return members
 
 
