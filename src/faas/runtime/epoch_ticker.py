@@ -21,8 +21,8 @@ from wasmtime import _ffi
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.005
-# A tick may come that much later than the timer was deleted: on a thread of the C library, which may wait for a
-# processor: up to 0.04 s beside six busy processes. Not much longer, as the engine holds terabytes of addresses.
+# A tick may come after the timer was deleted, as its thread may wait for a processor: up to 0.04 s later beside six
+# busy processes. The engine is kept for this long, and not much longer, because it holds terabytes of addresses.
 LATE_TICK_SECONDS = 0.25
 IDLE_GRACE_SECONDS = 1.0  # the timer goes on for this long after the last guest: a busy server does not restart it
 STALL_TOLERANCE_SECONDS = 1.0  # a guest that runs this long past its deadline gets no ticks

@@ -331,6 +331,12 @@ async def test_kept_instance_is_thrown_away_when_a_region_is_outside_its_memory(
         assert kept_by(runtime) == 0
 
 
+def count_no_faults(monkeypatch: pytest.MonkeyPatch, *, calls_without_scan: int) -> None:
+    """Act as a kernel that counts no page fault, and scan after so many calls in any case."""
+    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", calls_without_scan)
+    monkeypatch.setattr(restorable_instance, "page_faults", lambda: 0)
+
+
 @pytest.fixture
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[pagemap.Scan]:
     """Every scan that is made."""
@@ -369,8 +375,7 @@ async def test_kept_instance_is_scanned_when_pages_became_private(
 async def test_kept_instance_is_scanned_now_and_then_in_any_case(
     runtime: Runtime, scans: list[pagemap.Scan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", 3)
-    monkeypatch.setattr(restorable_instance, "page_faults", lambda: 0)
+    count_no_faults(monkeypatch, calls_without_scan=3)
     for _ in range(17):
         assert await call(runtime, 1, "c", LARGE) == b"1"
     assert len(scans) == 5  # the first call, and each fourth one after it
@@ -381,8 +386,7 @@ async def test_kept_instances_whose_pages_become_private_without_a_fault_are_sca
     runtime: Runtime, scans: list[pagemap.Scan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel that does not count every fault is found out, and not relied on."""
-    monkeypatch.setattr(restorable_instance, "MAX_CALLS_WITHOUT_SCAN", 0)
-    monkeypatch.setattr(restorable_instance, "page_faults", lambda: 0)
+    count_no_faults(monkeypatch, calls_without_scan=0)
     assert await call(runtime, 1, "c", LARGE) == b"1"
     assert kept_by(runtime) == 1
     await call(runtime, 1, "w", LARGE)
