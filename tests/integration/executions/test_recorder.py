@@ -61,6 +61,37 @@ async def test_recorder_starts_each_execution_of_a_batch_with_its_own_function(
     assert await statuses(pool) == {one.id: "RUNNING" for one in [*by_name, *by_id]}
 
 
+@pytest.mark.parametrize("given", ["none", "some", "all"])
+async def test_recorder_keeps_what_none_some_and_all_of_a_batch_have(
+    recorder: ExecutionRecorder, pool: Pool, given: str
+) -> None:
+    """A parameter that no item of a batch has is sent as one NULL; what an item has must not move to another one."""
+    function_id = await insert_function(pool, "f")
+    has = [given == "all" or (given == "some" and number % 3 == 1) for number in range(9)]
+    by_revision = FunctionRef(None, "f", 1)
+    starts = [
+        ExecutionStart(uuid7(), by_revision if own else FunctionRef.by_name("f"), b"{}", datetime.now(UTC), invoker)
+        for number, own in enumerate(has)
+        for invoker in [f"token-{number}" if own else None]
+    ]
+    outcomes = [
+        Outcome(error=f"error {number}", logs=f"line {number}") if own else Outcome(output=b"%d" % number)
+        for number, own in enumerate(has)
+    ]
+    results = await asyncio.gather(*(recorder.record_started(one) for one in starts))
+    assert all(isinstance(result, Started) and result.function_id == function_id for result in results)
+    ends = [ExecutionEnd(one.id, outcome, datetime.now(UTC)) for one, outcome in zip(starts, outcomes, strict=True)]
+    assert await asyncio.gather(*(recorder.record_finished(one) for one in ends)) == [True] * len(ends)
+    columns = "invoked_by, output, error_message, logs, requests"
+    rows = await pool.fetch(f"SELECT {columns} FROM executions ORDER BY array_position($1::uuid[], id)", [
+        one.id for one in starts
+    ])  # fmt: skip
+    assert [tuple(row) for row in rows] == [
+        (one.invoked_by, outcome.output, outcome.error, outcome.logs, None)
+        for one, outcome in zip(starts, outcomes, strict=True)
+    ]
+
+
 async def test_recorder_does_not_start_what_is_not_ready(recorder: ExecutionRecorder, pool: Pool) -> None:
     statuses_by_name = {"broken": "FAILED", "waiting": "PENDING"}
     for name, status in statuses_by_name.items():
