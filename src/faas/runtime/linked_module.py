@@ -53,7 +53,7 @@ class LinkedModule:
         self.convention = convention
         types = {export.name: type_text(export.type) for export in precompiled.exports}
         self.initializes = types.get(abi.INITIALIZE) == abi.INITIALIZE_TYPE
-        functions = [name for name in convention.exports if name != _MEMORY]
+        functions = [name for name in convention.exports if name != _MEMORY and name not in convention.uncalled]
         functions += [name for name, wanted in convention.optional_exports.items() if types.get(name) == wanted]
         functions = [*functions, abi.INITIALIZE] if self.initializes else functions
         self.exports = ExportLayout(functions, _MEMORY, mutable_globals)

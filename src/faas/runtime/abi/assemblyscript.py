@@ -165,6 +165,7 @@ CONVENTION = CallingConvention(
         "__pin": "(i32) -> i32",
         "__unpin": "(i32) -> ()",
     },
+    uncalled=("__unpin",),
     imports=_HOST_FUNCTIONS,
     reach=reach.imports(reach.allocate_managed),
     invoke=_invoke,
@@ -182,6 +183,7 @@ CONVENTION_WITH_JSON_AS = msgspec.structs.replace(
     name="AssemblyScript with json-as",
     marker=JSON_AS_MARKER,
     exports={**CONVENTION.exports, JSON_AS_MARKER: "global"},
+    uncalled=(*CONVENTION.uncalled, JSON_AS_MARKER),
     reach=reach.imports(reach.allocate_managed, _spelled_for_json_as),
     invoke=_invoke_with_json_as,
 )

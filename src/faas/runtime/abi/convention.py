@@ -1,6 +1,6 @@
 """The form of a calling convention: the exports it needs, the imports it provides, and how a function is called."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     module REACH; a module that imports them needs the exports `reach_exports`, too. wasi: the others of `module` are
     wasmtime's own, and a call may block, so it is never inline. invoke: calls the function of an instance with an input
     and a limit of bytes for its output, and returns the output; raises GuestFault, and c_api.CallFailed when the guest
-    traps. serve: the same with a request and a response as frames
-    (faas.runtime.frames). optional_exports: functions that it uses where a module has them. functions_are_authors: the
+    traps. serve: the same with a request and a response as frames (faas.runtime.frames). uncalled: those of the exports
+    that they do not call. optional_exports: functions that it uses where a module has them. functions_are_authors: the
     module's functions are the author's, so a trap names them. lone_surrogates: outputs may have escapes of unpaired
     surrogates, as JavaScript's JSON.stringify writes them.
     """
@@ -42,6 +42,7 @@ class CallingConvention(msgspec.Struct, frozen=True, kw_only=True):
     module: str = "env"
     reach: Mapping[str, HostFunction] = {}
     reach_exports: Mapping[str, str] = {}
+    uncalled: Collection[str] = ()
     optional_exports: Mapping[str, str] = {}
     wasi: bool = False
     functions_are_authors: bool = True
