@@ -68,7 +68,7 @@ class HostContext:
         self._interrupted = interrupted
         self._execution_id = execution_id
         self._session: RequestSession | None = None
-        self._wake = threading.Event()  # set when a request completes, and by an interruption
+        self._wake: threading.Event | None = None  # with a session: set when a request completes, or interrupted
         self._responses: dict[int, bytes] = {}  # those whose size the guest knows
         self.aborted: str | None = None
         self.host_error: BaseException | None = None
@@ -90,6 +90,7 @@ class HostContext:
         _thread.context = None
         if self._session is not None:
             assert self._interrupted
+            assert self._wake
             self._interrupted.wakes.discard(self._wake)
             self._session.close()
 
@@ -139,9 +140,10 @@ class HostContext:
             self.thread_needed = True
             return None
         if self._session is None:
-            self._interrupted.wakes.add(self._wake)
+            wake = self._wake = threading.Event()
+            self._interrupted.wakes.add(wake)
             open_session = self.reach.open_session or RefusedRequests
-            self._session = open_session(lambda: self.remaining_ms() / 1000, self._wake.set)
+            self._session = open_session(lambda: self.remaining_ms() / 1000, wake.set)
         return self._session
 
     def execution_id(self) -> bytes:
@@ -196,9 +198,9 @@ class HostContext:
         if self._interrupted.event.is_set():
             return True
         longest = max(0.0, self.remaining_ms() / 1000 + _PAST_LIMIT_SECONDS)
-        woken = self._interrupted.event if self._session is None else self._wake
-        if woken.wait(min(seconds, longest)):
-            self._wake.clear()
+        if (self._wake or self._interrupted.event).wait(min(seconds, longest)):
+            if self._wake:
+                self._wake.clear()
             # A request ends with the time limit. The guest must not see that as a failure of the request.
             late = self._session is not None and self.remaining_ms() <= _LAST_MS
         else:
