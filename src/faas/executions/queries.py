@@ -6,7 +6,7 @@ columns (tests/integration/executions/test_queries.py compares them).
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -24,6 +24,7 @@ _NO_ID = UUID(int=0)
 _number = attrgetter("int")  # of a UUID: comparing UUIDs runs Python code
 
 AnyConnection: TypeAlias = Connection | HeldConnection
+T = TypeVar("T")
 
 
 class SingleStartRow(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ async def start_execution(connection: Connection, start: ExecutionStart, process
     return None if row is None else SingleStartRow(*row)
 
 
-def _column(values: list[Any]) -> list[Any] | None:
+def _column(values: list[T | None]) -> list[T | None] | None:
     """Return the values of a batch's parameter, or None where all of them are: unnest fills that up with NULLs.
 
     asyncpg takes 0.4 µs to encode a None of an array, and most executions have six.
