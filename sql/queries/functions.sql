@@ -11,8 +11,8 @@ FROM functions
 WHERE (id = :function_id::uuid OR name = :name::text)
   AND (:like::text[] IS NULL OR name LIKE ANY (:like::text[]));
 
--- name: get_function(function_id, revision)^
--- What is shown of a function is the revision asked for, else the live one, else the newest.
+-- name: get_function(function_id, name, like, revision)^
+-- What is shown of a function is the revision asked for, else the live one, else the newest. :like as in find_function.
 SELECT function.id, name, description, shown.language, shown.source, shown.settings, shown.status, shown.compile_error,
        shown.number AS revision, shown.contract, newest.number AS latest_revision, newest.status AS latest_status,
        newest.compile_error AS latest_compile_error, newest.created_at AS latest_created_at,
@@ -21,7 +21,8 @@ FROM functions AS function
 JOIN revisions AS newest ON newest.function_id = function.id AND newest.number = newest_revision
 JOIN revisions AS shown
   ON shown.function_id = function.id AND shown.number = coalesce(:revision::int, live_revision, newest_revision)
-WHERE function.id = :function_id;
+WHERE (function.id = :function_id::uuid OR name = :name::text)
+  AND (:like::text[] IS NULL OR name LIKE ANY (:like::text[]));
 
 -- name: list_functions(cursor, status, language, like, limit)
 -- Newest first; ids are UUIDv7. Sources are not read.
@@ -40,11 +41,13 @@ WHERE (:cursor::uuid IS NULL OR function.id < :cursor::uuid)
 ORDER BY function.id DESC
 LIMIT :limit;
 
--- name: lock_function(function_id)^
+-- name: lock_function(function_id, name, like)^
 -- Held until the transaction ends: deploys, results, promotions and rollbacks of one function are made one after another.
+-- A function that is renamed while this waits is found if its new name is meant. :like as in find_function.
 SELECT id, name, description, live_revision, first_revision, newest_revision, previous_revisions
 FROM functions
-WHERE id = :function_id
+WHERE (id = :function_id::uuid OR name = :name::text)
+  AND (:like::text[] IS NULL OR name LIKE ANY (:like::text[]))
 FOR UPDATE;
 
 -- name: update_metadata(name, description, function_id)!

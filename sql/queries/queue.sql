@@ -17,6 +17,12 @@ SELECT count(*) FROM pgmq.set_vt(:queue, :msg_id::bigint, :visibility_timeout::i
 -- False when another reader archived the message first.
 SELECT pgmq.archive(:queue, :msg_id::bigint);
 
+-- name: archive_and_send(queue, msg_id, answers, message, headers)$
+-- Archives a message and sends what answers it, in one statement. NULL, and nothing is sent, when another reader
+-- archived the message first.
+SELECT pgmq.send(:answers, :message::jsonb, :headers::jsonb) FROM pgmq.archive(:queue, :msg_id::bigint) AS archived
+WHERE archived;
+
 -- name: measure_queues(queues)
 -- The number of messages and the age of the oldest message of each queue.
 SELECT queue_name, queue_length, coalesce(oldest_msg_age_sec, 0) AS oldest_seconds

@@ -65,11 +65,11 @@ class CompilationWorker:
         seconds = time.perf_counter() - start
         outcome_label = "compiled" if isinstance(outcome, Compiled) else "failed"
 
-        async with acquire(self._pool) as connection, connection.transaction():
-            # False: the visibility timeout of the job ended during the compilation, and another compiler answered it.
-            if await pgmq.archive(connection, _QUEUE, message.id):
-                result = _result(job, outcome)
-                await pgmq.send(connection, messages.COMPILATION_RESULTS, messages.encode(result))
+        result = messages.encode(_result(job, outcome))
+        async with acquire(self._pool) as connection:
+            # Not answered when the visibility timeout of the job ended during the compilation, and another compiler
+            # has answered it.
+            await pgmq.answer(connection, _QUEUE, message.id, messages.COMPILATION_RESULTS, result)
         language = job.language if job.language in self._compilers else "unknown"
         metrics.COMPILATION_SECONDS.labels(language, outcome_label).observe(seconds)
         log.info(

@@ -75,8 +75,10 @@ class CompileResultHandler:
 
     async def _apply_started(self, message: Message, started: CompilationStarted) -> None:
         async with acquire(self._pool) as connection, connection.transaction():
-            function = await queries.lock_function(connection, function_id=started.function_id)
-            number = None if function is None else _addressed_revision(function, started.revision)
+            number = started.revision
+            if number is None:
+                function = await queries.lock_function(connection, function_id=started.function_id)
+                number = None if function is None else _single_revision(function)
             if number is not None:
                 await queries.mark_compiling(connection, function_id=started.function_id, number=number)
             await pgmq.archive(connection, _QUEUE, message.id)

@@ -26,20 +26,27 @@ async def find_id(connection: Connection, caller: Caller, function_ref: Function
 
 async def find_function(connection: Connection, caller: Caller, function_ref: FunctionRef) -> Function:
     """Return the function as the reference shows it. Raises FunctionNotFound, RevisionNotFound."""
-    function_id = await find_id(connection, caller, function_ref)
-    row = await queries.get_function(connection, function_id=function_id, revision=function_ref.revision)
+    row = await queries.get_function(
+        connection,
+        function_id=function_ref.id,
+        name=function_ref.name,
+        like=caller.like,
+        revision=function_ref.revision,
+    )
     if row is None:
         if function_ref.revision is None:
             raise FunctionNotFound(str(function_ref))
+        await find_id(connection, caller, function_ref)
         raise RevisionNotFound(function_ref.name or str(function_ref.id), function_ref.revision)
     return to_function(row)
 
 
 async def lock(connection: Connection, caller: Caller, function_ref: FunctionRef) -> LockedFunctionRow:
     """Lock the row of the function until the transaction ends. Raises FunctionNotFound."""
-    function_id = await find_id(connection, caller, function_ref)
-    locked = await queries.lock_function(connection, function_id=function_id)
-    if locked is None or not caller.reaches(locked.name):  # deleted or renamed in between
+    locked = await queries.lock_function(
+        connection, function_id=function_ref.id, name=function_ref.name, like=caller.like
+    )
+    if locked is None:
         raise FunctionNotFound(str(function_ref))
     return locked
 

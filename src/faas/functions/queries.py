@@ -127,9 +127,16 @@ async def find_function(
     return found
 
 
-async def get_function(connection: Connection, *, function_id: UUID, revision: int | None) -> FunctionRow | None:
-    """Return a function as `revision` shows it, or as its live revision does; None when there is none."""
-    row = await _sql.get_function(connection, function_id=function_id, revision=revision)
+async def get_function(
+    connection: Connection,
+    *,
+    function_id: UUID | None,
+    name: str | None,
+    like: Sequence[str] | None,
+    revision: int | None,
+) -> FunctionRow | None:
+    """Return the function that find_function finds as `revision` shows it, or as its live revision does; or None."""
+    row = await _sql.get_function(connection, function_id=function_id, name=name, like=like, revision=revision)
     return FunctionRow(**row) if row else None
 
 
@@ -147,9 +154,15 @@ async def list_functions(
     return [FunctionSummaryRow(**row) async for row in rows]
 
 
-async def lock_function(connection: Connection, *, function_id: UUID) -> LockedFunctionRow | None:
-    """Lock the row of a function until the transaction ends; None when there is none."""
-    row = await _sql.lock_function(connection, function_id=function_id)
+async def lock_function(
+    connection: Connection,
+    *,
+    function_id: UUID | None,
+    name: str | None = None,
+    like: Sequence[str] | None = None,
+) -> LockedFunctionRow | None:
+    """Lock the row of the function that find_function finds until the transaction ends. Returns None without one."""
+    row = await _sql.lock_function(connection, function_id=function_id, name=name, like=like)
     return LockedFunctionRow(**row) if row else None
 
 

@@ -98,17 +98,16 @@ class FunctionService:
         async with acquire(self._pool) as connection, connection.transaction():
             function = await lookup.lock(connection, caller, function_ref)
             caller.check_name(draft.name)
-            try:
-                await queries.update_metadata(
-                    connection, function_id=function.id, name=draft.name, description=draft.description
-                )
-            except asyncpg.UniqueViolationError:
-                raise NameTaken(draft.name) from None
+            described = (function.name, function.description) == (draft.name, draft.description)
+            if not described:
+                await _update_metadata(connection, function, draft)
             await check_secrets(connection, draft.name, draft.settings.secrets)
             newest = await queries.get_revision(connection, function_id=function.id, number=function.newest_revision)
             revised = newest is None or not _is_deployed(newest, draft)
             if revised:
                 await self._deploy(connection, caller, function, newest, draft)
+            elif described:
+                await queries.touch_function(connection, function_id=function.id)
             updated = await lookup.find_function(connection, caller, FunctionRef.by_id(function.id))
             await _record_update(connection, caller, function, updated, revised=revised)
         log.info("function.updated", function_id=str(function.id), revision=updated.latest.revision, revised=revised)
@@ -157,6 +156,15 @@ class FunctionService:
         )
         if removed:
             log.info("revisions.removed", function_id=str(function.id), revisions=removed)
+
+
+async def _update_metadata(connection: Connection, function: LockedFunctionRow, draft: FunctionDraft) -> None:
+    try:
+        await queries.update_metadata(
+            connection, function_id=function.id, name=draft.name, description=draft.description
+        )
+    except asyncpg.UniqueViolationError:
+        raise NameTaken(draft.name) from None
 
 
 def _is_deployed(newest: RevisionRow, draft: FunctionDraft) -> bool:

@@ -36,9 +36,7 @@ async def send(connection: Connection, queue: str, body: bytes) -> int:
 
     The `request_id` of the logging context is sent in the headers, so that the consumer logs under the same id.
     """
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    headers = msgspec.json.encode({"requestId": request_id}).decode() if request_id else None
-    return await queries.send_message(connection, queue=queue, message=body.decode(), headers=headers)
+    return await queries.send_message(connection, queue=queue, message=body.decode(), headers=_headers())
 
 
 async def read(connection: Connection, queue: str, *, limit: int, visibility_timeout: int) -> list[Message]:
@@ -66,6 +64,17 @@ async def archive(connection: Connection, queue: str, message_id: int) -> bool:
     return await queries.archive_message(connection, queue=queue, msg_id=message_id)
 
 
+async def answer(connection: Connection, queue: str, message_id: int, answers: str, body: bytes) -> bool:
+    """Archive a processed message and send its answer to the queue `answers`, both or neither.
+
+    Return False when another reader archived it first.
+    """
+    sent = await queries.archive_and_send(
+        connection, queue=queue, msg_id=message_id, answers=answers, message=body.decode(), headers=_headers()
+    )
+    return sent is not None
+
+
 async def archive_dead_letter(connection: Connection, queue: str, message_id: int, reason: str) -> bool:
     """Archive a message that cannot be processed, with `reason` in its headers.
 
@@ -85,3 +94,8 @@ async def measure(connection: Connection, queues: list[str]) -> None:
     for row in await queries.measure_queues(connection, queues=queues):
         metrics.QUEUE_MESSAGES.labels(row.queue_name).set(row.queue_length)
         metrics.QUEUE_OLDEST_SECONDS.labels(row.queue_name).set(row.oldest_seconds)
+
+
+def _headers() -> str | None:
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return msgspec.json.encode({"requestId": request_id}).decode() if request_id else None

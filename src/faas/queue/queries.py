@@ -58,6 +58,16 @@ async def archive_message(connection: Connection, *, queue: str, msg_id: int) ->
     return archived
 
 
+async def archive_and_send(
+    connection: Connection, *, queue: str, msg_id: int, answers: str, message: str, headers: str | None
+) -> int | None:
+    """Archive a message and send another one to `answers`; return its id, or None when the first is not there."""
+    message_id: int | None = await _sql.archive_and_send(
+        connection, queue=queue, msg_id=msg_id, answers=answers, message=message, headers=headers
+    )
+    return message_id
+
+
 async def measure_queues(connection: Connection, *, queues: Sequence[str]) -> list[QueueMetricsRow]:
     """Return length and age of each of `queues`."""
     return [QueueMetricsRow(**row) async for row in _sql.measure_queues(connection, queues=queues)]

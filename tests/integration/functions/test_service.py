@@ -11,11 +11,12 @@ import pytest
 
 from faas.caller import ANYONE
 from faas.database.pool import Pool
-from faas.errors import InvalidRequest, NameTaken
+from faas.errors import FunctionNotFound, InvalidRequest, NameTaken
 from faas.function_ref import FunctionRef
 from faas.functions.model import FunctionDraft
 from faas.functions.service import FunctionRules, FunctionService
 from faas.languages import Language
+from tests.helpers.support import eventually
 
 RULES = FunctionRules(languages=get_args(Language), max_time=10, max_memory=128 << 20, keep_revisions=20)
 ECHO = FunctionRef.by_name("echo")
@@ -57,6 +58,21 @@ async def test_function_service_update_of_metadata_sends_no_job(pool: Pool) -> N
     assert (same.revision, await counts(pool)) == (1, (1, 1))
     revised = await functions.update(ANYONE, ECHO, FunctionDraft(name="echo", language="wat", source="(module )"))
     assert (revised.revision, await counts(pool)) == (2, (1, 2))
+
+
+async def test_function_service_update_that_waits_for_a_rename_does_not_find_the_old_name(pool: Pool) -> None:
+    """The lock is taken by name: what has another name by then is not the function that is meant."""
+    service = FunctionService(pool, RULES)
+    await service.create(ANYONE, DRAFT)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE functions SET name = 'other'")
+        waiting = asyncio.create_task(service.update(ANYONE, ECHO, DRAFT))
+        blocked = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        await eventually(lambda: pool.fetchval(blocked), lambda count: bool(count == 1))
+    with pytest.raises(FunctionNotFound):
+        await waiting
 
 
 async def test_function_service_disabled_language_keeps_its_functions(pool: Pool) -> None:
