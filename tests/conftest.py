@@ -39,6 +39,12 @@ TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a
 TESTS = Path(__file__).parent
 CONTAINER_IMAGE = "ghcr.io/pgmq/pg18-pgmq:latest"
 
+# Here, because hypothesis loads the profile of --hypothesis-profile before it calls pytest_configure.
+hypothesis_settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+hypothesis_settings.register_profile("faas", hypothesis_settings.get_profile("search"), derandomize=True)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that choose the Postgres of the tests."""
@@ -303,12 +309,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Remove the developer's FAAS_… variables, and the deadlines of property tests, which a busy machine exceeds.
 
-    Where there are several test processes, some tests run alone.
+    Property tests have the same examples in each run, whose verdict is no chance; `--hypothesis-profile=search` has
+    others each time. Where there are several test processes, some tests run alone.
     """
     if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
         config.pluginmanager.register(LastAndAlone(run))
     for name in [name for name in os.environ if name.startswith("FAAS_")]:
         del os.environ[name]
-    checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    hypothesis_settings.register_profile("faas", deadline=None, suppress_health_check=checks)
-    hypothesis_settings.load_profile("faas")
+    hypothesis_settings.load_profile(config.getoption("--hypothesis-profile") or "faas")

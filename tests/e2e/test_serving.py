@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from faas.server.log_streams import LossyLogStream
-from tests.helpers.connections import execute
+from tests.helpers.connections import client_sockets, execute
 from tests.helpers.server import (
     COMMAND,
     EVERY_LANGUAGE,
@@ -136,11 +137,11 @@ async def test_notify_wakes_the_consumers_without_the_poll(database_url: str) ->
         compiled = [json.loads(line) for line in server.lines if "compilation.finished" in line]
         assert len(compiled) == 10
         assert {row["live_status"] for row in delays} == {"READY"}
-        # Each is READY within its compile time + 100 ms. A busy machine may stall a few; a missing NOTIFY would take 60 s.
+        # Each is READY soon after its compile time. A busy machine may stall a few; a missing NOTIFY would take 60 s.
         spent = {line["functionId"]: line["durationMs"] / 1000 for line in compiled}
         waits = sorted(row["seconds"] - spent[str(row["id"])] for row in delays)
-        assert waits[5] < 0.1, waits
-        assert waits[-1] < 2, waits
+        assert waits[5] < 1, waits
+        assert waits[-1] < 20, waits
 
 
 async def test_update_while_compiling_ends_with_the_newest_source(database_url: str) -> None:
@@ -247,7 +248,6 @@ async def test_half_close_gets_the_answers_and_leaves_no_socket(database_url: st
     """On uvloop, whose transports differ from asyncio's: tests/integration/server/test_half_close.py has all cases."""
     async with serving("--database-url", database_url, "--time-limit", "1s") as server:
         host, port = server.url.removeprefix("http://").split(":")
-        sockets = Path(f"/proc/{server.process.pid}/fd")
 
         async def answered(sent: bytes) -> bytes:
             reader, writer = await asyncio.open_connection(host, int(port))
@@ -257,14 +257,9 @@ async def test_half_close_gets_the_answers_and_leaves_no_socket(database_url: st
             writer.close()
             return found
 
-        async def open_files() -> int:
-            return sum(1 for _ in sockets.iterdir())
-
         async with client_of(server, database_url) as platform:
             await platform.deploy("echo", core_wat())
             await platform.deploy("loop", LOOP_WAT)
-        await asyncio.sleep(0.5)
-        before = await open_files()
         health = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
         for sent, outputs in (
             (execute("echo", '{"n":1}'), [b'"output":{"n":1}']),
@@ -279,7 +274,7 @@ async def test_half_close_gets_the_answers_and_leaves_no_socket(database_url: st
             found = await answered(sent)
             assert found.count(b"HTTP/1.1 200 ") == len(outputs)
             assert [output for output in outputs if output not in found] == []
-        await eventually(open_files, lambda count: count <= before)
+        await eventually(partial(client_sockets, int(port)), lambda count: count == 0)
 
 
 async def test_head_of_health_has_no_body(small_server: Server) -> None:

@@ -75,12 +75,12 @@ async def test_workers_share_the_connections_and_have_their_metrics_and_health_i
 async def test_concurrency_of_a_function_holds_for_all_workers(server: Server, platform: Platform) -> None:
     await deployed(platform, "pair", LOOP_WAT, time=1, concurrency=2)
     async with connections(server, 6) as clients:
-        for _ in range(2):
+        # Which worker has an execution is chance, but not for a long time.
+        while len(await processes_of_executions(platform, "pair")) < 2:
             answers = await execute_at_once(clients, "pair")
             assert statuses(answers) == {200: 2, 429: 4}
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert "has 2 executions in flight; its settings allow 2 at once" in refused.text
-    assert len(await processes_of_executions(platform, "pair")) == 2
 
 
 async def test_rate_of_a_function_holds_for_all_workers(server: Server, platform: Platform) -> None:
@@ -93,10 +93,9 @@ async def test_rate_of_a_function_holds_for_all_workers(server: Server, platform
 async def test_executions_in_flight_are_limited_for_all_workers(server: Server, platform: Platform) -> None:
     await deployed(platform, "slow", LOOP_WAT, time=1)
     async with connections(server, 2 * IN_FLIGHT) as clients:
-        for _ in range(2):
+        while len(await processes_of_executions(platform, "slow")) < 2:
             answers = await execute_at_once(clients, "slow")
             assert statuses(answers) == {200: IN_FLIGHT, 429: IN_FLIGHT}
-    assert len(await processes_of_executions(platform, "slow")) == 2
 
 
 async def test_sighup_replaces_the_workers_without_a_failed_request(server: Server, platform: Platform) -> None:
@@ -159,7 +158,7 @@ async def test_worker_that_is_killed_is_replaced_and_its_executions_are_reaped(
 
     # Sooner than by the heartbeat, which takes 15 s.
     expected = ["interrupted"] * lost + ["time limit of 4s exceeded"] * (4 - lost)
-    await eventually(records, lambda found: found == expected, timeout=10)
+    await eventually(records, lambda found: found == expected, timeout=13)
 
     async def pids() -> set[int]:
         return worker_pids(server)

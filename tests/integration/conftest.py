@@ -40,6 +40,13 @@ async def port(port_settings: Settings) -> AsyncIterator[Port]:
 
 
 @pytest.fixture
+async def patient_port(port_settings: Settings) -> AsyncIterator[Port]:
+    """Serve a port whose timers all take longer than a client of the tests waits."""
+    async with serving_port(port_settings, keep_alive_seconds=60) as found:
+        yield found
+
+
+@pytest.fixture
 def certificate_files(tmp_path: Path) -> CertificateFiles:
     return CertificateFiles.write(tmp_path)
 
@@ -62,6 +69,8 @@ async def serving_port(
     port_settings: Settings,
     server_context: ssl.SSLContext | None = None,
     client_context: ssl.SSLContext | None = None,
+    *,
+    keep_alive_seconds: int = KEEP_ALIVE_SECONDS,
 ) -> AsyncIterator[Port]:
     """Serve a real port, over TLS if there are contexts, with the functions echo, loop and broken."""
     shutdown = GracefulShutdown(port_settings.shutdown_grace)
@@ -79,7 +88,7 @@ async def serving_port(
             application,
             service.protocol,
             shutdown,
-            keep_alive_seconds=KEEP_ALIVE_SECONDS,
+            keep_alive_seconds=keep_alive_seconds,
             ssl_context=server_context,
         )
         serving = asyncio.create_task(server.serve_until_shutdown(listening, interrupt=service.runtime.interrupt))

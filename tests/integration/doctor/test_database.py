@@ -131,6 +131,15 @@ def test_url_that_is_malformed_fails_without_its_password(url: str) -> None:
     assert PASSWORD not in str(found)
 
 
+async def refused(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url)
+    except asyncpg.InvalidPasswordError:
+        return True
+    await connection.close()
+    return False
+
+
 async def test_password_that_is_wrong_fails_and_is_not_shown() -> None:
     async with ordinary_postgres() as postgres:
         await run(postgres.url, f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
@@ -140,7 +149,7 @@ async def test_password_that_is_wrong_fails_and_is_not_shown() -> None:
         await connection.execute("SELECT pg_reload_conf()")
         await connection.close()
         url = postgres.url.replace("postgres@", f"app:{PASSWORD}-wrong@")
-        await asyncio.sleep(0.5)  # the postmaster reads its files when the signal arrives
+        await eventually(lambda: refused(url))  # the postmaster reads its files when the signal arrives
         found = list(await asyncio.to_thread(lambda: list(database.check(Settings(database_url=url)))))
         assert [finding.status for finding in found] == ["FAIL"]
         assert "password authentication failed" in found[0].finding

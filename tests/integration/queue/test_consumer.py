@@ -129,17 +129,17 @@ async def test_consumer_handles_up_to_its_concurrency_at_once(pool: Pool, databa
 
 async def test_consumer_extends_the_visibility_timeout_of_long_work(pool: Pool, database_url: str) -> None:
     async def work(_: Message) -> None:
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(7)
 
     first, second = Recorder(pool, work), Recorder(pool, work)
     async with (
-        consuming(pool, database_url, first, visibility=1),
-        consuming(pool, database_url, second, visibility=1) as other,
+        consuming(pool, database_url, first, visibility=3),
+        consuming(pool, database_url, second, visibility=3) as other,
     ):
         await send(pool)
         await eventually(lambda: asyncio.sleep(0, first.attempts + second.attempts))
         other._wake.set()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4)
         other._wake.set()
         await eventually(lambda: asyncio.sleep(0, first.handled + second.handled))
     assert (first.attempts + second.attempts) == [1]

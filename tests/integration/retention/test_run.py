@@ -153,11 +153,12 @@ async def test_run_beside_a_large_default_partition_refuses_no_execution_of_now(
         await validate(connection)
 
     monkeypatch.setattr(queries, "validate_exclusion", validated_while_executions_begin)
+    began = await database_now(pool)
     created = (await run(pool, KEEP_90_DAYS)).created
     assert created
     assert len(during) == len(created)
     assert {await partition_of(pool, each) for each in (now, ahead, *during)} == {"executions_default"}
-    assert first_id(await database_now(pool) + maintenance._EXCLUSION_MARGIN) < created[0].ids.lower
+    assert first_id(began + maintenance._EXCLUSION_MARGIN) < created[0].ids.lower
 
 
 async def test_run_removes_what_a_killed_process_has_excluded(pool: Pool) -> None:
@@ -312,14 +313,14 @@ async def test_run_step_that_does_not_finish_leaves_time_to_the_others(
 
     monkeypatch.setattr(batches, "delete_executions", delete_until_the_time_is_over)
     async with pool.acquire() as connection:
-        result = await run_once(connection, Policy(90 * DAY, DAY), Pacer(0, seconds=2))
+        result = await run_once(connection, Policy(90 * DAY, DAY), Pacer(0, seconds=6))
     assert (result.deleted, result.cleared, result.deleted_of_functions) == (0, 4, 1)
     assert not result.complete
 
 
 async def test_drop_waits_for_a_lock_only_briefly_and_tries_again(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backup holds its locks for as long as it takes. Statements behind the waiting lock would wait as long."""
-    monkeypatch.setattr(maintenance, "_ATTEMPT_INTERVAL_SECONDS", 0.3)
+    monkeypatch.setattr(maintenance, "_ATTEMPT_INTERVAL_SECONDS", 1.0)
     function_id = await insert_function(pool, "f")
     await create_old_partitions(pool, 8)
     (old, young) = await insert_executions(pool, function_id, [7 * DAY, HOUR])
@@ -334,7 +335,7 @@ async def test_drop_waits_for_a_lock_only_briefly_and_tries_again(pool: Pool, mo
             await pool.execute("UPDATE executions SET logs = 'x' WHERE id = $1", young)
             waits.append(asyncio.get_running_loop().time() - began)
             await asyncio.sleep(0.02)
-        assert max(waits) < 1
+        assert max(waits) < 5
         assert not dropping.done()
         await transaction.commit()
     await asyncio.wait_for(dropping, 30)

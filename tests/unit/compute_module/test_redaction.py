@@ -43,7 +43,7 @@ def test_redact_removes_keys_and_tokens_by_their_form() -> None:
 
 @given(secret=st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=6), around=st.text(max_size=20))
 def test_redact_removes_a_secret_by_its_value(secret: str, around: str) -> None:
-    assert secret not in redact(f"{around}{secret}{around}", secret).replace("[redacted]", "")
+    assert secret not in redact(f"{around}{secret}{around}", secret).replace("[redacted]", "|")
 
 
 def test_redact_ignores_secrets_of_a_few_characters() -> None:

@@ -121,11 +121,14 @@ async def test_sleeping_function_is_not_run_on_the_event_loop(functions: LocalFu
 
 
 async def test_timers_that_are_left_do_not_delay_the_answer(functions: LocalFunctions) -> None:
-    source = "export const handle = () => { setTimeout(() => console.log('late'), 500); return 1; };"
+    source = "export const handle = () => { setTimeout(() => console.log('late'), 1900); return 1; };"
+    binary = await functions.compile(source)
+    assert isinstance(binary, bytes)
+    await functions.run(binary)  # the first run loads the engine
     began = time.perf_counter()
-    outcome = await functions.call(source)
+    outcome = await functions.run(binary)
     assert (outcome.output, outcome.logs) == (b"1", None)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 1.5
 
 
 async def test_console_is_formatted_as_in_node(functions: LocalFunctions) -> None:
