@@ -43,7 +43,8 @@ LIMIT :limit;
 
 -- name: lock_function(function_id, name, like)^
 -- Held until the transaction ends: deploys, results, promotions and rollbacks of one function are made one after another.
--- A function that is renamed while this waits is found if its new name is meant. :like as in find_function.
+-- The conditions are checked again after a wait: a function that was renamed meanwhile is found by its id if its new name
+-- fits :like, and not by its old name any more. :like as in find_function.
 SELECT id, name, description, live_revision, first_revision, newest_revision, previous_revisions
 FROM functions
 WHERE (id = :function_id::uuid OR name = :name::text)

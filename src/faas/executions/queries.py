@@ -99,7 +99,7 @@ def _column(values: list[T | None]) -> list[T | None] | None:
 
     asyncpg takes 0.4 µs to encode a None of an array, and most executions have six.
     """
-    return None if values.count(None) == len(values) else values
+    return values if any(value is not None for value in values) else None
 
 
 async def start_executions(

@@ -140,10 +140,12 @@ class HostContext:
             self.thread_needed = True
             return None
         if self._session is None:
-            wake = self._wake = threading.Event()
-            self._interrupted.wakes.add(wake)
+            wake = threading.Event()
             open_session = self.reach.open_session or RefusedRequests
             self._session = open_session(lambda: self.remaining_ms() / 1000, wake.set)
+            # Only now, as __exit__ removes it for a session. Who waits for it looks for an interruption first.
+            self._wake = wake
+            self._interrupted.wakes.add(wake)
         return self._session
 
     def execution_id(self) -> bytes:

@@ -94,6 +94,15 @@ async def test_compile_results_without_a_revision_apply_to_the_current_one(bare_
     assert (await bare_platform.settled("waits"))["status"] == "READY"
 
 
+async def test_compile_results_start_does_not_wait_for_a_deploy(bare_platform: Platform) -> None:
+    function = await waiting(bare_platform)
+    async with bare_platform.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM functions FOR UPDATE")
+        await send(bare_platform.pool, {"kind": "started", "functionId": function["id"], "revision": 1})
+        status = "SELECT status FROM revisions WHERE number = 1"
+        await eventually(lambda: bare_platform.pool.fetchval(status), "COMPILING".__eq__)
+
+
 async def test_compile_results_duplicate_or_late_change_nothing(bare_platform: Platform) -> None:
     function = await waiting(bare_platform)
     result = {"functionId": function["id"], "revision": 1, "success": True, "wasmBinary": READY_WASM}

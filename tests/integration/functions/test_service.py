@@ -9,9 +9,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from faas.caller import ANYONE
+from faas.caller import ANYONE, Caller
 from faas.database.pool import Pool
 from faas.errors import FunctionNotFound, InvalidRequest, NameTaken
+from faas.function_patterns import parse_patterns
 from faas.function_ref import FunctionRef
 from faas.functions.model import FunctionDraft
 from faas.functions.service import FunctionRules, FunctionService
@@ -20,6 +21,9 @@ from tests.helpers.support import eventually
 
 RULES = FunctionRules(languages=get_args(Language), max_time=10, max_memory=128 << 20, keep_revisions=20)
 ECHO = FunctionRef.by_name("echo")
+WAITS_FOR_A_LOCK = """
+    SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 DRAFT = FunctionDraft(name="echo", language="wat", source="(module)")
 
 
@@ -71,6 +75,18 @@ async def test_function_service_update_that_waits_for_a_rename_does_not_find_the
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         await eventually(lambda: pool.fetchval(blocked), lambda count: bool(count == 1))
+    with pytest.raises(FunctionNotFound):
+        await waiting
+
+
+async def test_function_service_update_by_id_that_waits_for_a_rename_obeys_the_callers_patterns(pool: Pool) -> None:
+    service = FunctionService(pool, RULES)
+    by_id = FunctionRef.by_id((await service.create(ANYONE, DRAFT)).id)
+    caller = Caller(scopes=frozenset({"deploy"}), functions=parse_patterns(["echo"], "functions"))
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE functions SET name = 'other'")
+        waiting = asyncio.create_task(service.update(caller, by_id, DRAFT))
+        await eventually(lambda: pool.fetchval(WAITS_FOR_A_LOCK))
     with pytest.raises(FunctionNotFound):
         await waiting
 
