@@ -14,6 +14,7 @@ from litestar.types import HTTPScope
 
 from faas.access import token_text
 from faas.api import problems
+from faas.api.invocation import OnAnswer
 from faas.api.responses import AnyAnswer, EndpointAnswer
 from faas.caller import PUBLIC, Caller
 from faas.errors import FunctionNotFound, InvalidRequest, NotAuthenticated
@@ -93,18 +94,16 @@ class EndpointHandler:
         except FunctionNotFound as error:
             raise _as_seen_by(PUBLIC, error) from None
 
-    def answer(
-        self, scope: HTTPScope, caller: Caller, reference: str, request: HttpRequest
-    ) -> "asyncio.Future[AnyAnswer]":
-        """Call the function for `caller`. The future is as that of InvocationHandler."""
-        answered: asyncio.Future[AnyAnswer] = asyncio.get_running_loop().create_future()
+    def call(
+        self, scope: HTTPScope, caller: Caller, reference: str, request: HttpRequest, on_answer: OnAnswer
+    ) -> AnyAnswer | None:
+        """Call the function for `caller`. The answer is returned or passed on as by InvocationHandler.invoke."""
         try:
             execution = self._executions.submit(caller, _function_of(caller, reference), request)
         except Exception as error:  # noqa: BLE001 - problems.answer_error maps every error and logs unexpected ones
-            answered.set_result(problems.answer_endpoint_error(scope, _as_seen_by(caller, error)))
-        else:
-            execution.add_done_callback(partial(_set_answer, answered, scope, caller))
-        return answered
+            return problems.answer_endpoint_error(scope, _as_seen_by(caller, error))
+        execution.add_done_callback(partial(_pass_on, on_answer, scope, caller))
+        return None
 
 
 def _function_of(caller: Caller, reference: str) -> FunctionRef:
@@ -125,19 +124,16 @@ def _as_seen_by(caller: Caller, error: Exception) -> Exception:
     return NotAuthenticated() if caller.public_only and isinstance(error, FunctionNotFound) else error
 
 
-def _set_answer(
-    answered: "asyncio.Future[AnyAnswer]", scope: HTTPScope, caller: Caller, execution: "asyncio.Task[Finished]"
-) -> None:
+def _pass_on(on_answer: OnAnswer, scope: HTTPScope, caller: Caller, execution: "asyncio.Task[Finished]") -> None:
     if execution.cancelled():
-        answered.cancel()
+        on_answer(None)
         return
     answer: AnyAnswer
     try:
         answer = _answer_of(scope, execution.result())
     except Exception as error:  # noqa: BLE001 - as above
         answer = problems.answer_endpoint_error(scope, _as_seen_by(caller, error))
-    if not answered.done():
-        answered.set_result(answer)
+    on_answer(answer)
 
 
 def _answer_of(scope: HTTPScope, finished: Finished) -> AnyAnswer:

@@ -22,7 +22,7 @@ from faas.api.hosts import HostPolicy
 from faas.api.invocation import InvocationHandler
 from faas.api.middleware.cross_origin import BROWSER_HEADERS
 from faas.api.middleware.request_id import bind_request_id, choose_request_id
-from faas.api.responses import AnyAnswer
+from faas.api.responses import AnyAnswer, encode_headers
 from faas.caller import PUBLIC, Caller
 from faas.server.limits import LimitedHttpProtocol, encode_response
 
@@ -73,6 +73,8 @@ class Exchange:
 class FastPathProtocol(LimitedHttpProtocol):
     """LimitedHttpProtocol that serves ordinary requests to `/functions/{id}/execute` and `/f/{name}/…` itself."""
 
+    _default_headers: list[tuple[bytes, bytes]] | None = None
+    _default_lines = b""  # the same, encoded
     cycle: Any  # uvicorn's RequestResponseCycle, or an Exchange
     scope: Any  # uvicorn and litestar declare the same ASGI scope as different types
 
@@ -169,15 +171,17 @@ class FastPathProtocol(LimitedHttpProtocol):
         bind_request_id(scope, exchange.request_id)
         bind_caller(scope, exchange.caller)
         scope["method"] = method = self.parser.get_method().decode()
-        answer: asyncio.Future[AnyAnswer]
+        on_answer = partial(self._on_answer, exchange)
+        rejection: AnyAnswer | None
         if isinstance(exchange.target, str):
             scope["path"] = self.url.decode()
-            answer = self._invocations.answer(
+            rejection = self._invocations.invoke(
                 scope,
                 exchange.target,
                 exchange.content_type.decode("latin-1"),
                 bytes(exchange.body),
-                exchange.content_length,
+                on_answer,
+                content_length=exchange.content_length,
             )
         else:
             scope["path"] = unquote(self.url.partition(b"?")[0].decode())  # as uvicorn writes it
@@ -189,21 +193,19 @@ class FastPathProtocol(LimitedHttpProtocol):
                 body=bytes(exchange.body),
                 client=exchange.address,
             )
-            answer = self._endpoints.answer(scope, exchange.caller, exchange.target.reference, request)
-        if answer.done():  # rejected: answered at once, so that a pipelined request can take the fast path too
-            self._send(exchange, answer.result())
-        else:
-            answer.add_done_callback(partial(self._on_answer, exchange))
+            rejection = self._endpoints.call(scope, exchange.caller, exchange.target.reference, request, on_answer)
+        if rejection is not None:  # answered at once, so that a pipelined request can take the fast path too
+            self._send(exchange, rejection)
 
-    def _on_answer(self, exchange: Exchange, answer: "asyncio.Future[AnyAnswer]") -> None:
-        if answer.cancelled():  # the process ends
+    def _on_answer(self, exchange: Exchange, answer: AnyAnswer | None) -> None:
+        if answer is None:  # the process ends
             self.transport.close()
         elif self.flow.write_paused and not exchange.disconnected:
-            sending = self.loop.create_task(self._send_when_writable(exchange, answer.result()))
+            sending = self.loop.create_task(self._send_when_writable(exchange, answer))
             sending.add_done_callback(self.tasks.discard)
             self.tasks.add(sending)
         else:
-            self._send(exchange, answer.result())
+            self._send(exchange, answer)
 
     async def _send_when_writable(self, exchange: Exchange, answer: AnyAnswer) -> None:
         """Wait until the client has read earlier answers, then send this one."""
@@ -214,10 +216,13 @@ class FastPathProtocol(LimitedHttpProtocol):
         exchange.response_complete = True
         if exchange.disconnected or self.transport.is_closing():
             return
-        headers = [*self.server_state.default_headers, (b"x-request-id", exchange.request_id)]
+        default = self.server_state.default_headers
+        if default is not self._default_headers:  # uvicorn makes another list each second
+            self._default_headers, self._default_lines = default, encode_headers(default)
+        lines = b"%bx-request-id: %b\r\n" % (self._default_lines, exchange.request_id)
         if not exchange.keep_alive:
-            headers.append((b"connection", b"close"))
-        self.transport.write(encode_response(answer, *headers))
+            lines += b"connection: close\r\n"
+        self.transport.write(encode_response(answer, lines))
         if not exchange.keep_alive:
             self.transport.close()
         self.on_response_complete()

@@ -22,10 +22,9 @@ _CLOSE_DELAY_SECONDS = 1.0  # in which a rejected client may stop sending and re
 _CONTENT_LENGTH_DIGITS = 20  # Python refuses to convert thousands of digits
 
 
-def encode_response(answer: AnyAnswer, *headers: tuple[bytes, bytes]) -> bytes:
-    """Return the bytes of an HTTP/1.1 response: `answer` with `headers` besides its own."""
-    lines = b"".join([b"%b: %b\r\n" % header for header in (*answer.head, *headers)])
-    return b"%b%b\r\n%b" % (STATUS_LINE[answer.status], lines, answer.body)
+def encode_response(answer: AnyAnswer, lines: bytes) -> bytes:
+    """Return the bytes of an HTTP/1.1 response: `answer` with the `lines` of headers besides its own."""
+    return b"%b%b%b\r\n%b" % (STATUS_LINE[answer.status], answer.lines, lines, answer.body)
 
 
 class HeaderLimit:
@@ -288,7 +287,8 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         self.pipeline.clear()
         request_id = str(uuid7())
         answer = problems.answer_problem(kind, detail, request_id=request_id)
-        self.transport.write(encode_response(answer, (b"x-request-id", request_id.encode()), (b"connection", b"close")))
+        lines = b"x-request-id: %b\r\nconnection: close\r\n" % request_id.encode()
+        self.transport.write(encode_response(answer, lines))
         # Closing now, with received data unread, would reset the connection before the client has read the answer.
         if self.transport.can_write_eof():
             self.transport.write_eof()

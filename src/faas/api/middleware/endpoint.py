@@ -1,11 +1,14 @@
 """`/f/{name}/…` as ASGI middleware: any method, any body, and who may call it is decided by the function's settings."""
 
+from functools import partial
+
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from faas.api import problems
 from faas.api.access import AccessGate, bind_caller
 from faas.api.endpoint import PREFIX, EndpointHandler, Target, has_token, parse_target, request_of
+from faas.api.invocation import await_answer
 from faas.api.middleware.cross_origin import is_foreign
 from faas.api.middleware.execute import read_body
 from faas.api.responses import AnyAnswer, send_answer
@@ -60,7 +63,7 @@ class EndpointMiddleware:
             body=body,
             client=address,
         )
-        return await self._endpoints.answer(scope, caller, target.reference, request)
+        return await await_answer(partial(self._endpoints.call, scope, caller, target.reference, request))
 
     async def _admit(self, scope: HTTPScope, address: str) -> Caller:
         """Return who calls. Raises NotAuthenticated, NotAllowed, and what the gate raises besides."""

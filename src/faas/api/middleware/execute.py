@@ -6,12 +6,13 @@ the checks, errors, headers and request ids are those of the other routes. Ordin
 """
 
 import re
+from functools import partial
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from faas.api import problems
-from faas.api.invocation import InvocationHandler
+from faas.api.invocation import InvocationHandler, await_answer
 from faas.api.responses import AnyAnswer, send_answer
 from faas.api.route_table import Route
 from faas.errors import PayloadTooLarge
@@ -47,7 +48,9 @@ class ExecuteMiddleware:
         else:
             if body is None:
                 return
-            answer = await self._invocations.answer(scope, target[1], content_type, body, content_length)
+            invoke = self._invocations.invoke
+            begin = partial(invoke, scope, target[1], content_type, body, content_length=content_length)
+            answer = await await_answer(begin)
         await send_answer(send, answer)
 
 
