@@ -43,7 +43,7 @@ LIMIT :limit;
 
 -- name: lock_function(function_id, name, like)^
 -- Held until the transaction ends: deploys, results, promotions and rollbacks of one function are made one after another.
--- The conditions are checked again after a wait: a function that was renamed meanwhile is found by its id if its new name
+-- The conditions are checked again after a wait: a function that was renamed during it is found by its id if its new name
 -- fits :like, and not by its old name any more. :like as in find_function.
 SELECT id, name, description, live_revision, first_revision, newest_revision, previous_revisions
 FROM functions
