@@ -10,6 +10,8 @@ import asyncpg
 
 from tests.helpers.support import replaced_database
 
+_TIMEOUT_SECONDS = 3600.0  # the event loop of a session stands still while tests run that are not asynchronous
+
 
 class DatabaseFactory:
     """Makes databases from `template` on the server of `admin_url`. A test waits for neither CREATE nor DROP DATABASE."""
@@ -55,7 +57,7 @@ class DatabaseFactory:
 
     async def _execute(self, statement: str) -> None:
         async with self._one_at_a_time:
-            admin = await asyncpg.connect(self._admin_url)
+            admin = await asyncpg.connect(self._admin_url, timeout=_TIMEOUT_SECONDS)
             try:
                 await admin.execute(statement)
             finally:

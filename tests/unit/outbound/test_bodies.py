@@ -109,11 +109,13 @@ async def test_read_body_of_small_parts_takes_no_more_than_its_bytes() -> None:
         for number in range(9_000):  # of 2 bytes, as Python has those of one already
             yield number.to_bytes(2, "big")
 
-    tracemalloc.start()
-    try:
-        body = await read_body(drops(), None)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert len(body) == 18_000
-    assert peak < 200_000  # more than 500,000 where each part is kept
+    peaks = []
+    for _ in range(5):  # other tasks and threads of the process count too, but not each time
+        tracemalloc.start()
+        try:
+            body = await read_body(drops(), None)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert len(body) == 18_000
+    assert min(peaks) < 200_000  # more than 500,000 where each part is kept
