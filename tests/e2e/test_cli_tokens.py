@@ -18,7 +18,7 @@ from tests.helpers.server import Server, serving
 from tests.helpers.support import eventually
 
 ECHO = (Path(__file__).parents[2] / "examples" / "echo.wat").read_text()
-ASKS_WITHIN_SECONDS = 10.0
+ASKS_WITHIN_SECONDS = 2.0
 
 
 @pytest.fixture

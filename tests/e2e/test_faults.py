@@ -65,7 +65,7 @@ async def test_heartbeat_of_a_killed_server_stops_and_its_executions_are_reaped(
         async def left_behind() -> list[int]:
             return [pid for pid in children if alive(pid)]
 
-        assert await eventually(left_behind, lambda pids: not pids, timeout=30) == []
+        assert await eventually(left_behind, lambda pids: not pids, timeout=5) == []
 
         async def closed() -> list[str]:
             rows = await platform.pool.fetch("SELECT error_message FROM executions WHERE input ->> 'on' = 'killed'")

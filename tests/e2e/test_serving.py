@@ -120,6 +120,7 @@ async def test_serve_as_an_unprivileged_user(data_dir: Path) -> None:
     assert (home / ".local" / "share" / "faas" / "postgres" / "PG_VERSION").exists()
 
 
+@pytest.mark.alone
 async def test_notify_wakes_the_consumers_without_the_poll(database_url: str) -> None:
     """With a poll interval of 60 s, only NOTIFY wakes the consumers: for the job and for its result."""
     async with (
@@ -137,11 +138,11 @@ async def test_notify_wakes_the_consumers_without_the_poll(database_url: str) ->
         compiled = [json.loads(line) for line in server.lines if "compilation.finished" in line]
         assert len(compiled) == 10
         assert {row["live_status"] for row in delays} == {"READY"}
-        # Each is READY soon after its compile time. A busy machine may stall a few; a missing NOTIFY would take 60 s.
+        # Each is READY within its compile time + 100 ms. A busy machine may stall a few; a missing NOTIFY would take 60 s.
         spent = {line["functionId"]: line["durationMs"] / 1000 for line in compiled}
         waits = sorted(row["seconds"] - spent[str(row["id"])] for row in delays)
-        assert waits[5] < 1, waits
-        assert waits[-1] < 20, waits
+        assert waits[5] < 0.1, waits
+        assert waits[-1] < 2, waits
 
 
 async def test_update_while_compiling_ends_with_the_newest_source(database_url: str) -> None:

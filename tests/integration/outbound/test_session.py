@@ -337,8 +337,8 @@ def test_session_small_chunks_of_one_function_leave_others_their_time(client: Ou
             Guest(client, [server.origin]).answer(server.origin)
             times.append(time.monotonic() - started)
         attacker.session.close()
-        assert len(times) > 5
-        assert sorted(times)[len(times) // 2] < 1
+        assert len(times) > 20
+        assert sorted(times)[len(times) // 2] < 0.25
 
 
 def test_session_two_hundred_wait_together(client: OutboundClient) -> None:
@@ -356,7 +356,7 @@ def test_session_two_hundred_wait_together(client: OutboundClient) -> None:
         results = [guest.wait(number) for guest, number in zip(guests, numbers, strict=True)]
         elapsed = time.monotonic() - started
         assert all(isinstance(result, OutboundResponse) and result.body == b"done" for result in results), results
-        assert elapsed < 20  # about 1.3 s, and 200 s where they wait one after the other
+        assert elapsed < 5  # about 1.3 s, and 200 s where they wait one after the other
 
 
 def test_client_close_ends_requests_and_refuses_others() -> None:

@@ -335,7 +335,7 @@ async def test_drop_waits_for_a_lock_only_briefly_and_tries_again(pool: Pool, mo
             await pool.execute("UPDATE executions SET logs = 'x' WHERE id = $1", young)
             waits.append(asyncio.get_running_loop().time() - began)
             await asyncio.sleep(0.02)
-        assert max(waits) < 5
+        assert max(waits) < 1
         assert not dropping.done()
         await transaction.commit()
     await asyncio.wait_for(dropping, 30)

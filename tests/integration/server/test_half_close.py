@@ -100,7 +100,8 @@ async def test_half_close_in_the_middle_of_a_request_starts_nothing_and_closes(p
         connection.send(sent)
         await asyncio.sleep(0.02)
         connection.end_sending()
-        assert await connection.closed(), sent
+        async with asyncio.timeout(0.5):  # no timer of the server is as short
+            assert await connection.closed(), sent
         await connection.close()
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
     assert await pool.fetchval("SELECT count(*) FROM functions WHERE name = 'new'") == 0
@@ -127,7 +128,8 @@ async def test_half_close_of_an_idle_connection_closes_it(patient_port: Port) ->
             connection.send(sent)
             assert (await connection.answer())[0] == 200
         connection.end_sending()
-        assert await connection.closed(), sent
+        async with asyncio.timeout(0.5):
+            assert await connection.closed(), sent
         await connection.close()
     await eventually(partial(client_sockets, patient_port.number), lambda count: count == 0)
 

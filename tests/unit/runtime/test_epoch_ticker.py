@@ -37,7 +37,7 @@ async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_ho
         finished_beside_the_loops += 1
     assert {ended.result().error for ended in loops} == {"time limit of 1s exceeded"}
     assert time.monotonic() - began < 10  # it was 15 s for a limit of 3 s, and unbounded above
-    assert finished_beside_the_loops >= 1
+    assert finished_beside_the_loops >= 3
 
 
 async def test_epoch_ticker_watchdog_keeps_the_time_limit_without_the_timer() -> None:

@@ -26,7 +26,7 @@ async def test_runtime_endless_loops_block_neither_the_event_loop_nor_other_exec
         finished_beside_the_loops += 1
     for outcome in await asyncio.gather(*loops):
         assert outcome.error == "time limit of 300ms exceeded"
-    assert finished_beside_the_loops >= 1
+    assert finished_beside_the_loops >= 3
 
 
 async def test_runtime_output_never_reaches_another_execution(patient_runtime: Runtime) -> None:

@@ -217,7 +217,7 @@ async def test_execute_tight_loops_do_not_block_other_requests(platform: Platfor
         await platform.execute("echo")
         beside += 1
     assert {loop.result()["errorMessage"] for loop in loops} == {"time limit of 1s exceeded"}
-    assert beside >= 2  # a loop that blocked the others would let none through
+    assert beside >= 10  # a loop that blocked the others would let none through
 
 
 async def test_execute_accepts_only_post(platform: Platform) -> None:

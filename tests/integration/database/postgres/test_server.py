@@ -123,7 +123,7 @@ async def test_server_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
     async def gone() -> bool:
         return not alive(pid)
 
-    await eventually(gone, timeout=30)
+    await eventually(gone, timeout=5)
     server = EmbeddedPostgres(tmp_path)
     await server.start()
     assert await ask(server, "SELECT 1") == 1
