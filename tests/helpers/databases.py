@@ -10,7 +10,7 @@ import asyncpg
 
 from tests.helpers.support import replaced_database
 
-_TIMEOUT_SECONDS = 3600.0  # the event loop of a session stands still while tests run that are not asynchronous
+_TIMEOUT_SECONDS = 3600.0  # the event loop of a session does not run during tests that are not asynchronous
 
 
 class DatabaseFactory:
