@@ -36,7 +36,7 @@ log = structlog.get_logger()
 ADVISORY_LOCK_KEY = 0x66616173_656E6700  # "faaseng" in ASCII
 INTERVAL_SECONDS = 60.0
 _BATCH_REVISIONS = 100
-_ATTEMPTS = 3  # of an image, where the process that takes it ends for an unknown reason
+_ATTEMPTS = 3  # of an image: its source had one, so what refuses it may be a busy machine
 _DEPLOY_INTERVAL_SECONDS = 0.5
 # An image waits this long for deploys, then it is taken beside them: an upgrade ends under constant deploys, too.
 _LONGEST_WAIT_INTERVALS = 60
@@ -159,8 +159,20 @@ class EngineUpgrade:
         return None if replaced is None else True
 
     async def _take(self, engine: Engine, present: ImageSourceRow) -> _NewImage | RefusedSource:
-        """Return an image by `engine` that can replace the present one."""
-        taken = await self._try_to_take(present)
+        """Return an image by `engine` that can replace the present one, after up to _ATTEMPTS attempts."""
+        for _ in range(_ATTEMPTS - 1):
+            taken = await self._try_to_take(engine, present)
+            if isinstance(taken, _NewImage):
+                return taken
+            reason = taken.reason.partition("\n")[0]
+            log.warning("image.attempt_failed", language=present.language, error=reason)
+        return await self._try_to_take(engine, present)
+
+    async def _try_to_take(self, engine: Engine, present: ImageSourceRow) -> _NewImage | RefusedSource:
+        try:
+            taken = await self._take_image(present.language, present.source, decode_settings(present.settings))
+        except WorkerDied as died:
+            return RefusedSource(f"the process that takes images ended: {died}")
         if isinstance(taken, RefusedSource):
             return taken
         if images.engine_of(taken) != engine.digest:
@@ -171,18 +183,6 @@ class EngineUpgrade:
         if contract is None or contract != present.contract:
             return RefusedSource(f"the contract is {contract} with this engine, and was {present.contract}")
         return _NewImage(taken, contract)
-
-    async def _try_to_take(self, present: ImageSourceRow) -> bytes | RefusedSource:
-        language, settings = present.language, decode_settings(present.settings)
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return await self._take_image(language, present.source, settings)
-            except WorkerDied as died:
-                log.warning("image.attempt_failed", language=language, error=str(died))
-        try:
-            return await self._take_image(language, present.source, settings)
-        except WorkerDied as died:
-            return RefusedSource(f"the process that takes images ended {_ATTEMPTS} times: {died}")
 
 
 async def _wait_for_deploys(connection: Connection) -> None:

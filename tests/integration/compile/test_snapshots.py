@@ -69,8 +69,7 @@ async def test_snapshot_below_the_memory_of_the_engine_says_what_is_needed(runti
 
 
 async def test_snapshot_names_its_engine_and_is_small(snapshots: Snapshots) -> None:
-    engine = EngineCatalogue().find("javascript")
-    assert engine
+    engine = await EngineCatalogue().get("javascript")
     binary = await image(snapshots, "export const handle = (input) => input;")
     parsed = images.parse(binary)
     assert parsed.engine == engine.digest
@@ -105,6 +104,18 @@ async def test_snapshot_worker_refuses_native_code_that_wasmtime_did_not_make_fo
     assert found.state().startswith("DOWN: ")
     await found.close()
     sealed.close()
+
+
+async def test_snapshot_worker_that_is_too_slow_is_no_error_of_the_author(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = opened(runtime)
+    monkeypatch.setattr("faas.compile.snapshot.client._ANSWER_MARGIN_SECONDS", 0.0)
+    with pytest.raises(WorkerDied, match="exceeded the time limit of 0"):
+        await found.take(ORDER, "function.js")
+    monkeypatch.undo()
+    assert isinstance(await found.take(ORDER, "function.js"), Snapshot)
+    await found.close()
 
 
 async def test_snapshots_report_an_engine_that_cannot_be_precompiled() -> None:

@@ -78,7 +78,7 @@ class Snapshots:
         """Return the image of the function in `source`, or the author's error. `file` is its name in messages.
 
         Raises EngineMissing when the engine cannot be built or precompiled, and WorkerDied when the process ended for
-        an unknown reason.
+        a reason that is not the source's.
         """
         engine = await self._open()
         configuration = b"" if surroundings == NONE else msgspec.json.encode(surroundings)
@@ -90,7 +90,10 @@ class Snapshots:
         if answer[:1] == worker.AUTHOR_ERROR:
             return answer[1:].decode("utf-8", "replace")
         if self._base is None:
-            self._base = await self.pool.request(worker.BASE, _ANSWER_MARGIN_SECONDS)
+            try:
+                self._base = await self.pool.request(worker.BASE, _ANSWER_MARGIN_SECONDS)
+            except LimitReached as limit:
+                raise WorkerDied(str(limit)) from None
         return await asyncio.to_thread(_image, engine, self._base, answer)
 
     def state(self) -> str:
