@@ -167,7 +167,7 @@ async def test_backup_says_that_the_key_is_apart_and_restore_which_one_is_needed
     async with serving(*place) as server:
         _, err = await Faas(server)("secret", "set", "B", stdin=b"x", code=1)
         assert f"sealed under the key {key}, which this server does not have" in err
-        (line,) = (json.loads(line) for line in server.lines if "secrets.not_opened" in line)
+        (line,) = server.events("secrets.not_opened")
         assert line["reason"] == f"secrets are sealed: 1 under the key {key}; FAAS_SECRET_KEY_FILE is not there"
         elsewhere.mkdir(exist_ok=True)
         (secret_data_dir / "secret.key").rename(elsewhere / "secret.key")

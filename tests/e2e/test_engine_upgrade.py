@@ -67,9 +67,16 @@ class Engines:
         try:
             async with client_of(server, database_url) as platform:
                 yield platform
+        except BaseException as error:
+            error.add_note("\n".join(server.lines))
+            raise
         finally:
             code = await server.stop()
         assert code == 0, "\n".join(server.lines)
+
+    async def upgraded(self, pool: Pool, images: int) -> None:
+        """Wait until all images are of the newer engine: as long as a server may take to precompile an engine."""
+        await eventually(lambda: self.versions(pool), lambda found: found == [NEW] * images, timeout=300)
 
     async def versions(self, pool: Pool) -> list[int]:
         """Return the versions of the engines of all images, in the order of the functions and their revisions."""
@@ -95,7 +102,7 @@ async def test_engine_upgrade_of_a_server(database_url: str, engines: Engines) -
         await platform.latest_settled("f")
         assert await engines.versions(platform.pool) == [OLD, OLD]
     async with engines.serving(NEW, database_url) as platform:
-        await eventually(lambda: engines.versions(platform.pool), lambda found: found == [NEW, NEW], timeout=60)
+        await engines.upgraded(platform.pool, 2)
         execution = await platform.execute("f")
         assert (execution["output"], execution["revision"]) == (2, 2)
         assert (await platform.execute("f@1"))["output"] == 1
@@ -123,7 +130,7 @@ async def test_engine_upgrade_with_two_versions_side_by_side(database_url: str, 
         calling = [asyncio.create_task(call(old, number)) for number in range(3)]
         async with engines.serving(NEW, database_url) as new:
             calling += [asyncio.create_task(call(new, number)) for number in range(3)]
-            await eventually(lambda: engines.versions(new.pool), lambda found: found == [NEW] * 3, timeout=60)
+            await engines.upgraded(new.pool, 3)
             for name, platform in (("g", old), ("h", new)):
                 await platform.deploy(name, returning(7), "javascript")
                 for caller in (old, new):
@@ -155,7 +162,7 @@ async def test_kill_while_an_image_is_replaced(database_url: str, engines: Engin
         await assert_revision_invariants(pool)
     async with engines.serving(NEW, database_url) as platform:
         assert (await platform.execute("g"))["output"] == 2
-        await eventually(lambda: engines.versions(platform.pool), lambda found: found == [NEW, NEW], timeout=60)
+        await engines.upgraded(platform.pool, 2)
         assert [(await platform.execute(name))["output"] for name in ("f", "g")] == [1, 2]
         await assert_invariants(platform.pool, functions=[str(function["id"])])
         await assert_revision_invariants(platform.pool)

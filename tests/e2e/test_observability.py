@@ -1,7 +1,6 @@
 """Tests of the log and the metrics, and of the documented search for a stuck compilation."""
 
 import asyncio
-import json
 import os
 import pty
 import re
@@ -20,17 +19,11 @@ OPERATIONS = DOCS / "how-to" / "operate.md"
 METRICS = DOCS / "reference" / "metrics-and-logs.md"
 
 
-def events(server: Server) -> list[dict[str, Any]]:
-    """Return the events of the log, without the lines that are printed at start and stop."""
-    return [json.loads(line) for line in server.lines if line.startswith("{")]
-
-
 async def event(server: Server, name: str, **fields: object) -> dict[str, Any]:
     """Wait for an event with these fields and return the first one."""
 
     async def found() -> list[dict[str, Any]]:
-        wanted = {"event": name, **fields}
-        return [line for line in events(server) if wanted.items() <= line.items()]
+        return [line for line in server.events(name) if fields.items() <= line.items()]
 
     return (await eventually(found))[0]
 
@@ -184,8 +177,8 @@ async def test_stuck_compilation_is_found_as_documented(database_url: str) -> No
         assert told("faas_compilations_in_flight") == 1
         assert (await platform.http.get("/health")).status_code == 200
         # 2. The function: compilation started and not finished.
-        begun = {line["functionId"] for line in events(server) if line["event"] == "compilation.started"}
-        done = {line["functionId"] for line in events(server) if line["event"] == "compilation.finished"}
+        begun = {line["functionId"] for line in server.events("compilation.started")}
+        done = {line["functionId"] for line in server.events("compilation.finished")}
         assert begun - done == {function["id"]}
         # 3. The message, read with the documented statement, is invisible.
         section = OPERATIONS.read_text().split("## A compilation is stuck")[1]
@@ -194,7 +187,7 @@ async def test_stuck_compilation_is_found_as_documented(database_url: str) -> No
         assert (message["read_ct"], message["revision"]) == (1, "1")
         assert await platform.pool.fetchval("SELECT $1::timestamptz > now()", message["vt"])
         # 4. Kill the compiler; a new one compiles the job.
-        (started,) = [line for line in events(server) if line.get("worker") == "AssemblyScript compiler"]
+        (started,) = [line for line in server.events() if line.get("worker") == "AssemblyScript compiler"]
         assert started["pid"] == stuck
         os.kill(started["pid"], signal.SIGKILL)
         assert (await platform.settled("stuck", timeout=60))["status"] == "READY"

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import os
 import shutil
 import signal
@@ -135,7 +134,7 @@ async def test_notify_wakes_the_consumers_without_the_poll(database_url: str) ->
         delays = await platform.pool.fetch(
             "SELECT id, extract(epoch FROM updated_at - created_at)::float8 AS seconds, live_status FROM functions"
         )
-        compiled = [json.loads(line) for line in server.lines if "compilation.finished" in line]
+        compiled = server.events("compilation.finished")
         assert len(compiled) == 10
         assert {row["live_status"] for row in delays} == {"READY"}
         # Each is READY within its compile time + 100 ms. A busy machine may stall a few; a missing NOTIFY would take 60 s.

@@ -40,10 +40,6 @@ def port_of(server: Server) -> int:
     return int(server.url.rpartition(":")[2])
 
 
-def events(server: Server) -> list[dict[str, str]]:
-    return [json.loads(line) for line in server.lines if line.startswith("{")]
-
-
 async def certificate_of(server: Server) -> str:
     """Return what a new connection gets."""
     return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port_of(server)), timeout=20)
@@ -88,7 +84,7 @@ async def test_sighup_reloads_the_certificate(tls_server: Server, files: Certifi
     tls_server.process.send_signal(signal.SIGHUP)
 
     async def failures() -> list[str]:
-        return [event["error"] for event in events(tls_server) if event["event"] == "certificate.reload_failed"]
+        return [event["error"] for event in tls_server.events("certificate.reload_failed")]
 
     (error,) = await eventually(failures)
     assert error == f"--tls-key {new.key}: No such file or directory"

@@ -16,7 +16,7 @@ from tests.helpers.certificates import CertificateFiles
 from tests.helpers.command_line import Faas
 from tests.helpers.server import Server, alive, client_of, failing, processes_of, serving, start_server
 from tests.helpers.support import LOOP_WAT, Platform, core_wat, eventually
-from tests.helpers.workers import SteadyClients, connections, events, execute_at_once, statuses, worker_pids
+from tests.helpers.workers import SteadyClients, connections, execute_at_once, statuses, worker_pids
 
 IN_FLIGHT = 6
 ROUNDS = 12  # two at least, and more until both workers had an execution, which is chance
@@ -107,13 +107,13 @@ async def test_executions_in_flight_are_limited_for_all_workers(server: Server, 
 async def test_sighup_replaces_the_workers_without_a_failed_request(server: Server, platform: Platform) -> None:
     await platform.deploy("steady", core_wat())
     before = worker_pids(server)
-    done = len(events(server, "restart.finished"))
+    done = len(server.events("restart.finished"))
     steady = SteadyClients(server, "steady")
     async with steady.running():
         server.process.send_signal(signal.SIGHUP)
 
         async def finished() -> bool:
-            return len(events(server, "restart.finished")) > done
+            return len(server.events("restart.finished")) > done
 
         await eventually(finished, timeout=60)
         answered = steady.answered
@@ -170,7 +170,7 @@ async def test_worker_that_is_killed_is_replaced_and_its_executions_are_reaped(
         return worker_pids(server)
 
     async def replaced() -> list[dict[str, object]]:
-        return events(server, "worker.replaced")
+        return server.events("worker.replaced")
 
     await eventually(replaced)
     after = await eventually(pids, lambda found: len(found) == 2)
@@ -194,7 +194,7 @@ async def test_sighup_reloads_the_certificate_and_sigterm_ends_all_processes(dat
     server.process.send_signal(signal.SIGHUP)
 
     async def refused() -> list[dict[str, object]]:
-        return events(server, "certificate.reload_failed")
+        return server.events("certificate.reload_failed")
 
     await eventually(refused)
     assert (await served(), worker_pids(server)) == (old, before)
@@ -203,7 +203,7 @@ async def test_sighup_reloads_the_certificate_and_sigterm_ends_all_processes(dat
     server.process.send_signal(signal.SIGHUP)
 
     async def finished() -> list[dict[str, object]]:
-        return events(server, "restart.finished")
+        return server.events("restart.finished")
 
     await eventually(finished)
     assert {await served() for _ in range(4)} != {old}
@@ -257,7 +257,7 @@ async def test_sighup_keeps_the_workers_when_a_new_one_does_not_start(database_u
         server.process.send_signal(signal.SIGHUP)
 
         async def failed() -> list[dict[str, object]]:
-            return events(server, "restart.failed")
+            return server.events("restart.failed")
 
         (event,) = await eventually(failed)
         assert "there is no token" in str(event["error"])

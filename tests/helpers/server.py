@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -52,6 +53,11 @@ class Server:
         assert self.process.stderr
         while line := (await self.process.stderr.readline()).decode():
             self.lines.append(line.rstrip())
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return the events of the log so far, those with this name or all; not the lines for a reader of the terminal."""
+        found = [json.loads(line) for line in self.lines if line.startswith("{")]
+        return [event for event in found if name in (None, event["event"])]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal, wait for the process and return its exit code."""
@@ -184,8 +190,7 @@ async def freeze_compilers(server: Server, program: str) -> list[int]:
     """SIGSTOP the worker processes that run `program` once they are ready: their next request never ends."""
 
     async def ready() -> list[int]:
-        events = [json.loads(line) for line in server.lines if line.startswith("{")]
-        started = {event["pid"] for event in events if event["event"] == "worker.started"}
+        started = {event["pid"] for event in server.events("worker.started")}
         return [pid for pid in compilers_of(server, program) if pid in started]
 
     pids = await eventually(ready)

@@ -1,7 +1,6 @@
 """A server of several workers: their processes, and clients that have a connection each."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -19,12 +18,6 @@ def worker_pids(server: Server) -> set[int]:
             if b"\0faas-worker-" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.add(pid)
     return found
-
-
-def events(server: Server, name: str) -> list[dict[str, object]]:
-    """Return the log events of this name so far."""
-    lines = [json.loads(line) for line in server.lines if line.startswith("{")]
-    return [event for event in lines if event["event"] == name]
 
 
 @asynccontextmanager
