@@ -90,13 +90,13 @@ engines: setup ## build the engine modules (run builds what is missing in the ba
 run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--port 9000" for more)
 	@exec $(BIN)/faas serve $(ARGS)
 
-test: dev ## run the unit, architecture and integration tests, under 3 minutes (ARGS="-k name" for some; WORKERS=n in parallel)
+test: dev engines ## run the unit, architecture and integration tests, under 3 minutes (ARGS="-k name" for some; WORKERS=n in parallel)
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e and not slow" $(ARGS)
 
-test-all: dev toolchains ## run all tests but those of `make smoke`
+test-all: dev toolchains engines ## run all tests but those of `make smoke`
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-coverage: dev ## run all tests but the slow ones, and report the coverage of src (htmlcov/ with ARGS="--cov-report=html")
+coverage: dev engines ## run all tests but the slow ones, and report the coverage of src (htmlcov/ with ARGS="--cov-report=html")
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
 torture: dev ## kill servers at random under load, about 1,700 an hour (SECONDS=600; KILLS=1000; ARGS="--torture-seed 7")
