@@ -94,7 +94,11 @@ async def test_sighup_reloads_the_certificate(tls_server: Server, files: Certifi
 
 async def test_sighup_without_tls_ends_the_server(database_url: str) -> None:
     """As before there was TLS: the terminal of a server in the foreground was closed."""
-    server = await start_server("--database-url", database_url)
+    # A run of the tests that ignores the signal (nohup) would have the server ignore it.
+    default = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    server = await start_server("--database-url", database_url, prefix=(sys.executable, "-c", default))
     assert await server.stop(signal.SIGHUP) == -signal.SIGHUP
 
 
