@@ -11,32 +11,39 @@ from bench import host, steady
 from bench.client import BODY, Client, client_of, warm_faas
 from bench.plan import Plan
 from bench.servers import Server
-from bench.stats import Figure, at_most, below, figure, in_turns
+from bench.stats import Figure, at_most, below, figure, in_turns, reported
 from bench.steady import Steady
 
 _CONNECTIONS = 64
 _CALLS_PER_SECOND = 500
 _ROLLBACKS_IN_A_ROUND = 4
-_NAME, _FILE = "echo", "echo.wat"
+_NAME = "echo"
+_DEPLOYED = {"WAT": ("echo.wat", at_most(2)), "AssemblyScript": ("echo.as.ts", reported())}
 
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure in each round the calls alone and beside deploys without a pause; then rollbacks."""
     with warm_faas(plan.data_dir("deploys")) as (server, client):
-        client.deploy(_NAME, _FILE)
-        deployer = _Deployer(server)
+        for file, _ in _DEPLOYED.values():  # the first start of a compiler is none of these figures
+            client.deploy(file, file)
+        client.deploy(_NAME, _DEPLOYED["WAT"][0])
         calls = partial(_calls, server, plan)
-        runs = in_turns(plan.rounds, {"alone": calls, "beside": partial(deployer.beside, calls)})
+        deployers = {language: _Deployer(server, file) for language, (file, _) in _DEPLOYED.items()}
+        beside = {language: partial(deployer.beside, calls) for language, deployer in deployers.items()}
+        runs = in_turns(plan.rounds, {"alone": calls, **beside})
         client.require_no_failures()
         rollbacks = in_turns(plan.rounds, {"ms": lambda: _rollback_ms(client), "host": host.work_ms})
     return [
-        figure(
-            "p99 of calls during WAT deploys",
-            "ms",
-            at_most(2),
-            [run.p99 for run in runs["beside"]],
-            ("without deploys", [run.p99 for run in runs["alone"]]),
-            note=f"{deployer.deploys} deploys",
+        *(
+            figure(
+                f"p99 of calls during {language} deploys",
+                "ms",
+                target,
+                [run.p99 for run in runs[language]],
+                ("without deploys", [run.p99 for run in runs["alone"]]),
+                note=f"{deployers[language].deploys} deploys",
+            )
+            for language, (_, target) in _DEPLOYED.items()
         ),
         figure(
             "rollback",
@@ -50,10 +57,11 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 class _Deployer:
-    """Deploys the function again and again, each time with another source."""
+    """Deploys `file` as the function again and again, each time with another source."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, file: str) -> None:
         self._server = server
+        self._file = file
         self.deploys = 0
 
     def beside(self, work: Callable[[], Steady]) -> Steady:
@@ -72,7 +80,7 @@ class _Deployer:
         with client_of(self._server) as client:
             while not enough.is_set():
                 self.deploys += 1
-                client.revise(_NAME, _FILE, self.deploys)
+                client.revise(_NAME, self._file, self.deploys)
 
 
 def _calls(server: Server, plan: Plan) -> Steady:
