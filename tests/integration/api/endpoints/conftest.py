@@ -10,13 +10,18 @@ from tests.helpers.endpoints import serving
 from tests.helpers.support import Platform
 
 
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of all modules: native code of the Python engine is 12 s of processor time."""
+    return tmp_path_factory.mktemp("endpoints")
+
+
 @pytest.fixture(scope="module")
-async def endpoints(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+async def endpoints(module_database_url: str, data_dir: Path) -> AsyncIterator[Platform]:
     """A platform for the tests of a module, each of which has functions with names of its own."""
-    folder: Path = tmp_path_factory.mktemp("endpoints")
     settings = Settings(
         database_url=module_database_url,
-        data_dir=folder,
+        data_dir=data_dir,
         languages=("javascript", "python", "wat", "wasm"),
         database_pool=4,
         auth="off",  # another service on this database may have tokens
