@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 class _Handler(BaseHTTPRequestHandler):
     """Answers with what it gets, as JSON. The query says otherwise: `status`, `to` (of a redirect), `type`, `body`.
 
-    A query with `wait` gets no answer before the server ends.
+    A query with `wait` is answered after so many seconds, or when the server ends. /bytes answers with the content,
+    which is all bytes without one; /cookies has two cookies, and texts in Latin-1 and UTF-8.
     """
 
     protocol_version = "HTTP/1.1"
@@ -20,24 +21,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)
-        query = dict(parse_qsl(parts.query, encoding="latin-1"))
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, encoding="latin-1"))
         content = self.rfile.read(int(self.headers.get("content-length", 0)))
         if "wait" in query:
-            self.server.ended.wait(30)
+            self.server.ended.wait(float(query["wait"]))
         self.server.last_headers = {name.lower(): value for name, value in self.headers.items()}
         echoed = {
             "method": self.command,
             "path": parts.path,
+            "query": query,
             "headers": {name.lower(): value for name, value in self.headers.items()},
             "body": content.decode("latin-1"),
         }
-        body = query["body"].encode("latin-1") if "body" in query else json.dumps(echoed).encode()
-        self.send_response(int(query.get("status", 302 if "to" in query else 200)))
-        if "to" in query:
-            self.send_header("location", query["to"])
-        self.send_header("content-type", query.get("type", "application/json"))
-        self.send_header("set-cookie", "a=1")
-        self.send_header("set-cookie", "b=2")
+        if parts.path == "/bytes":
+            self._send(200, {"content-type": "application/octet-stream"}, content or bytes(range(256)))
+        elif parts.path == "/cookies":
+            self._send(200, {"set-cookie": ["a=1; Path=/", "b=2, 3"], "x-note": "cap\u00e9"}, b"cap\xc3\xa9")
+        else:
+            status = int(query.get("status", 302 if "to" in query else 200))
+            headers: dict[str, str | list[str]] = {
+                "content-type": query.get("type", "application/json"),
+                "set-cookie": ["a=1", "b=2"],
+            }
+            if "to" in query:
+                headers["location"] = query["to"]
+            body = query["body"].encode("latin-1") if "body" in query else json.dumps(echoed).encode()
+            self._send(status, headers, body)
+
+    def _send(self, status: int, headers: dict[str, str | list[str]], body: bytes) -> None:
+        self.send_response(status)
+        for name, values in headers.items():
+            for value in values if isinstance(values, list) else [values]:
+                self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

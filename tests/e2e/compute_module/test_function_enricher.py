@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from tests.helpers.echo_server import echo_server
 from tests.helpers.server import Server
-from tests.helpers.web_server import web_server
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -82,7 +82,7 @@ async def test_function_enricher_has_the_settings_of_the_function(server: Server
     source, table, result = tmp_path / "look-up.js", tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text(LOOKS_UP)
     table.write_text("email\nada@analytical.example\n")
-    with web_server() as service:
+    with echo_server() as service:
         settings = ("--host", service, "--function", "look-up")
         code, _, errors = await faas("secret", "set", "SERVICE_KEY", *settings, environment=place, given="sk_live_1")
         assert code == 0, errors

@@ -87,12 +87,12 @@ async def test_python_http_module_explains_what_it_gets_wrong(python: PythonFunc
 
 
 async def test_python_request_ends_at_its_timeout(python: PythonFunctions, origin: str) -> None:
-    body = "try: http.get(f'{input}?wait=1', timeout=0.1)\nexcept TimeoutError as error: return str(error)"
+    body = "try: http.get(f'{input}?wait=30', timeout=0.1)\nexcept TimeoutError as error: return str(error)"
     assert await call(python, origin, body) == "no response within the timeout of 0.1 s"
 
 
 async def test_python_request_ends_at_the_time_limit(python: PythonFunctions, origin: str) -> None:
-    error = await failure(python, origin, "http.get(f'{input}?wait=1')")
+    error = await failure(python, origin, "http.get(f'{input}?wait=30')")
     assert re.match(r"time limit of 1.5s exceeded|faas.http.RequestError: no answer within the time limit", error)
 
 
@@ -135,7 +135,7 @@ async def test_python_urllib_raises_its_usual_errors(python: PythonFunctions, or
         "except urllib.error.HTTPError as error: found += [error.code, error.read().decode(), error.headers['content-type']]\n"
         "try: urllib.request.urlopen('http://127.0.0.1:1/')\n"
         "except urllib.error.URLError as error: found += [str(error.reason)]\n"
-        "try: urllib.request.urlopen(input + '?wait=1', timeout=0.05)\n"
+        "try: urllib.request.urlopen(input + '?wait=30', timeout=0.05)\n"
         "except (urllib.error.URLError, TimeoutError) as error: found += [isinstance(error.reason, TimeoutError)]\n"
         "return found\n"
     )

@@ -6,17 +6,17 @@ import pytest
 
 from faas.runtime.outbound_frames import FrameSession
 from faas.runtime.reach import Reach
+from tests.helpers.echo_server import echo_server
 from tests.helpers.local_functions import LocalFunctions
 from tests.helpers.outbound import open_loopback_session
 from tests.helpers.web_calls import WebFunction, compile_error, deployed, get
-from tests.helpers.web_server import web_server
 
 REACH = Reach(open_session=open_loopback_session)
 
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
-    with web_server() as origin:
+    with echo_server() as origin:
         yield origin
 
 
@@ -78,7 +78,7 @@ async def test_fetch_sends_a_form(functions: LocalFunctions, origin: str) -> Non
 async def test_fetch_reads_bytes_cookies_and_texts(functions: LocalFunctions, origin: str) -> None:
     body = """const bytes = await (await fetch(`${ORIGIN}/bytes`)).bytes();
       const cookies = await fetch(`${ORIGIN}/cookies`);
-      const empty = await fetch(`${ORIGIN}/empty`);
+      const empty = await fetch(`${ORIGIN}/echo?status=204&body=`);
       const head = await fetch(`${ORIGIN}/bytes`, { method: "HEAD" });
       return [bytes.length, bytes[255], cookies.headers.getSetCookie(), cookies.headers.get("x-note"), await cookies.text(),
         empty.status, empty.body, head.body, await head.text()];"""
@@ -87,8 +87,8 @@ async def test_fetch_reads_bytes_cookies_and_texts(functions: LocalFunctions, or
 
 
 async def test_fetch_follows_redirects_or_not(functions: LocalFunctions, origin: str) -> None:
-    body = """const followed = await fetch(`${ORIGIN}/redirect`);
-      const manual = await fetch(`${ORIGIN}/redirect`, { redirect: "manual" });
+    body = """const followed = await fetch(`${ORIGIN}/redirect?to=%2Fecho%3Fredirected%3D1`);
+      const manual = await fetch(`${ORIGIN}/redirect?to=%2Fecho%3Fredirected%3D1`, { redirect: "manual" });
       return [followed.status, (await followed.json()).path, manual.status, manual.headers.get("location")];"""
     expected = [200, "/echo", 302, "/echo?redirected=1"]
     assert await (await _function(functions, origin, body)).value() == expected

@@ -186,7 +186,7 @@ async def test_http_import_ends_at_the_time_limit(runtime: Runtime) -> None:
 
 
 async def test_http_import_ends_at_a_shutdown(origin: str) -> None:
-    document = json.dumps({"url": f"{origin}?wait=1"}).encode()
+    document = json.dumps({"url": f"{origin}?wait=30"}).encode()
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
 
