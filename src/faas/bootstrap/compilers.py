@@ -19,7 +19,7 @@ from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import Compiled
 from faas.compile.snapshot import Snapshots
 from faas.compile.surroundings import Surroundings
-from faas.engines import EngineCatalogue, EngineName
+from faas.engines import EngineCatalogue, EngineMissing, EngineName
 from faas.function_settings import FunctionSettings
 from faas.functions.engine_upgrade import RefusedSource, TakeImage
 from faas.languages import Language
@@ -130,11 +130,15 @@ def open_compilers(
 
 
 def image_taker(compilers: Mapping[str, Compiler]) -> TakeImage:
-    """Return how an engine upgrade takes images: with `compilers`, as deploys do."""
+    """Return how an engine upgrade takes images: with `compilers`, as deploys do. It raises EngineMissing."""
 
     async def take(language: str, source: str, settings: FunctionSettings) -> bytes | RefusedSource:
         outcome = await compilers[language].compile(source, Surroundings(settings.env, settings.secrets))
-        return outcome.binary if isinstance(outcome, Compiled) else RefusedSource(outcome.diagnostics)
+        if isinstance(outcome, Compiled):
+            return outcome.binary
+        if not outcome.of_source:
+            raise EngineMissing(outcome.diagnostics)
+        return RefusedSource(outcome.diagnostics)
 
     return take
 

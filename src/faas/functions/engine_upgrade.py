@@ -12,7 +12,7 @@ processes of several versions can share a database: none undoes what another one
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
@@ -62,7 +62,8 @@ class _NewImage(msgspec.Struct, frozen=True):
 class EngineUpgrade:
     """Upgrades the images of `languages` in the database of `pool` to the engines of this installation.
 
-    `take_image` makes a module of a language, a source and the settings around it, and raises WorkerDied.
+    `take_image` makes a module of a language, a source and the settings around it. It raises WorkerDied, and
+    EngineMissing, after which no image can be taken for now.
     `open_own_pool` opens a connection that holds the advisory lock: not one that requests wait for.
     """
 
@@ -90,6 +91,8 @@ class EngineUpgrade:
                 await self.run_once()
             except (*_PASSING_ERRORS, asyncpg.PostgresError) as error:
                 log.warning("engine_upgrade.failed", error=str(error))
+            except Exception:
+                log.exception("engine_upgrade.failed")
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def run_once(self) -> None:
@@ -130,8 +133,8 @@ class EngineUpgrade:
         present = await queries.get_image_source(connection, function_id=row.function_id, number=row.number)
         if present is None:
             return None
-        taken = await self._take(engine, present)
         ids = {"function_id": str(row.function_id), "revision": row.number}
+        taken = await self._take(connection, engine, present, ids)
         if isinstance(taken, RefusedSource):
             error = taken.reason.replace("\0", "\\u0000")[:_ERROR_LIMIT_CHARACTERS]
             recorded = await queries.record_upgrade_error(
@@ -158,21 +161,22 @@ class EngineUpgrade:
         log.info("image.upgraded" if replaced is not None else "image.upgrade_outdated", **ids, engine=engine.name)
         return None if replaced is None else True
 
-    async def _take(self, engine: Engine, present: ImageSourceRow) -> _NewImage | RefusedSource:
+    async def _take(
+        self, connection: Connection, engine: Engine, present: ImageSourceRow, ids: Mapping[str, object]
+    ) -> _NewImage | RefusedSource:
         """Return an image by `engine` that can replace the present one, after up to _ATTEMPTS attempts."""
         for _ in range(_ATTEMPTS - 1):
+            started = time.monotonic()
             taken = await self._try_to_take(engine, present)
             if isinstance(taken, _NewImage):
                 return taken
-            reason = taken.reason.partition("\n")[0]
-            log.warning("image.attempt_failed", language=present.language, error=reason)
+            log.warning("image.attempt_failed", **ids, engine=engine.name, error=taken.reason.partition("\n")[0])
+            await asyncio.sleep(time.monotonic() - started)
+            await _wait_for_deploys(connection)
         return await self._try_to_take(engine, present)
 
     async def _try_to_take(self, engine: Engine, present: ImageSourceRow) -> _NewImage | RefusedSource:
-        try:
-            taken = await self._take_image(present.language, present.source, decode_settings(present.settings))
-        except WorkerDied as died:
-            return RefusedSource(f"the process that takes images ended: {died}")
+        taken = await self._ask_compiler(present)
         if isinstance(taken, RefusedSource):
             return taken
         if images.engine_of(taken) != engine.digest:
@@ -183,6 +187,16 @@ class EngineUpgrade:
         if contract is None or contract != present.contract:
             return RefusedSource(f"the contract is {contract} with this engine, and was {present.contract}")
         return _NewImage(taken, contract)
+
+    async def _ask_compiler(self, present: ImageSourceRow) -> bytes | RefusedSource:
+        try:
+            settings = decode_settings(present.settings)
+        except msgspec.ValidationError as error:  # of a newer version of faas
+            return RefusedSource(f"this version of faas cannot read the settings: {error}")
+        try:
+            return await self._take_image(present.language, present.source, settings)
+        except WorkerDied as died:
+            return RefusedSource(f"the process that takes images ended: {died}")
 
 
 async def _wait_for_deploys(connection: Connection) -> None:

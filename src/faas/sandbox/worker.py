@@ -33,7 +33,7 @@ class LimitReached(Exception):
 
 
 class WorkerDied(Exception):
-    """The process ended without an answer, for a reason other than a known limit."""
+    """The process ended without an answer, for a reason that is not that of the request."""
 
 
 class WorkerProcess:

@@ -17,7 +17,7 @@ class JavaScriptCompiler:
         self._snapshots = snapshots
 
     async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
-        """Take the image of `source`. Raises WorkerDied when the process ended for an unknown reason."""
+        """Take the image of `source`. Raises WorkerDied when the process ended for a reason that is not its."""
         return await take_image(self._snapshots, source, source, FILE, surroundings)
 
     def state(self) -> str:
@@ -40,7 +40,7 @@ async def take_image(
     try:
         taken = await snapshots.take(source, file, surroundings)
     except EngineMissing as missing:
-        return CompileFailure(str(missing))
+        return CompileFailure(str(missing), of_source=False)
     if isinstance(taken, Snapshot):
         return Compiled(taken.binary)
     return CompileFailure(with_code_frame(with_hint(taken), shown, file))
