@@ -22,12 +22,13 @@ from faas.cli.project_file import Project, find_project
 from faas.cli.sources import LANGUAGES, language_of, read_input
 from faas.compile.outcome import CompileFailure
 from faas.compile.surroundings import Surroundings
-from faas.errors import ConfigurationError, InvalidRequest
+from faas.errors import ConfigurationError, FaasError, InvalidRequest
 from faas.executions.reach import NO_FUNCTION, reach_of
 from faas.function_settings import FunctionSettings, check_settings
 from faas.languages import Language
 from faas.outbound import OutboundClient
 from faas.runtime import Outcome, Reach
+from faas.sandbox import WorkerDied
 from faas.secret_store.model import ResolvedSecret
 from faas.settings import Settings
 from faas.units import format_size
@@ -112,7 +113,10 @@ async def _run(
     with closing(OutboundClient()) as outbound:
         async with open_local_runtime(chosen) as local:
             reach = reach_of(outbound, NO_FUNCTION, function_settings, secrets)
-            return await _execute(local, loaded, document, repeat, function_settings, reach)
+            try:
+                return await _execute(local, loaded, document, repeat, function_settings, reach)
+            except WorkerDied as died:
+                raise FaasError(f"{died}; try again") from None
 
 
 async def _execute(
