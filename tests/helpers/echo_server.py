@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 class _Handler(BaseHTTPRequestHandler):
     """Answers with what it gets, as JSON. The query says otherwise: `status`, `to` (of a redirect), `type`, `body`.
 
-    A query with `wait` is answered after so many seconds, or when the server ends. /bytes answers with the content,
-    which is all bytes without one; /cookies has two cookies, and texts in Latin-1 and UTF-8.
+    A query with `wait` is answered after so many seconds, or when the server ends. /bytes answers with the body of the
+    request, or all 256 bytes where there is none; /cookies has two cookies, and texts in Latin-1 and UTF-8.
     """
 
     protocol_version = "HTTP/1.1"

@@ -209,7 +209,7 @@ async def test_response_of_fetch_is_passed_through(functions: LocalFunctions, or
 
 async def test_requests_that_are_left_do_not_delay_the_answer(functions: LocalFunctions, origin: str) -> None:
     function = await _function(
-        functions, origin, "const left = fetch(`${ORIGIN}/echo?wait=1`); await fetch(`${ORIGIN}/echo`); return 1;"
+        functions, origin, "const left = fetch(`${ORIGIN}/echo?wait=30`); await fetch(`${ORIGIN}/echo`); return 1;"
     )
     assert await function.value() == 1
 
