@@ -17,22 +17,25 @@ from bench.steady import Steady
 _CONNECTIONS = 64
 _CALLS_PER_SECOND = 500
 _ROLLBACKS_IN_A_ROUND = 4
-_NAME = "echo"
-_DEPLOYED = {"WAT": ("echo.wat", at_most(2)), "AssemblyScript": ("echo.as.ts", reported())}
+# Language → the file of the function that is called and deployed.
+_FILES = {"WAT": "echo.wat", "AssemblyScript": "echo.as.ts"}
+_TARGETS = {"WAT": at_most(2), "AssemblyScript": reported()}
 
 
 def measure(plan: Plan) -> list[Figure]:
     """Measure in each round the calls alone and beside deploys without a pause; then rollbacks."""
     with warm_faas(plan.data_dir("deploys")) as (server, client):
-        for file, _ in _DEPLOYED.values():  # the first start of a compiler is none of these figures
+        deployers = {language: _Deployer(server, file) for language, file in _FILES.items()}
+        measures: dict[str, Callable[[], Steady]] = {}
+        for language, file in _FILES.items():
             client.deploy(file, file)
-        client.deploy(_NAME, _DEPLOYED["WAT"][0])
-        calls = partial(_calls, server, plan)
-        deployers = {language: _Deployer(server, file) for language, (file, _) in _DEPLOYED.items()}
-        beside = {language: partial(deployer.beside, calls) for language, deployer in deployers.items()}
-        runs = in_turns(plan.rounds, {"alone": calls, **beside})
+            calls = partial(_calls, server, plan, file)
+            measures[f"{language} alone"] = calls
+            measures[language] = partial(deployers[language].beside, calls)
+        runs = in_turns(plan.rounds, measures)
         client.require_no_failures()
-        rollbacks = in_turns(plan.rounds, {"ms": lambda: _rollback_ms(client), "host": host.work_ms})
+        rollback: Callable[[], float] = partial(_rollback_ms, client, _FILES["WAT"])
+        rollbacks = in_turns(plan.rounds, {"ms": rollback, "host": host.work_ms})
     return [
         *(
             figure(
@@ -40,10 +43,10 @@ def measure(plan: Plan) -> list[Figure]:
                 "ms",
                 target,
                 [run.p99 for run in runs[language]],
-                ("without deploys", [run.p99 for run in runs["alone"]]),
+                ("without deploys", [run.p99 for run in runs[f"{language} alone"]]),
                 note=f"{deployers[language].deploys} deploys",
             )
-            for language, (_, target) in _DEPLOYED.items()
+            for language, target in _TARGETS.items()
         ),
         figure(
             "rollback",
@@ -57,7 +60,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 class _Deployer:
-    """Deploys `file` as the function again and again, each time with another source."""
+    """Deploys `file` as the function of its name again and again, each time with another source."""
 
     def __init__(self, server: Server, file: str) -> None:
         self._server = server
@@ -80,22 +83,22 @@ class _Deployer:
         with client_of(self._server) as client:
             while not enough.is_set():
                 self.deploys += 1
-                client.revise(_NAME, self._file, self.deploys)
+                client.revise(self._file, self._file, self.deploys)
 
 
-def _calls(server: Server, plan: Plan) -> Steady:
+def _calls(server: Server, plan: Plan, name: str) -> Steady:
     count = _CALLS_PER_SECOND * plan.seconds
-    path = f"/functions/{_NAME}/execute"
+    path = f"/functions/{name}/execute"
     return steady.post(server.url, [path], BODY.encode(), connections=_CONNECTIONS, count=count, rate=_CALLS_PER_SECOND)
 
 
-def _rollback_ms(client: Client) -> float:
+def _rollback_ms(client: Client, name: str) -> float:
     """Return the median time of rollbacks, each from the newest revision, which is promoted before it."""
-    newest = client.get(f"/functions/{_NAME}")["latest"]["revision"]
+    newest = client.get(f"/functions/{name}")["latest"]["revision"]
     milliseconds = []
     for _ in range(_ROLLBACKS_IN_A_ROUND):
-        client.promote(_NAME, newest)
+        client.promote(name, newest)
         began = time.perf_counter()
-        client.roll_back(_NAME)
+        client.roll_back(name)
         milliseconds.append((time.perf_counter() - began) * 1000)
     return median(milliseconds)
