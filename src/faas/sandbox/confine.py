@@ -30,7 +30,7 @@ _LAST_CAPABILITY = 63
 # User ids in order of preference. 65534 is `nobody`, as which the Postgres of root runs.
 _USER_IDS = (65533, 65534)
 _NICENESS = 5  # executions have priority
-_GROUP_NICENESS = 5  # against the server and Postgres, which are one group
+_GROUP_NICENESS = 2  # against the server and Postgres, which are one group; with 5 they can starve this one
 
 # -- landlock: include/uapi/linux/landlock.h ---------------------------------------------------------------------------
 
