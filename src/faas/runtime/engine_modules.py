@@ -1,12 +1,14 @@
 """The engine modules in use, by digest: each is precompiled and linked once for all functions of it."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import wasmtime
 
 from faas.runtime import abi, c_api
+from faas.runtime.abi.convention import CallingConvention
 from faas.runtime.engine_module import EngineModule, EngineUnavailable, mutable_globals_of
 from faas.runtime.hidden_state import hidden_state
 from faas.runtime.instance_pool import InstancePool
@@ -37,6 +39,7 @@ class EngineModules:
         self._limits = limits
         self._load = load
         self._instances = instances
+        self._making = threading.Lock()  # of what several engines share, each of which is linked in a thread
         self._pool: InstancePool | None = None  # made with the first engine: most of it is reserved addresses
         self._linkers: dict[str, wasmtime.Linker] = {}
         self._tasks: dict[bytes, asyncio.Task[EngineModule]] = {}
@@ -111,7 +114,7 @@ class EngineModules:
         convention = abi.detect_engine(precompiled)
         if isinstance(convention, abi.NoConvention):
             raise EngineUnavailable(convention.reason)
-        linker = self._linkers.setdefault(convention.name, linker_of(pool.engine, convention))
+        linker = self._open_linker(pool, convention)
         linked = LinkedModule(
             pool,
             precompiled,
@@ -126,6 +129,13 @@ class EngineModules:
             raise EngineUnavailable(describe_failure(failure.cause, self._limits, 0)) from None
 
     def _open_pool(self) -> InstancePool:
-        if self._pool is None:
-            self._pool = InstancePool(self._limits, instances=self._instances + MAX_ENGINES, copy_on_write=True)
-        return self._pool
+        with self._making:
+            if self._pool is None:
+                self._pool = InstancePool(self._limits, instances=self._instances + MAX_ENGINES, copy_on_write=True)
+            return self._pool
+
+    def _open_linker(self, pool: InstancePool, convention: CallingConvention) -> wasmtime.Linker:
+        with self._making:
+            if convention.name not in self._linkers:
+                self._linkers[convention.name] = linker_of(pool.engine, convention)
+            return self._linkers[convention.name]

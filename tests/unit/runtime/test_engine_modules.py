@@ -2,13 +2,17 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from faas.runtime import Limits, Outcome, Precompiler, Runtime, module_cache
+from faas.runtime import Limits, Outcome, Precompiler, Runtime, engine_modules, module_cache
 from faas.runtime.images import Image, build
+from faas.runtime.instance_pool import InstancePool
 from tests.helpers.engines import ENGINE_PAGES, engine_binary, engine_digest, image_of, load_engine
 from tests.helpers.guests import SMALL_LIMITS, run_module, small_runtime
 from tests.helpers.support import core_wat, wat
@@ -62,6 +66,28 @@ async def test_images_share_one_precompilation_of_their_engine(runtime: Runtime)
         outcomes = await asyncio.gather(*(run_module(counted, image, b'"m"') for image in images))
         assert [outcome.output for outcome in outcomes] == [b"%d" % number for number in range(10)]
         assert loads == [engine_digest()]
+
+
+async def test_engines_that_are_linked_at_the_same_time_share_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the two engines of an upgrade are, each in a thread of its own: instances of two pools do not fit together."""
+    both = threading.Barrier(2)
+    made: list[InstancePool] = []
+
+    def make(*arguments: Any, **options: Any) -> InstancePool:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=3)  # as long as the other thread may take to get here
+        made.append(InstancePool(*arguments, **options))
+        return made[-1]
+
+    async def load(digest: bytes) -> bytes | None:
+        return next((engine_binary(version) for version in (1, 2) if engine_digest(version) == digest), None)
+
+    monkeypatch.setattr(engine_modules, "InstancePool", make)
+    async with small_runtime(load_engine=load) as opened:
+        images = [image_of(b"%d" % version, version=version) for version in (1, 2)]
+        outcomes = await asyncio.gather(*(run_module(opened, image, b'"m"') for image in images))
+        assert [outcome.output for outcome in outcomes] == [b"1", b"2"]
+        assert len(made) == 1
 
 
 async def test_engine_module_comes_from_the_cache_on_disk_after_a_restart(tmp_path: Path) -> None:
