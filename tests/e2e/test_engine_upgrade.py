@@ -77,8 +77,8 @@ class Engines:
         assert unexpected + server.events("background_task.crashed") == []
 
     async def upgraded(self, pool: Pool, images: int) -> None:
-        """Wait until all images are of the newer engine: as long as a server may take to precompile an engine."""
-        await eventually(lambda: self.versions(pool), lambda found: found == [NEW] * images, timeout=300)
+        """Wait until all images are of the newer engine: in the first run of the upgrade, the next would be later."""
+        await eventually(lambda: self.versions(pool), lambda found: found == [NEW] * images, timeout=60)
 
     async def versions(self, pool: Pool) -> list[int]:
         """Return the versions of the engines of all images, in the order of the functions and their revisions."""

@@ -15,7 +15,7 @@ class PythonCompiler:
         self._snapshots = snapshots
 
     async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
-        """Take the image of `source`. Raises WorkerDied when the process ended for a reason that is not its."""
+        """Take the image of `source`. Raises WorkerDied when the process ended, but not because of it."""
         return await take_image(self._snapshots, source, source, FILE, surroundings)
 
     def state(self) -> str:

@@ -34,7 +34,7 @@ class TypeScriptCompiler:
         self.pool = WorkerPool(self._spawn, workers)
 
     async def compile(self, source: str, surroundings: Surroundings = NONE) -> Compiled | CompileFailure:
-        """Compile one source. Raises WorkerDied when a process ended for a reason that is not its."""
+        """Compile one source. Raises WorkerDied when a process ended, but not because of it."""
         try:
             answer = await self.pool.request(source.encode(), self._timeout)
         except LimitReached as limit:
