@@ -29,10 +29,11 @@ from faas.engines import EngineCatalogue, EngineStore
 from faas.queue import messages
 from faas.queue.consumer import Consumer
 from faas.queue.listener import Listener
-from faas.runtime import Limits, Precompiler, Runtime
+from faas.runtime import Precompiler, Runtime
 from faas.settings import Settings
 from tests.helpers.databases import DatabaseFactory
 from tests.helpers.folders import make_data_folder
+from tests.helpers.guests import SMALL_LIMITS
 from tests.helpers.support import Platform, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
@@ -227,23 +228,11 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture(scope="session")
 async def runtime() -> AsyncIterator[Runtime]:
-    """A runtime with a short time limit."""
-    async with _runtime(time=0.3) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-async def patient_runtime() -> AsyncIterator[Runtime]:
-    """A runtime whose time limit is not reached, even by many concurrent calls on a busy machine."""
-    async with _runtime(time=60) as opened:
-        yield opened
-
-
-def _runtime(*, time: float) -> Runtime:
-    limits = Limits(time=time, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
+    """A runtime with SMALL_LIMITS."""
     # Precompiling yields to everything else: on a busy machine a Go program of 4 MB takes minutes.
-    precompiler = Precompiler(stack=limits.stack, timeout=600, memory=2 << 30, workers=2)
-    return Runtime(limits, precompiler, threads=16, cached_modules=64)
+    precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=600, memory=2 << 30, workers=2)
+    async with Runtime(SMALL_LIMITS, precompiler, threads=16, cached_modules=64) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -20,11 +20,13 @@ class LocalFunctions(msgspec.Struct):
         compiled = await self.local.compilers[language].compile(source)
         return compiled.diagnostics if isinstance(compiled, CompileFailure) else compiled.binary
 
-    async def call(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> Outcome:
-        """Return the outcome of one call of `source`, which must compile."""
+    async def call(
+        self, source: str, input_json: bytes = b"{}", language: str = "javascript", limits: Limits | None = None
+    ) -> Outcome:
+        """Return the outcome of one call of `source`, which must compile, with limits of its own where there are some."""
         binary = await self.compile(source, language)
         assert isinstance(binary, bytes), binary
-        return await self.run(binary, input_json)
+        return await self.run(binary, input_json, limits)
 
     async def run(
         self,
@@ -40,6 +42,10 @@ class LocalFunctions(msgspec.Struct):
 
         digest = hashlib.sha256(binary).digest()
         return await self.local.runtime.run(digest, load, input_json, limits, execution_id)
+
+    def limits_for(self, message: str) -> Limits:
+        """Return a limit of 2 s for a call whose outcome is to be that its time is over, and a patient one for another."""
+        return self.local.runtime.limits.narrowed(2.0 if "time limit" in message else None, None)
 
     async def value(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> object:
         """Return the output of one call of `source`, which must succeed."""

@@ -40,16 +40,24 @@ class PythonFunctions:
         return compiled.diagnostics
 
     async def outcome(
-        self, source: str, document: bytes = b"{}", execution_id: UUID | None = None, reach: Reach = NOTHING
+        self,
+        source: str,
+        document: bytes = b"{}",
+        execution_id: UUID | None = None,
+        reach: Reach = NOTHING,
+        *,
+        seconds: float | None = None,
     ) -> Outcome:
-        """Execute `source` with the input `document`."""
+        """Execute `source` with the input `document`, for at most `seconds`."""
         binary = await self.image(source, Surroundings(reach.variables, list(reach.secrets)))
 
         async def load() -> bytes:
             return binary
 
         digest = hashlib.sha256(binary).digest()
-        return await self.local.runtime.run(digest, load, document, execution_id=execution_id, reach=reach)
+        runtime = self.local.runtime
+        limits = runtime.limits.narrowed(seconds, None)
+        return await runtime.run(digest, load, document, limits, execution_id, reach=reach)
 
     async def call(self, source: str, value: object = None, reach: Reach = NOTHING) -> Any:
         """Return the output of `source` for the input `value`. It must complete."""
@@ -58,8 +66,10 @@ class PythonFunctions:
         assert outcome.output is not None
         return msgspec.json.decode(outcome.output)
 
-    async def failure(self, source: str, document: bytes = b"{}", reach: Reach = NOTHING) -> str:
-        """Return the error of `source`. It must fail."""
-        outcome = await self.outcome(source, document, reach=reach)
+    async def failure(
+        self, source: str, document: bytes = b"{}", reach: Reach = NOTHING, *, seconds: float | None = None
+    ) -> str:
+        """Return the error of `source`, which must fail and may take at most `seconds`."""
+        outcome = await self.outcome(source, document, reach=reach, seconds=seconds)
         assert outcome.error is not None, outcome.output
         return outcome.error

@@ -9,10 +9,10 @@ import pytest
 
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.outcome import Compiled, CompileFailure
-from faas.runtime import Outcome, Runtime
+from faas.runtime import Limits, Outcome, Runtime
 from faas.runtime.reach import Reach
 from tests.helpers.echo_server import echo_server
-from tests.helpers.guests import run_module
+from tests.helpers.guests import SHORT_LIMITS, limits_for, run_module
 from tests.helpers.outbound import open_loopback_session
 from tests.helpers.support import ECHO_TS
 
@@ -30,15 +30,17 @@ export function handle(input: string): string {
 """
 
 
-async def run(compiler: AssemblyScriptCompiler, runtime: Runtime, source: str, document: bytes = b"{}") -> Outcome:
+async def run(
+    compiler: AssemblyScriptCompiler,
+    runtime: Runtime,
+    source: str,
+    document: bytes = b"{}",
+    limits: Limits | None = None,
+) -> Outcome:
     compiled = await compiler.compile(source)
     assert isinstance(compiled, Compiled), compiled
     assert await runtime.check(compiled.binary) is None
-
-    async def load() -> bytes:
-        return compiled.binary
-
-    return await runtime.run(hashlib.sha256(compiled.binary).digest(), load, document)
+    return await run_module(runtime, compiled.binary, document, limits=limits)
 
 
 async def test_assemblyscript_json_as_parses_and_serializes(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:
@@ -134,7 +136,7 @@ function deep(n: i32): i32 {{ return n > 1 << 30 ? 1 : deep(n + 1) ^ n; }}
 """
     if "Point" in body:
         source = 'import { JSON } from "json-as";\n@json class Point { x: f64 = 0; }\n' + source
-    outcome = await run(compiler, runtime, source)
+    outcome = await run(compiler, runtime, source, limits=limits_for(message))
     assert outcome.output is None
     assert outcome.error is not None
     assert message in outcome.error
@@ -231,7 +233,7 @@ async def test_wizer_leaves_endless_start_up_code_to_the_time_limit(
 ) -> None:
     monkeypatch.setattr(compiler._wizer._process, "_timeout", 0.5)
     source = "while (true) {}\nexport function handle(input: string): string { return input; }"
-    assert (await run(compiler, runtime, source)).error == "time limit of 300ms exceeded"
+    assert (await run(compiler, runtime, source, limits=SHORT_LIMITS)).error == "time limit of 300ms exceeded"
 
 
 def example_of_reach() -> str:
@@ -243,7 +245,7 @@ def example_of_reach() -> str:
 
 @pytest.mark.parametrize("body", ['{"n":1}', '{"text":"é \\\\\\" \\\\\\\\ 😀"}', '{"path":"\\\\u005c"}'])
 async def test_assemblyscript_example_reaches_its_environment_and_a_server(
-    compiler: AssemblyScriptCompiler, patient_runtime: Runtime, body: str
+    compiler: AssemblyScriptCompiler, runtime: Runtime, body: str
 ) -> None:
     """Also with escapes in the answers, which json-as would misread in their usual spelling."""
     compiled = await compiler.compile(example_of_reach())
@@ -251,11 +253,11 @@ async def test_assemblyscript_example_reaches_its_environment_and_a_server(
     with echo_server() as origin:
         reach = Reach(variables={"API": f'{origin}/\\"a'}, secrets={"TOKEN": "t\\"}, open_session=open_loopback_session)
         for _ in range(3):
-            outcome = await run_module(patient_runtime, compiled.binary, body.encode(), reach)
+            outcome = await run_module(runtime, compiled.binary, body.encode(), reach)
             assert outcome.output is not None, outcome.error
             echoed = json.loads(outcome.output)
             assert (echoed["method"], echoed["headers"]["authorization"]) == ("POST", "Bearer t\\")
             assert echoed["path"].endswith("/orders")
             assert json.loads(echoed["body"].encode("latin-1")) == json.loads(body)
-    failed = await run_module(patient_runtime, compiled.binary, body.encode(), Reach())
+    failed = await run_module(runtime, compiled.binary, body.encode(), Reach())
     assert "functions cannot make outbound requests here" in (failed.error or "")

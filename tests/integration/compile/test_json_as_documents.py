@@ -52,7 +52,7 @@ async def test_json_as_random_documents_are_read_and_written_as_they_are(
 
 @pytest.mark.parametrize("in_order", [True, False])
 async def test_json_as_large_documents_survive_the_garbage_collector(
-    compiler: AssemblyScriptCompiler, patient_runtime: Runtime, in_order: bool
+    compiler: AssemblyScriptCompiler, runtime: Runtime, in_order: bool
 ) -> None:
     """The collector runs many times while such a document is read."""
     source = f"""{HEAD}
@@ -82,7 +82,7 @@ async def test_json_as_large_documents_survive_the_garbage_collector(
     async def load() -> bytes:
         return compiled.binary
 
-    outcome = await patient_runtime.run(
+    outcome = await runtime.run(
         hashlib.sha256(compiled.binary).digest(), load, json.dumps(document, separators=(",", ":")).encode()
     )
     assert outcome.output is not None, outcome.error

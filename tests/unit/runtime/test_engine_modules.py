@@ -14,7 +14,7 @@ from faas.runtime import Limits, Outcome, Precompiler, Runtime, engine_modules, 
 from faas.runtime.images import Image, build
 from faas.runtime.instance_pool import InstancePool
 from tests.helpers.engines import ENGINE_PAGES, engine_binary, engine_digest, image_of, load_engine
-from tests.helpers.guests import SMALL_LIMITS, run_module, small_runtime
+from tests.helpers.guests import SHORT_LIMITS, SMALL_LIMITS, run_module, small_runtime
 from tests.helpers.support import core_wat, wat
 
 
@@ -200,7 +200,7 @@ async def test_engine_module_that_cannot_be_one_is_refused(module: str, reason: 
 async def test_image_traps_and_limits_are_failures_of_the_call_alone(runtime: Runtime) -> None:
     image = image_of(b'"hello"')
     assert (await run_module(runtime, image, b'"t"')).error == "trap: unreachable code was reached in function 3"
-    assert (await run_module(runtime, image, b'"l"')).error == "time limit of 300ms exceeded"
+    assert (await run_module(runtime, image, b'"l"', limits=SHORT_LIMITS)).error == "time limit of 300ms exceeded"
     assert await run_module(runtime, image, b'"g"') == Outcome(output=b'"g"')
     assert await run_module(runtime, image, b'"c"') == Outcome(output=b"1")
 

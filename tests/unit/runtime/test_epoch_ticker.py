@@ -9,31 +9,32 @@ from wasmtime import _ffi
 
 from faas.runtime import Outcome, Runtime, epoch_ticker
 from faas.runtime.instance_pool import InstancePool
-from tests.helpers.guests import SMALL_LIMITS, assemblyscript_module, run_module, small_runtime
+from tests.helpers.guests import SHORT_LIMITS, SMALL_LIMITS, assemblyscript_module, run_module, small_runtime
 from tests.helpers.support import LOOP_WAT, core_wat, eventually, wat
 
 
-async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_host(patient_runtime: Runtime) -> None:
+@pytest.mark.alone
+async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_host(runtime: Runtime) -> None:
     """Host functions are Python and hold the GIL; the ticker does not need it, and the event loop still gets it."""
     calling = assemblyscript_module(
         "(loop (drop (call $now)) (br 0)) unreachable", imports='(import "env" "Date.now" (func $now (result f64)))'
     )
     for module in (calling, wat(core_wat())):  # precompiling them may take longer than the loops run
-        assert await patient_runtime.check(module) is None
-    limits = patient_runtime.limits.narrowed(1.0, None)  # 16 guests take turns with the GIL: some turns for the others
+        assert await runtime.check(module) is None
+    limits = runtime.limits.narrowed(1.0, None)  # 16 guests take turns with the GIL: some turns for the others
 
     async def load() -> bytes:
         return calling
 
     async def loop() -> Outcome:
-        return await patient_runtime.run(hashlib.sha256(calling).digest(), load, b"{}", limits)
+        return await runtime.run(hashlib.sha256(calling).digest(), load, b"{}", limits)
 
     began = time.monotonic()
     loops = [asyncio.create_task(loop()) for _ in range(16)]
     finished_beside_the_loops = 0
     while not all(running.done() for running in loops):
         await asyncio.sleep(0)  # an inline execution does not yield to the event loop
-        assert (await run_module(patient_runtime, core_wat(), b"{}")).output == b"{}"
+        assert (await run_module(runtime, core_wat(), b"{}")).output == b"{}"
         finished_beside_the_loops += 1
     assert {ended.result().error for ended in loops} == {"time limit of 1s exceeded"}
     assert time.monotonic() - began < 10  # it was 15 s for a limit of 3 s, and unbounded above
@@ -44,7 +45,7 @@ async def test_epoch_ticker_watchdog_keeps_the_time_limit_without_the_timer() ->
     """The C library makes a thread for each tick; where the process may have no more threads, there is no tick."""
     async with small_runtime() as runtime:
         await run_module(runtime, core_wat())
-        looping = asyncio.create_task(run_module(runtime, LOOP_WAT))
+        looping = asyncio.create_task(run_module(runtime, LOOP_WAT, limits=SHORT_LIMITS))
         await asyncio.sleep(0.05)
         runtime.epoch_ticker.pause_timer()
         assert (await asyncio.wait_for(looping, 30)).error == "time limit of 300ms exceeded"
@@ -60,7 +61,7 @@ async def test_epoch_ticker_stops_when_idle_and_starts_again(monkeypatch: pytest
 
         assert not await ticking()
         for _ in range(2):
-            looping = asyncio.create_task(run_module(runtime, LOOP_WAT))
+            looping = asyncio.create_task(run_module(runtime, LOOP_WAT, limits=SHORT_LIMITS))
             await eventually(ticking)
             assert (await looping).error == "time limit of 300ms exceeded"
             await eventually(ticking, lambda found: not found)

@@ -11,7 +11,7 @@ from tests.helpers.guests import assemblyscript_module, run_module
 
 
 async def test_host_function_exception_does_not_pass_through_webassembly(
-    patient_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """wasmtime-py would raise it in another execution (see runtime/host_context.py)."""
 
@@ -24,7 +24,7 @@ async def test_host_function_exception_does_not_pass_through_webassembly(
         imports='(import "env" "console.log" (func $log (param i32)))',
         strings={1024: "x"},
     )
-    outcomes = await asyncio.gather(*(run_module(patient_runtime, printing, b'{"n":%d}' % n) for n in range(200)))
+    outcomes = await asyncio.gather(*(run_module(runtime, printing, b'{"n":%d}' % n) for n in range(200)))
     assert [outcome.output for outcome in outcomes] == [b'{"n":%d}' % n for n in range(200)]
 
 

@@ -14,7 +14,7 @@ async def load_valid_module() -> bytes:
     return wat(core_wat())
 
 
-async def test_module_cache_precompiles_once_for_concurrent_callers(patient_runtime: Runtime) -> None:
+async def test_module_cache_precompiles_once_for_concurrent_callers(runtime: Runtime) -> None:
     loads = 0
 
     async def load() -> bytes:
@@ -24,7 +24,7 @@ async def test_module_cache_precompiles_once_for_concurrent_callers(patient_runt
         return await load_valid_module()
 
     digest = b"a digest of its own"
-    outcomes = await asyncio.gather(*(patient_runtime.run(digest, load, b"{}") for _ in range(8)))
+    outcomes = await asyncio.gather(*(runtime.run(digest, load, b"{}") for _ in range(8)))
     assert outcomes == [Outcome(output=b"{}")] * 8
     assert loads == 1
 

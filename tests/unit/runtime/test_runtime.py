@@ -10,14 +10,14 @@ from faas.runtime import Limits, Precompiler, Runtime
 from faas.runtime.epoch_ticker import LATE_TICK_SECONDS
 from faas.runtime.hand_off import GREATEST_QUICK_SECONDS
 from faas.runtime.instance import Instance
-from tests.helpers.guests import run_module
+from tests.helpers.guests import SHORT_LIMITS, run_module
 from tests.helpers.support import LOOP_WAT, core_wat, eventually, wat
 
 
 async def test_runtime_endless_loops_block_neither_the_event_loop_nor_other_executions(runtime: Runtime) -> None:
     for module in (LOOP_WAT, core_wat()):  # precompiling them takes longer than the loops run
         assert await runtime.check(wat(module)) is None
-    loops = [asyncio.create_task(run_module(runtime, LOOP_WAT)) for _ in range(4)]
+    loops = [asyncio.create_task(run_module(runtime, LOOP_WAT, limits=SHORT_LIMITS)) for _ in range(4)]
     await asyncio.sleep(0.05)
     finished_beside_the_loops = 0
     while not any(loop.done() for loop in loops):
@@ -29,11 +29,11 @@ async def test_runtime_endless_loops_block_neither_the_event_loop_nor_other_exec
     assert finished_beside_the_loops >= 3
 
 
-async def test_runtime_output_never_reaches_another_execution(patient_runtime: Runtime) -> None:
+async def test_runtime_output_never_reaches_another_execution(runtime: Runtime) -> None:
     async def one(number: int) -> None:
         input_json = b'{"n":%d}' % number
         for _ in range(10):
-            assert (await run_module(patient_runtime, core_wat(), input_json)).output == input_json
+            assert (await run_module(runtime, core_wat(), input_json)).output == input_json
 
     await asyncio.gather(*(one(number) for number in range(16)))
 

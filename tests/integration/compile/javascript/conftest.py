@@ -13,7 +13,7 @@ from tests.helpers.local_functions import LocalFunctions
 
 @pytest.fixture(scope="session")
 async def functions() -> AsyncIterator[LocalFunctions]:
-    async with open_local_runtime(settings.load({"time_limit": "2s", "memory_limit": "64MiB"})) as local:
+    async with open_local_runtime(settings.load({"time_limit": "60s", "memory_limit": "64MiB"})) as local:
         yield LocalFunctions(local)
 
 

@@ -141,7 +141,8 @@ async def test_compile_error_is_explained(
 
 @pytest.mark.parametrize(("body", "message"), CALL_ERRORS)
 async def test_call_error_is_explained(functions: LocalFunctions, body: str, message: str) -> None:
-    outcome = await functions.call(f"export function handle(input) {{\n{body};\n}}")
+    source = f"export function handle(input) {{\n{body};\n}}"
+    outcome = await functions.call(source, limits=functions.limits_for(message))
     assert outcome.output is None
     assert outcome.error is not None
     assert outcome.error.startswith(message) if message.endswith((": ", "\n", "levels")) else outcome.error == message

@@ -155,7 +155,7 @@ CALL_ERRORS = [
 async def test_fault_of_fetch_is_explained(functions: LocalFunctions, body: str, message: str) -> None:
     function = await deployed(functions, f"export default {{ async fetch(request, env, ctx) {{\n{body};\n}} }};")
     for given in (get(), b"{}"):
-        outcome = await function.call(given)
+        outcome = await function.call(given, functions.limits_for(message))
         assert outcome.error is not None
         assert outcome.error.startswith(message)
 

@@ -216,7 +216,8 @@ async def test_requests_that_are_left_do_not_delay_the_answer(functions: LocalFu
 
 async def test_request_that_outlives_the_time_limit(functions: LocalFunctions, origin: str) -> None:
     function = await _function(functions, origin, "await fetch(`${ORIGIN}/echo?wait=5`); return 1;")
-    assert (await function.call()).error == "time limit of 2s exceeded"
+    message = "time limit of 2s exceeded"
+    assert (await function.call(limits=functions.limits_for(message))).error == message
 
 
 async def test_function_that_fetches_runs_in_a_thread_from_the_beginning(

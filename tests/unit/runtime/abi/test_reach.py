@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
-from faas.runtime import Precompiler, Runtime
+from faas.runtime import Runtime
 from faas.runtime.host_context import HostContext
 from faas.runtime.reach import NOTHING, Reach
 from tests.helpers.echo_server import echo_server
-from tests.helpers.guests import SMALL_LIMITS, assemblyscript_module, run_module
+from tests.helpers.guests import SHORT_LIMITS, assemblyscript_module, limits_for, run_module, small_runtime
 from tests.helpers.outbound import open_loopback_session
 from tests.helpers.support import core_wat, wat
 
@@ -93,24 +92,22 @@ async def http(runtime: Runtime, request: object, reach: Reach = REACH) -> Any:
         ("", None),
     ],
 )
-async def test_env_import_returns_a_variable_a_secret_or_null(
-    patient_runtime: Runtime, name: str, value: str | None
-) -> None:
-    outcome = await run_module(patient_runtime, ENV, f'"{name}"'.encode(), REACH)
+async def test_env_import_returns_a_variable_a_secret_or_null(runtime: Runtime, name: str, value: str | None) -> None:
+    outcome = await run_module(runtime, ENV, f'"{name}"'.encode(), REACH)
     assert outcome.output is not None
     assert json.loads(outcome.output) == value
 
 
 async def test_env_import_has_nothing_of_the_servers_environment(
-    patient_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OF_THE_SERVER", "x")
-    assert (await run_module(patient_runtime, ENV, b'"OF_THE_SERVER"')).output == b"null"
+    assert (await run_module(runtime, ENV, b'"OF_THE_SERVER"')).output == b"null"
 
 
-async def test_http_import_makes_requests(patient_runtime: Runtime, origin: str) -> None:
+async def test_http_import_makes_requests(runtime: Runtime, origin: str) -> None:
     found = await http(
-        patient_runtime,
+        runtime,
         {"method": "POST", "url": f"{origin}/a", "headers": {"X-One": "1"}, "body": "ä"},
     )
     assert found["status"] == 200
@@ -122,22 +119,19 @@ async def test_http_import_makes_requests(patient_runtime: Runtime, origin: str)
     assert found.keys() == {"status", "url", "headers", "body"}
 
 
-async def test_http_import_passes_bytes_in_base64(patient_runtime: Runtime, origin: str) -> None:
+async def test_http_import_passes_bytes_in_base64(runtime: Runtime, origin: str) -> None:
     sent = {"method": "PUT", "url": origin, "headers": [["X", "1"], ["X", "2"]], "bodyBase64": "AP8="}
-    echoed = json.loads((await http(patient_runtime, sent))["body"])
+    echoed = json.loads((await http(runtime, sent))["body"])
     assert echoed["body"] == "\0ÿ"
-    found = await http(patient_runtime, {"url": f"{origin}?body=%FF%FE"})
+    found = await http(runtime, {"url": f"{origin}?body=%FF%FE"})
     assert base64.b64decode(found["bodyBase64"]) == b"\xff\xfe"
     assert "body" not in found
 
 
-async def test_http_import_answers_with_an_error(patient_runtime: Runtime) -> None:
-    assert (
-        "http://127.0.0.1:1 refused the connection"
-        in (await http(patient_runtime, {"url": "http://127.0.0.1:1/"}))["error"]
-    )
+async def test_http_import_answers_with_an_error(runtime: Runtime) -> None:
+    assert "http://127.0.0.1:1 refused the connection" in (await http(runtime, {"url": "http://127.0.0.1:1/"}))["error"]
     refused = {"error": "functions cannot make outbound requests here"}
-    assert await http(patient_runtime, {"url": "http://127.0.0.1:1/"}, NOTHING) == refused
+    assert await http(runtime, {"url": "http://127.0.0.1:1/"}, NOTHING) == refused
 
 
 @pytest.mark.parametrize(
@@ -153,24 +147,24 @@ async def test_http_import_answers_with_an_error(patient_runtime: Runtime) -> No
         (b"\xff", "malformed"),
     ],
 )
-async def test_http_import_explains_what_is_no_request(patient_runtime: Runtime, request_: object, reason: str) -> None:
-    error = (await http(patient_runtime, request_))["error"]
+async def test_http_import_explains_what_is_no_request(runtime: Runtime, request_: object, reason: str) -> None:
+    error = (await http(runtime, request_))["error"]
     assert error.startswith(("the request is not one: ", "a request has"))
     assert reason in error
 
 
-async def test_http_import_is_there_for_assemblyscript(patient_runtime: Runtime) -> None:
-    outcome = await run_module(patient_runtime, AS_HTTP, reach=NOTHING)
+async def test_http_import_is_there_for_assemblyscript(runtime: Runtime) -> None:
+    outcome = await run_module(runtime, AS_HTTP, reach=NOTHING)
     assert outcome.output == b'{"error":"functions cannot make outbound requests here"}'
 
 
-async def test_http_import_runs_in_threads_at_the_same_time(patient_runtime: Runtime, origin: str) -> None:
+async def test_http_import_runs_in_threads_at_the_same_time(runtime: Runtime, origin: str) -> None:
     """Also once the module is quick enough to run on the event loop, where no request is made."""
     for _ in range(3):
-        await run_module(patient_runtime, HTTP, b'{"url":"x","other":1}', REACH)
+        await run_module(runtime, HTTP, b'{"url":"x","other":1}', REACH)
     for _ in range(3):
         outcomes = await asyncio.gather(
-            *(run_module(patient_runtime, HTTP, json.dumps({"url": f"{origin}/{n}"}).encode(), REACH) for n in range(8))
+            *(run_module(runtime, HTTP, json.dumps({"url": f"{origin}/{n}"}).encode(), REACH) for n in range(8))
         )
         found = [json.loads(json.loads(outcome.output or b"")["body"])["path"] for outcome in outcomes]
         assert found == [f"/{n}" for n in range(8)]
@@ -180,7 +174,7 @@ async def test_http_import_runs_in_threads_at_the_same_time(patient_runtime: Run
 async def test_http_import_ends_at_the_time_limit(runtime: Runtime) -> None:
     """Also where the response does not come even then, as it does from faas.outbound."""
     silent = Reach(open_session=lambda *_: SilentSession())
-    outcome = await run_module(runtime, HTTP, b'{"url": "http://127.0.0.1/"}', silent)
+    outcome = await run_module(runtime, HTTP, b'{"url": "http://127.0.0.1/"}', silent, SHORT_LIMITS)
     assert outcome.error == "time limit of 300ms exceeded"
     assert outcome.failure == "time"
 
@@ -194,9 +188,7 @@ async def test_http_import_ends_at_a_shutdown(origin: str) -> None:
         loop.call_soon_threadsafe(started.set)
         return open_loopback_session(remaining, wake)
 
-    limits = msgspec.structs.replace(SMALL_LIMITS, time=60)
-    precompiler = Precompiler(stack=limits.stack, timeout=60, memory=2 << 30, workers=1)
-    async with Runtime(limits, precompiler, threads=2, cached_modules=2) as stopped:
+    async with small_runtime() as stopped:
         running = asyncio.create_task(run_module(stopped, HTTP, document, Reach(open_session=open_session)))
         await started.wait()
         stopped.interrupt()
@@ -244,19 +236,19 @@ async def test_reach_import_with_a_faulty_guest_fails_the_execution(
     going_on = going_on.replace(USED, f'{USED} (data (i32.const 2048) "{{}}")')
     for text in (module, going_on):
         for _ in range(2):
-            outcome = await run_module(runtime, text, b"{}", REACH)
+            outcome = await run_module(runtime, text, b"{}", REACH, limits_for(reason))
             assert outcome.output is None
             assert reason in (outcome.error or "")
 
 
 async def test_reach_import_that_fails_inside_the_host_does_not_reach_other_executions(
-    patient_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_context: HostContext) -> None:
         raise RuntimeError("a bug of ours")
 
     monkeypatch.setattr(HostContext, "session", broken)
-    outcomes = await asyncio.gather(*(run_module(patient_runtime, HTTP, b'{"url":"x"}', REACH) for _ in range(50)))
+    outcomes = await asyncio.gather(*(run_module(runtime, HTTP, b'{"url":"x"}', REACH) for _ in range(50)))
     assert {outcome.error for outcome in outcomes} == {
         "invalid JSON: JSON is malformed: it ends too early; the output begins: "
     }
@@ -281,8 +273,8 @@ async def test_reach_import_that_fails_inside_the_host_does_not_reach_other_exec
         ),
     ],
 )
-async def test_reach_import_that_is_not_provided_is_refused(patient_runtime: Runtime, module: str, reason: str) -> None:
-    assert reason in (await patient_runtime.check(wat(module)) or "")
+async def test_reach_import_that_is_not_provided_is_refused(runtime: Runtime, module: str, reason: str) -> None:
+    assert reason in (await runtime.check(wat(module)) or "")
 
 
 # Writes the environment as a JSON string, with a semicolon after each variable.
@@ -309,17 +301,17 @@ WASI_ENVIRONMENT = r"""(module
 
 
 async def test_wasi_environment_has_the_variables_and_the_secrets(
-    patient_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OF_THE_SERVER", "x")
     reach = Reach(variables={"REGION": "eu ŵ", "SAME": "variable"}, secrets={"TOKEN": "t=1", "SAME": "secret"})
-    outcome = await run_module(patient_runtime, WASI_ENVIRONMENT, reach=reach)
+    outcome = await run_module(runtime, WASI_ENVIRONMENT, reach=reach)
     assert outcome.output is not None, outcome.error
     assert sorted(json.loads(outcome.output).split(";")) == ["", "REGION=eu ŵ", "SAME=variable", "TOKEN=t=1"]
-    assert (await run_module(patient_runtime, WASI_ENVIRONMENT)).output == b'""'
+    assert (await run_module(runtime, WASI_ENVIRONMENT)).output == b'""'
 
 
-async def test_reach_imports_are_there_for_a_wasi_command_with_alloc(patient_runtime: Runtime, origin: str) -> None:
+async def test_reach_imports_are_there_for_a_wasi_command_with_alloc(runtime: Runtime, origin: str) -> None:
     request = json.dumps({"url": f"{origin}/wasi?body=%5B1%5D"})
     module = f"""(module
       (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32))) {IMPORTS}
@@ -330,6 +322,6 @@ async def test_reach_imports_are_there_for_a_wasi_command_with_alloc(patient_run
         (i32.store (i32.const 16) (i32.wrap_i64 (i64.shr_u (local.get $answer) (i64.const 32))))
         (i32.store (i32.const 20) (i32.wrap_i64 (local.get $answer)))
         (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 32)))))"""
-    outcome = await run_module(patient_runtime, module, reach=REACH)
+    outcome = await run_module(runtime, module, reach=REACH)
     assert outcome.output is not None, outcome.error
     assert json.loads(outcome.output)["body"] == "[1]"

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from faas.runtime import Outcome, Runtime
-from tests.helpers.guests import run_module
+from faas.runtime import Limits, Outcome, Runtime
+from tests.helpers.guests import SHORT_LIMITS, run_module
 from tests.helpers.support import core_wat, wat
 
 # The input is read to 1024, and its second byte selects what the program does. At 0 and 16 are the buffers of fd_read and
@@ -84,98 +84,98 @@ PROGRAM = r"""(module
     (if (i32.eq (local.get $command) (i32.const 85)) (then unreachable))))"""
 
 
-async def run(runtime: Runtime, command: str, rest: bytes = b"") -> Outcome:
-    return await run_module(runtime, wat(PROGRAM), b'"%s%s"' % (command.encode(), rest))
+async def run(runtime: Runtime, command: str, rest: bytes = b"", limits: Limits | None = None) -> Outcome:
+    return await run_module(runtime, wat(PROGRAM), b'"%s%s"' % (command.encode(), rest), limits=limits)
 
 
-async def test_wasi_input_is_stdin_and_output_is_stdout(patient_runtime: Runtime) -> None:
-    assert await run(patient_runtime, "e", b"cho") == Outcome(output=b'"echo"')
-    assert await run(patient_runtime, "e") == Outcome(output=b'"e"')  # nothing is left of the other input
+async def test_wasi_input_is_stdin_and_output_is_stdout(runtime: Runtime) -> None:
+    assert await run(runtime, "e", b"cho") == Outcome(output=b'"echo"')
+    assert await run(runtime, "e") == Outcome(output=b'"e"')  # nothing is left of the other input
 
 
-async def test_wasi_stderr_is_the_log(patient_runtime: Runtime) -> None:
-    assert await run(patient_runtime, "l") == Outcome(output=b"[1,2]", logs="first line\nsecond line")
+async def test_wasi_stderr_is_the_log(runtime: Runtime) -> None:
+    assert await run(runtime, "l") == Outcome(output=b"[1,2]", logs="first line\nsecond line")
 
 
-async def test_wasi_log_has_the_limit_of_logs(patient_runtime: Runtime) -> None:
-    outcome = await run(patient_runtime, "E")
+async def test_wasi_log_has_the_limit_of_logs(runtime: Runtime) -> None:
+    outcome = await run(runtime, "E")
     assert outcome.output == b"[1,2]"
     assert outcome.logs
     assert outcome.logs.endswith("… cut: the log limit is reached")
     assert len(outcome.logs) < 2100
 
 
-async def test_wasi_exit_code_that_is_not_0_is_a_failure(patient_runtime: Runtime) -> None:
-    failed = await run(patient_runtime, "x")
+async def test_wasi_exit_code_that_is_not_0_is_a_failure(runtime: Runtime) -> None:
+    failed = await run(runtime, "x")
     assert failed == Outcome(error="exit code 3: first line\nsecond line", logs="first line\nsecond line")
-    assert await run(patient_runtime, "q") == Outcome(error="exit code 4")
-    assert await run(patient_runtime, "0") == Outcome(output=b"[1,2]")
+    assert await run(runtime, "q") == Outcome(error="exit code 4")
+    assert await run(runtime, "0") == Outcome(output=b"[1,2]")
 
 
-async def test_wasi_program_without_output_fails(patient_runtime: Runtime) -> None:
+async def test_wasi_program_without_output_fails(runtime: Runtime) -> None:
     expected = "the program wrote nothing to standard output, where its result is expected as JSON"
-    assert await run(patient_runtime, "-") == Outcome(error=expected)
+    assert await run(runtime, "-") == Outcome(error=expected)
 
 
-async def test_wasi_output_has_the_limit_of_outputs(patient_runtime: Runtime) -> None:
+async def test_wasi_output_has_the_limit_of_outputs(runtime: Runtime) -> None:
     """The program ignores that nothing more can be written."""
-    assert (await run(patient_runtime, "B")).error == "output limit of 1 MiB exceeded"
+    assert (await run(runtime, "B")).error == "output limit of 1 MiB exceeded"
 
 
 async def test_wasi_time_limit_holds_for_loops_and_sleeps(runtime: Runtime) -> None:
     began = time.monotonic()
-    assert await run(runtime, "T") == Outcome(error="time limit of 300ms exceeded")
-    assert await run(runtime, "b") == Outcome(error="time limit of 300ms exceeded")
-    assert await run(runtime, "S") == Outcome(error="time limit of 300ms exceeded")
+    assert await run(runtime, "T", limits=SHORT_LIMITS) == Outcome(error="time limit of 300ms exceeded")
+    assert await run(runtime, "b", limits=SHORT_LIMITS) == Outcome(error="time limit of 300ms exceeded")
+    assert await run(runtime, "S", limits=SHORT_LIMITS) == Outcome(error="time limit of 300ms exceeded")
     assert time.monotonic() - began < 5
 
 
-async def test_wasi_sleep_is_real(patient_runtime: Runtime) -> None:
+async def test_wasi_sleep_is_real(runtime: Runtime) -> None:
     began = time.monotonic()
-    assert await run(patient_runtime, "s") == Outcome(output=b"100")
+    assert await run(runtime, "s") == Outcome(output=b"100")
     assert time.monotonic() - began > 0.06
 
 
-async def test_wasi_guests_never_run_on_the_event_loop(patient_runtime: Runtime) -> None:
+async def test_wasi_guests_never_run_on_the_event_loop(runtime: Runtime) -> None:
     for _ in range(20):
-        await run(patient_runtime, "e")
-    module = patient_runtime._modules.get_cached(hashlib.sha256(wat(PROGRAM)).digest())
+        await run(runtime, "e")
+    module = runtime._modules.get_cached(hashlib.sha256(wat(PROGRAM)).digest())
     assert module
     assert module.inline_policy.runs_inline is False
 
 
-async def test_wasi_randomness_is_new_in_each_call(patient_runtime: Runtime) -> None:
-    assert len({(await run(patient_runtime, "r")).output for _ in range(12)}) > 4
+async def test_wasi_randomness_is_new_in_each_call(runtime: Runtime) -> None:
+    assert len({(await run(runtime, "r")).output for _ in range(12)}) > 4
 
 
-async def test_wasi_has_no_environment_files_or_sockets(patient_runtime: Runtime) -> None:
+async def test_wasi_has_no_environment_files_or_sockets(runtime: Runtime) -> None:
     bad_file = b"108"
-    assert (await run(patient_runtime, "v")).output == b"100"
+    assert (await run(runtime, "v")).output == b"100"
     for command in "poa":
-        assert (await run(patient_runtime, command)).output == bad_file
+        assert (await run(runtime, command)).output == bad_file
 
 
-async def test_wasi_poll_checks_its_pointers(patient_runtime: Runtime) -> None:
-    assert (await run(patient_runtime, "P")).output == b"121"  # fault
-    assert (await run(patient_runtime, "Q")).output == b"128"  # invalid
+async def test_wasi_poll_checks_its_pointers(runtime: Runtime) -> None:
+    assert (await run(runtime, "P")).output == b"121"  # fault
+    assert (await run(runtime, "Q")).output == b"128"  # invalid
 
 
-async def test_wasi_poll_says_that_a_standard_stream_is_ready(patient_runtime: Runtime) -> None:
-    assert (await run(patient_runtime, "R")).output == b"101"  # one event, without an error
+async def test_wasi_poll_says_that_a_standard_stream_is_ready(runtime: Runtime) -> None:
+    assert (await run(runtime, "R")).output == b"101"  # one event, without an error
 
 
-async def test_wasi_trap_is_described(patient_runtime: Runtime) -> None:
-    assert "unreachable code was reached" in ((await run(patient_runtime, "U")).error or "")
+async def test_wasi_trap_is_described(runtime: Runtime) -> None:
+    assert "unreachable code was reached" in ((await run(runtime, "U")).error or "")
 
 
-async def test_wasi_start_function_may_call_wasi_before_there_is_an_input(patient_runtime: Runtime) -> None:
+async def test_wasi_start_function_may_call_wasi_before_there_is_an_input(runtime: Runtime) -> None:
     program = PROGRAM.replace(
         '(func (export "_start")',
         "(func $begin (drop (call $wait (i64.const 1)))"
         ' (call $print (i32.const 1) (i32.const 700) (i32.const 6))) (start $begin) (func (export "_start")',
         1,
     )
-    assert await run_module(patient_runtime, wat(program), b'"e"') == Outcome(output=b'"e"')
+    assert await run_module(runtime, wat(program), b'"e"') == Outcome(output=b'"e"')
 
 
 @pytest.mark.parametrize(
@@ -197,16 +197,16 @@ async def test_wasi_start_function_may_call_wasi_before_there_is_an_input(patien
         (PROGRAM.replace('(export "_start")', '(export "_start") (export "handle")'), "no known calling convention"),
     ],
 )
-async def test_wasi_module_that_cannot_run_is_refused(patient_runtime: Runtime, module: str, reason: str) -> None:
-    assert reason in (await patient_runtime.check(wat(module)) or "")
+async def test_wasi_module_that_cannot_run_is_refused(runtime: Runtime, module: str, reason: str) -> None:
+    assert reason in (await runtime.check(wat(module)) or "")
 
 
-async def test_wasi_is_the_contract_of_a_command(patient_runtime: Runtime) -> None:
-    assert await patient_runtime.contract(wat(PROGRAM)) == "wasi"
-    assert await patient_runtime.contract(wat(core_wat())) == "json"
-    assert await patient_runtime.contract(wat("(module)")) is None
+async def test_wasi_is_the_contract_of_a_command(runtime: Runtime) -> None:
+    assert await runtime.contract(wat(PROGRAM)) == "wasi"
+    assert await runtime.contract(wat(core_wat())) == "json"
+    assert await runtime.contract(wat("(module)")) is None
 
 
-async def test_wasi_start_is_not_called_where_there_is_a_handle(patient_runtime: Runtime) -> None:
+async def test_wasi_start_is_not_called_where_there_is_a_handle(runtime: Runtime) -> None:
     module = core_wat(extra='(func (export "_start") unreachable)')
-    assert await run_module(patient_runtime, module, b'"core"') == Outcome(output=b'"core"')
+    assert await run_module(runtime, module, b'"core"') == Outcome(output=b'"core"')
