@@ -23,6 +23,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     )
 
 
+@pytest.mark.alone
 async def test_load_shedding_answers_429_immediately(platform: Platform) -> None:
     await platform.deploy("loop", LOOP_WAT)
     await platform.deploy("echo", core_wat())

@@ -90,6 +90,7 @@ def test_connections_that_are_reset_do_not_end_an_answer(client: OutboundClient)
         assert "before the answer was complete" in getattr(guest.wait(number), "message", "no failure")
 
 
+@pytest.mark.alone
 def test_connections_in_tls_with_a_body_that_is_not_sent_are_not_kept(
     client: OutboundClient, tls: ssl.SSLContext
 ) -> None:

@@ -94,6 +94,7 @@ CUT_OFF = (
 )
 
 
+@pytest.mark.alone
 async def test_half_close_in_the_middle_of_a_request_starts_nothing_and_closes(patient_port: Port, pool: Any) -> None:
     for sent in CUT_OFF:
         connection = await patient_port.connect()
@@ -121,6 +122,7 @@ async def test_half_close_in_the_middle_of_a_pipelined_request_gets_the_answers_
     assert await executions(pool) == [{"slow": 1}] * len(CUT_OFF)
 
 
+@pytest.mark.alone
 async def test_half_close_of_an_idle_connection_closes_it(patient_port: Port) -> None:
     for sent in (b"", execute(), HEALTH, execute("echo", "{}", *UPGRADE)):
         connection = await patient_port.connect()

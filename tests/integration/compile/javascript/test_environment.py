@@ -120,6 +120,7 @@ async def test_sleeping_function_is_not_run_on_the_event_loop(functions: LocalFu
     assert [(await functions.run(binary)).output for _ in range(8)] == [b"7"] * 8
 
 
+@pytest.mark.alone
 async def test_timers_that_are_left_do_not_delay_the_answer(functions: LocalFunctions) -> None:
     source = "export const handle = () => { setTimeout(() => console.log('late'), 1900); return 1; };"
     binary = await functions.compile(source)
