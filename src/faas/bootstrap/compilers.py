@@ -19,7 +19,7 @@ from faas.compile.languages.wat import WatCompiler
 from faas.compile.outcome import Compiled
 from faas.compile.snapshot import Snapshots
 from faas.compile.surroundings import Surroundings
-from faas.engines import EngineCatalogue, EngineMissing, EngineName
+from faas.engines import EngineCatalogue, EngineMissing, EngineName, own_native_code_folder
 from faas.function_settings import FunctionSettings
 from faas.functions.engine_upgrade import RefusedSource, TakeImage
 from faas.languages import Language
@@ -64,7 +64,10 @@ async def load_cached_engines(runtime: Runtime, engines: EngineCatalogue) -> Non
 async def open_runtime(
     stack: AsyncExitStack, settings: Settings, load_engine: LoadEngine, *, cache: Path | None
 ) -> Runtime:
-    """Open the runtime, with `cache` as the folder of precompiled modules, until `stack` closes."""
+    """Open the runtime, with `cache` as the folder of precompiled modules, until `stack` closes.
+
+    The native code of engines is kept beside them where this user may write there, and in `cache` otherwise.
+    """
     limits = Limits(
         time=settings.time_limit,
         memory=settings.memory_limit,
@@ -79,6 +82,7 @@ async def open_runtime(
         memory=settings.compile_memory,
         workers=settings.compile_workers,
         cache=cache,
+        engine_cache=own_native_code_folder() or cache,
     )
     return await stack.enter_async_context(
         Runtime(

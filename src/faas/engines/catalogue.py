@@ -30,6 +30,7 @@ _LOCKS = (
     _CHECKOUT / "requirements" / "engines.lock",
 )
 _RECIPE_SUFFIXES = {".c", ".json", ".lock", ".mjs", ".py", ".txt", ".wat"}
+_NATIVE_CODE = "native"
 _ERROR_SHOWN_CHARACTERS = 500
 _NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
@@ -128,6 +129,17 @@ def built_file(name: EngineName) -> Path:
         return BUILT / f"{name}-{_recipe_digest(recipe)}.wasm"
     found = sorted(BUILT.glob(f"{name}-*.wasm"))
     return found[0] if found else BUILT / f"{name}.wasm"
+
+
+def own_native_code_folder() -> Path | None:
+    """Return the folder beside the engine modules for their native code, or None where they are another user's.
+
+    An engine of 20 MB takes seconds of a processor to precompile, and is the same for all data directories and for
+    processes that have none.
+    """
+    folder = BUILT if BUILT.is_dir() else BUILT.parent
+    ours = folder.stat().st_uid == os.geteuid() and os.access(folder, os.W_OK)
+    return BUILT / _NATIVE_CODE if ours else None
 
 
 def can_build(name: EngineName) -> bool:

@@ -99,7 +99,9 @@ async def test_engine_module_comes_from_the_cache_on_disk_after_a_restart(tmp_pa
         return engine_binary()
 
     for _ in range(2):
-        precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, cache=tmp_path)
+        precompiler = Precompiler(
+            stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, engine_cache=tmp_path
+        )
         async with Runtime(SMALL_LIMITS, precompiler, threads=2, cached_modules=4, load_engine=counting_load) as opened:
             assert await run_module(opened, image, b'"m"') == Outcome(output=b"1")
     assert len(loads) == 1
@@ -107,7 +109,9 @@ async def test_engine_module_comes_from_the_cache_on_disk_after_a_restart(tmp_pa
 
 async def test_engine_module_is_loaded_ahead_only_from_the_cache_on_disk(tmp_path: Path) -> None:
     def opened() -> Runtime:
-        precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, cache=tmp_path)
+        precompiler = Precompiler(
+            stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, engine_cache=tmp_path
+        )
         return Runtime(SMALL_LIMITS, precompiler, threads=2, cached_modules=4, load_engine=load_engine)
 
     async with opened() as first:

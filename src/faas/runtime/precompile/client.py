@@ -21,16 +21,26 @@ class Precompiler:
     """Precompiles modules and assembles texts in worker processes, each with `timeout` seconds and `memory` bytes.
 
     Engines have at least _ENGINE_TIMEOUT_SECONDS. `stack` is the size of the guests' call stack in bytes, which the
-    native code depends on. `cache` is the folder in which native code is kept; without one, each start of the server
-    precompiles every module again.
+    native code depends on. `cache` and `engine_cache` are the folders for the native code of modules and of engines;
+    without one, each start of the server precompiles every one again.
     """
 
-    def __init__(self, *, stack: int, timeout: float, memory: int, workers: int, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        stack: int,
+        timeout: float,
+        memory: int,
+        workers: int,
+        cache: Path | None = None,
+        engine_cache: Path | None = None,
+    ) -> None:
         self._stack = stack
         self._caches: dict[bool, NativeCodeCache] = {}
         if cache:
             self._caches[False] = NativeCodeCache(cache, f"stack {stack}")
-            self._caches[True] = NativeCodeCache(cache, f"stack {stack}, copy-on-write")
+        if engine_cache:
+            self._caches[True] = NativeCodeCache(engine_cache, f"stack {stack}, copy-on-write")
         self._timeout = timeout
         self._memory = memory
         pool_size = max(2, workers)
