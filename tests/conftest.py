@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,7 +34,7 @@ from faas.settings import Settings
 from tests.helpers.databases import DatabaseFactory
 from tests.helpers.folders import make_data_folder
 from tests.helpers.guests import SMALL_LIMITS
-from tests.helpers.support import Platform, free_port, replaced_database
+from tests.helpers.support import Platform, core_wat, free_port, replaced_database
 
 TEMPLATE = f"faas_template_{uuid4().hex}"  # parallel test processes may share a server
 TESTS = Path(__file__).parent
@@ -238,14 +238,50 @@ async def runtime() -> AsyncIterator[Runtime]:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings of the role api on the database of the test."""
-    return Settings(
-        database_url=database_url, data_dir=tmp_path, role="api", time_limit=1.0, poll_interval=60, database_pool=8
-    )
+    return _settings_of_the_api(database_url, tmp_path)
 
 
 @pytest.fixture
 async def bare_platform(settings: Settings) -> AsyncIterator[Platform]:
     """A service of the role api in this process, called through ASGI. There is no compiler."""
+    async with _serving(settings) as served:
+        yield served
+
+
+@pytest.fixture
+async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator[Platform]:
+    """The same with a consumer of compilation jobs for wat and wasm, as another process would be."""
+    async with _compiling(bare_platform, settings):
+        yield bare_platform
+
+
+@pytest.fixture(scope="session")
+async def _refusing(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    async with databases.database() as url:
+        settings = _settings_of_the_api(url, tmp_path_factory.mktemp("refusing"))
+        async with _serving(settings) as served, _compiling(served, settings):
+            for name in ("echo", "other"):
+                await served.deploy(name, core_wat())
+            yield served
+
+
+@pytest.fixture
+async def refusing(_refusing: Platform) -> AsyncIterator[Platform]:
+    """A service that the tests of a process share because it refuses what they ask. It has the functions echo and other.
+
+    Opening one takes half a second of a processor. The test fails where it leaves something.
+    """
+    yield _refusing
+    left = "(SELECT count(*) FROM revisions) + (SELECT count(*) FROM executions) + (SELECT count(*) FROM secrets)"
+    assert await _refusing.pool.fetchval(f"SELECT {left}") == 2  # a revision of each function
+
+
+def _settings_of_the_api(url: str, data_dir: Path) -> Settings:
+    return Settings(database_url=url, data_dir=data_dir, role="api", time_limit=1.0, poll_interval=60, database_pool=8)
+
+
+@asynccontextmanager
+async def _serving(settings: Settings) -> AsyncIterator[Platform]:
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(open_service(settings))
         pool = await stack.enter_async_context(open_pool(service.database_url, 4))
@@ -254,21 +290,15 @@ async def bare_platform(settings: Settings) -> AsyncIterator[Platform]:
         yield Platform(http, pool, service.runtime)
 
 
-@pytest.fixture
-async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator[Platform]:
-    """The same with a consumer of compilation jobs for wat and wasm, as another process would be."""
+@asynccontextmanager
+async def _compiling(served: Platform, settings: Settings) -> AsyncIterator[None]:
     assert settings.database_url
     listener = Listener(settings.database_url, [messages.COMPILATION_JOBS])
-    compilers: dict[str, Compiler] = {
-        "wat": WatCompiler(bare_platform.runtime),
-        "wasm": WasmCompiler(bare_platform.runtime),
-    }
-    engines = EngineStore(bare_platform.pool, EngineCatalogue())
-    handler = CompilationWorker(
-        bare_platform.pool, bare_platform.runtime, engines, compilers, settings.compile_output_limit
-    )
+    compilers: dict[str, Compiler] = {"wat": WatCompiler(served.runtime), "wasm": WasmCompiler(served.runtime)}
+    engines = EngineStore(served.pool, EngineCatalogue())
+    handler = CompilationWorker(served.pool, served.runtime, engines, compilers, settings.compile_output_limit)
     consumer = Consumer(
-        bare_platform.pool,
+        served.pool,
         messages.COMPILATION_JOBS,
         handler,
         listener.event(messages.COMPILATION_JOBS),
@@ -277,7 +307,7 @@ async def platform(bare_platform: Platform, settings: Settings) -> AsyncIterator
         poll_interval=60,
     )
     tasks = [asyncio.create_task(listener.run()), asyncio.create_task(consumer.run())]
-    yield bare_platform
+    yield
     consumer.cancel()
     tasks[0].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

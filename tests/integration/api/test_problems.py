@@ -25,8 +25,8 @@ JSON = {"Content-Type": "application/json"}
         ("GET", "/functions?limit=-1", 400),
     ],
 )
-async def test_problem_answers_every_rejected_request(platform: Platform, method: str, path: str, status: int) -> None:
-    response = await platform.http.request(method, path)
+async def test_problem_answers_every_rejected_request(refusing: Platform, method: str, path: str, status: int) -> None:
+    response = await refusing.http.request(method, path)
     problem = response.json()
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
@@ -36,8 +36,8 @@ async def test_problem_answers_every_rejected_request(platform: Platform, method
     assert problem["instance"] == path.partition("?")[0].replace("%2f", "/")
 
 
-async def test_problem_method_not_allowed_has_the_allowed_methods(platform: Platform) -> None:
-    response = await platform.http.put("/functions")
+async def test_problem_method_not_allowed_has_the_allowed_methods(refusing: Platform) -> None:
+    response = await refusing.http.put("/functions")
     assert response.status_code == 405
     assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
 
@@ -45,9 +45,9 @@ async def test_problem_method_not_allowed_has_the_allowed_methods(platform: Plat
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
 )
-async def test_problem_wrong_content_type_is_400_and_named(platform: Platform, content_type: str | None) -> None:
+async def test_problem_wrong_content_type_is_400_and_named(refusing: Platform, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
-    response = await platform.http.post("/functions", content=b"{}", headers=headers)
+    response = await refusing.http.post("/functions", content=b"{}", headers=headers)
     assert response.status_code == 400
     assert response.json()["detail"].startswith("Content-Type: ")
 
@@ -74,23 +74,25 @@ async def test_content_type_may_have_a_charset(platform: Platform) -> None:
         b"",
     ],
 )
-async def test_problem_invalid_body_is_400(platform: Platform, body: bytes) -> None:
+async def test_problem_invalid_body_is_400(refusing: Platform, body: bytes) -> None:
     for method, path in (("POST", "/functions"), ("PUT", "/functions/a")):
-        response = await platform.http.request(method, path, content=body, headers=JSON)
+        response = await refusing.http.request(method, path, content=body, headers=JSON)
         assert response.status_code == 400, response.text
 
 
 @hypothesis_settings(max_examples=60)
 @given(body=st.binary(max_size=400), path=st.sampled_from(["/functions", "/functions/echo/execute"]))
 async def test_problem_is_never_a_500_for_any_body(platform: Platform, body: bytes, path: str) -> None:
+    if (await platform.http.get("/functions/echo")).status_code == 404:
+        await platform.deploy("echo", core_wat())
     response = await platform.http.post(path, content=body, headers=JSON)
     assert response.status_code < 500
 
 
 @hypothesis_settings(max_examples=60)
 @given(reference=st.text(min_size=1, max_size=80))
-async def test_problem_is_never_a_500_for_any_reference(platform: Platform, reference: str) -> None:
+async def test_problem_is_never_a_500_for_any_reference(refusing: Platform, reference: str) -> None:
     from urllib.parse import quote
 
-    response = await platform.http.get(f"/functions/{quote(reference, safe='', errors='replace')}")
+    response = await refusing.http.get(f"/functions/{quote(reference, safe='', errors='replace')}")
     assert response.status_code in {400, 404, 200}

@@ -1,11 +1,14 @@
 """The `Host` header on a loopback server, on the fast path and through ASGI: what a page after DNS rebinding gets."""
 
+from collections.abc import AsyncIterator
+
 import msgspec
 import pytest
 
 from faas.bootstrap import open_service
 from faas.settings import Settings
 from tests.helpers.connections import Connection, Port
+from tests.helpers.ports import serving_port, settings_of_a_port
 
 EXECUTE = ("POST /functions/echo/execute", "content-type: application/json", "content-length: 2")
 REQUESTS = {
@@ -24,9 +27,11 @@ def sent(name: str, *hosts: str, version: str = "1.1") -> bytes:
     return "\r\n".join([f"{line} HTTP/{version}", *(f"host: {host}" for host in hosts), *headers, body]).encode()
 
 
-@pytest.fixture
-def port_settings(port_settings: Settings) -> Settings:
-    return msgspec.structs.replace(port_settings, allowed_hosts=("faas.example.com",))
+@pytest.fixture(scope="module")
+async def port(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
+    settings = settings_of_a_port(module_database_url, tmp_path_factory.mktemp("hosts"))
+    async with serving_port(msgspec.structs.replace(settings, allowed_hosts=("faas.example.com",))) as found:
+        yield found
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -43,6 +48,7 @@ async def test_host_of_another_server_is_misdirected(connection: Connection, nam
 
 
 async def test_host_that_is_accepted_takes_the_fast_path(port: Port, connection: Connection) -> None:
+    port.application_paths.clear()
     for host in ("localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "faas.example.com:443"):
         connection.send(sent("fast path", host))
         assert (await connection.answer())[0] == 200

@@ -77,12 +77,11 @@ async def test_execute_without_input_passes_an_empty_object(platform: Platform, 
         (b'{"input": ' + b"[" * 100_000, "body: nested deeper than 500 levels"),
     ],
 )
-async def test_execute_invalid_body_is_400_and_records_nothing(platform: Platform, body: bytes, detail: str) -> None:
-    await platform.deploy("echo", core_wat())
-    response = await platform.http.post("/functions/echo/execute", content=body, headers=JSON)
+async def test_execute_invalid_body_is_400_and_records_nothing(refusing: Platform, body: bytes, detail: str) -> None:
+    response = await refusing.http.post("/functions/echo/execute", content=body, headers=JSON)
     assert response.status_code == 400
     assert detail in response.json()["detail"]
-    assert (await platform.http.get("/functions/echo/executions")).json() == []
+    assert (await refusing.http.get("/functions/echo/executions")).json() == []
 
 
 async def test_execute_input_over_the_limit_is_413(platform: Platform) -> None:

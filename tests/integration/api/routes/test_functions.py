@@ -72,23 +72,22 @@ BAD_DRAFTS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "detail"), BAD_DRAFTS)
 async def test_create_and_update_function_invalid_field_is_400_and_named(
-    platform: Platform, change: dict[str, Any], detail: str
+    refusing: Platform, change: dict[str, Any], detail: str
 ) -> None:
-    body = {"name": "echo", "language": "wat", "source": core_wat(), **change}
-    await platform.register("other", core_wat())
+    body = {"name": "another", "language": "wat", "source": core_wat("(i64.const 0)"), **change}
     for response in (
-        await platform.http.post("/functions", json=body),
-        await platform.http.put("/functions/other", json=body),
+        await refusing.http.post("/functions", json=body),
+        await refusing.http.put("/functions/other", json=body),
     ):
         assert response.status_code == 400
         assert detail in response.json()["detail"]
 
 
 @pytest.mark.parametrize("missing", ["name", "language", "source"])
-async def test_create_function_missing_field_is_400_and_named(platform: Platform, missing: str) -> None:
-    body = {"name": "echo", "language": "wat", "source": core_wat()}
+async def test_create_function_missing_field_is_400_and_named(refusing: Platform, missing: str) -> None:
+    body = {"name": "another", "language": "wat", "source": core_wat()}
     del body[missing]
-    response = await platform.http.post("/functions", json=body)
+    response = await refusing.http.post("/functions", json=body)
     assert (response.status_code, response.json()["detail"]) == (400, f"{missing}: is required")
 
 
@@ -144,8 +143,8 @@ async def test_list_functions_keeps_filters_across_pages(platform: Platform) -> 
         ("state=READY", "state: is not a parameter of this list"),
     ],
 )
-async def test_list_functions_invalid_query_is_400_and_named(platform: Platform, query: str, detail: str) -> None:
-    response = await platform.http.get(f"/functions?{query}")
+async def test_list_functions_invalid_query_is_400_and_named(refusing: Platform, query: str, detail: str) -> None:
+    response = await refusing.http.get(f"/functions?{query}")
     assert response.status_code == 400
     assert detail in response.json()["detail"]
 

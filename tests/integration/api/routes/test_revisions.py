@@ -81,10 +81,9 @@ async def test_numbered_reference_that_cannot_run_is_400_or_404(platform: Platfo
 
 
 @pytest.mark.parametrize("number", ["0", "01", "-1", "1.0", "x", "", "2147483648", "9" * 50, "1@1", "%201", "\u0661"])
-async def test_numbered_reference_that_is_not_a_number_is_400(bare_platform: Platform, number: str) -> None:
-    await bare_platform.register("f", core_wat())
-    for method, path in (("GET", f"/functions/f@{number}"), ("POST", f"/functions/f@{number}/execute")):
-        response = await bare_platform.http.request(method, path)
+async def test_numbered_reference_that_is_not_a_number_is_400(refusing: Platform, number: str) -> None:
+    for method, path in (("GET", f"/functions/echo@{number}"), ("POST", f"/functions/echo@{number}/execute")):
+        response = await refusing.http.request(method, path)
         assert response.status_code == 400, (method, path)
         assert response.json()["detail"].startswith("id: ")
         assert "is not the number of a revision, a whole number from 1 to 2147483647" in response.json()["detail"]
@@ -102,13 +101,12 @@ async def test_numbered_reference_that_is_not_a_number_is_400(bare_platform: Pla
         ("POST", "/rollback"),
     ],
 )
-async def test_numbered_reference_elsewhere_is_400(platform: Platform, method: str, path: str) -> None:
-    await platform.deploy("f", core_wat())
-    body = {"name": "f", "language": "wat", "source": "x", "revision": 1} if method == "PUT" else {"revision": 1}
-    response = await platform.http.request(method, f"/functions/f@1{path}", json=None if method == "GET" else body)
+async def test_numbered_reference_elsewhere_is_400(refusing: Platform, method: str, path: str) -> None:
+    body = {"name": "echo", "language": "wat", "source": "x", "revision": 1} if method == "PUT" else {"revision": 1}
+    response = await refusing.http.request(method, f"/functions/echo@1{path}", json=None if method == "GET" else body)
     assert response.status_code == 400
-    assert response.json()["detail"] == "id: 'f@1' names a revision; a function is accepted here, without @revision"
-    assert (await platform.http.get("/functions/f")).json()["latest"]["revision"] == 1
+    assert response.json()["detail"] == "id: 'echo@1' names a revision; a function is accepted here, without @revision"
+    assert (await refusing.http.get("/functions/echo")).json()["latest"]["revision"] == 1
 
 
 async def test_revisions_are_listed_newest_first_with_their_fields(platform: Platform) -> None:
@@ -145,19 +143,18 @@ async def test_revisions_page_ends_early_when_sources_are_large(bare_platform: P
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/functions/f/revisions/9", 404),
+        ("/functions/echo/revisions/9", 404),
         ("/functions/none/revisions", 404),
         ("/functions/none/revisions/1", 404),
-        ("/functions/f/revisions/x", 400),
-        ("/functions/f/revisions/0", 400),
-        ("/functions/f/revisions?cursor=x", 400),
-        ("/functions/f/revisions?limit=0", 400),
-        ("/functions/f/revisions?status=READY", 400),
+        ("/functions/echo/revisions/x", 400),
+        ("/functions/echo/revisions/0", 400),
+        ("/functions/echo/revisions?cursor=x", 400),
+        ("/functions/echo/revisions?limit=0", 400),
+        ("/functions/echo/revisions?status=READY", 400),
     ],
 )
-async def test_revisions_that_are_unknown_or_badly_named(bare_platform: Platform, path: str, status: int) -> None:
-    await bare_platform.register("f", core_wat())
-    assert (await bare_platform.http.get(path)).status_code == status
+async def test_revisions_that_are_unknown_or_badly_named(refusing: Platform, path: str, status: int) -> None:
+    assert (await refusing.http.get(path)).status_code == status
 
 
 async def test_revision_deployed_without_promotion_waits_for_it(platform: Platform) -> None:

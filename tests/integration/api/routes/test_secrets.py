@@ -123,29 +123,27 @@ async def test_health_says_whether_secrets_can_be_opened(bare_platform: Platform
         (f'{{"value": "{VALUE}{"x" * 65536}"}}', 413, "value: it has 65552 bytes; accepted are 1 to 65536"),
     ],
 )
-async def test_error_does_not_repeat_what_was_sent(
-    bare_platform: Platform, body: str, status: int, detail: str
-) -> None:
+async def test_error_does_not_repeat_what_was_sent(refusing: Platform, body: str, status: int, detail: str) -> None:
     with structlog.testing.capture_logs() as logs:
-        response = await bare_platform.http.put("/secrets/A", content=body.encode(), headers=JSON)
+        response = await refusing.http.put("/secrets/A", content=body.encode(), headers=JSON)
     assert response.status_code == status
     assert response.json()["detail"].startswith(detail)
     assert VALUE not in response.text + str(logs)
-    assert await bare_platform.pool.fetchval("SELECT count(*) FROM secrets") == 0
+    assert await refusing.pool.fetchval("SELECT count(*) FROM secrets") == 0
 
 
-async def test_error_of_a_number_does_not_repeat_it(bare_platform: Platform) -> None:
-    response = await bare_platform.http.put("/secrets/A", json={"value": 4711471147})
+async def test_error_of_a_number_does_not_repeat_it(refusing: Platform) -> None:
+    response = await refusing.http.put("/secrets/A", json={"value": 4711471147})
     assert response.json()["detail"] == "value: Expected `str`, got `int`"
 
 
 @pytest.mark.parametrize("name", ["1A", "A-B", "A%20B", "A%00", "%C3%84", "x" * 65])
-async def test_name_that_is_not_accepted_is_400_to_set_and_404_otherwise(bare_platform: Platform, name: str) -> None:
-    response = await bare_platform.http.put(f"/secrets/{name}", json={"value": VALUE})
+async def test_name_that_is_not_accepted_is_400_to_set_and_404_otherwise(refusing: Platform, name: str) -> None:
+    response = await refusing.http.put(f"/secrets/{name}", json={"value": VALUE})
     assert response.status_code == 400
     assert response.json()["detail"].startswith("name: ")
-    assert (await bare_platform.http.get(f"/secrets/{name}")).status_code == 404
-    assert (await bare_platform.http.delete(f"/secrets/{name}")).status_code == 404
+    assert (await refusing.http.get(f"/secrets/{name}")).status_code == 404
+    assert (await refusing.http.delete(f"/secrets/{name}")).status_code == 404
 
 
 @pytest.mark.parametrize("scope", ["read", "invoke", "deploy"])
