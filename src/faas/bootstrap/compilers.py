@@ -66,7 +66,7 @@ async def open_runtime(
 ) -> Runtime:
     """Open the runtime, with `cache` as the folder of precompiled modules, until `stack` closes.
 
-    The native code of engines is kept beside them where this user may write there, and in `cache` otherwise.
+    The native code of engines is kept beside them, too, where this user may write there.
     """
     limits = Limits(
         time=settings.time_limit,
@@ -82,7 +82,7 @@ async def open_runtime(
         memory=settings.compile_memory,
         workers=settings.compile_workers,
         cache=cache,
-        engine_cache=own_native_code_folder() or cache,
+        engine_cache=own_native_code_folder(),
     )
     return await stack.enter_async_context(
         Runtime(

@@ -20,6 +20,7 @@ from faas.runtime.traps import describe_failure
 
 LoadEngine = Callable[[bytes], Awaitable[bytes | None]]
 
+
 MAX_ENGINES = 8  # at once: one for each language, and the older ones of functions that were not compiled again
 
 
@@ -82,7 +83,7 @@ class EngineModules:
             self._tasks.pop(digest, None)
 
     async def _prepare(self, digest: bytes) -> EngineModule:
-        if cached := await self._precompiler.get_cached_engine(digest):
+        if cached := await asyncio.to_thread(self._precompiler.find_engine, digest):
             with suppress(EngineUnavailable):  # wasmtime refuses native code of another version
                 return await asyncio.to_thread(self._link, cached)
         binary = await self._load(digest)

@@ -1,7 +1,6 @@
 """The native code of engines is kept beside them, for processes with and without a data directory."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,13 @@ SOURCE = "export const handle = () => 1;"
 
 
 @pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the engine modules of an installation, which has that of JavaScript alone."""
     module = catalogue.build("javascript")
     monkeypatch.setattr(catalogue, "_RECIPES", tmp_path / "none")
     monkeypatch.setattr(catalogue, "BUILT", tmp_path)
     (tmp_path / module.name).symlink_to(module)
-    yield tmp_path
-    tmp_path.chmod(0o700)
+    return tmp_path
 
 
 @pytest.fixture
@@ -71,13 +69,23 @@ async def test_engine_with_damaged_native_code_is_precompiled_again(
     assert file.read_bytes() == content
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_installation_that_cannot_be_written_is_left_as_it_is(
-    installation: Path, precompiled_engines: list[bytes]
+    installation: Path, precompiled_engines: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installation.chmod(0o500)
+    """As on a read-only disk, which also root cannot write."""
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != installation)
     assert own_native_code_folder() is None
     assert [await call(), await call()] == [1, 1]
+    assert len(precompiled_engines) == 2
+    assert not (installation / "native").exists()
+
+
+async def test_native_code_that_others_may_write_is_not_used(
+    installation: Path, precompiled_engines: list[bytes]
+) -> None:
+    assert await call() == 1
+    (installation / "native").chmod(0o770)
+    assert await call() == 1
     assert len(precompiled_engines) == 2
 
 

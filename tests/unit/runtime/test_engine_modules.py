@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from faas.runtime import Limits, Outcome, Precompiler, Runtime, engine_modules, module_cache
+from faas.runtime import (
+    Limits,
+    Outcome,
+    Precompiler,
+    Runtime,
+    engine_modules,
+    module_cache,
+)
 from faas.runtime.images import Image, build
 from faas.runtime.instance_pool import InstancePool
 from tests.helpers.engines import ENGINE_PAGES, engine_binary, engine_digest, image_of, load_engine
@@ -99,9 +106,7 @@ async def test_engine_module_comes_from_the_cache_on_disk_after_a_restart(tmp_pa
         return engine_binary()
 
     for _ in range(2):
-        precompiler = Precompiler(
-            stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, engine_cache=tmp_path
-        )
+        precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, cache=tmp_path)
         async with Runtime(SMALL_LIMITS, precompiler, threads=2, cached_modules=4, load_engine=counting_load) as opened:
             assert await run_module(opened, image, b'"m"') == Outcome(output=b"1")
     assert len(loads) == 1
@@ -109,9 +114,7 @@ async def test_engine_module_comes_from_the_cache_on_disk_after_a_restart(tmp_pa
 
 async def test_engine_module_is_loaded_ahead_only_from_the_cache_on_disk(tmp_path: Path) -> None:
     def opened() -> Runtime:
-        precompiler = Precompiler(
-            stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, engine_cache=tmp_path
-        )
+        precompiler = Precompiler(stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, cache=tmp_path)
         return Runtime(SMALL_LIMITS, precompiler, threads=2, cached_modules=4, load_engine=load_engine)
 
     async with opened() as first:
@@ -124,6 +127,30 @@ async def test_engine_module_is_loaded_ahead_only_from_the_cache_on_disk(tmp_pat
         assert second._engines.pools
         assert await run_module(second, image_of(b"1"), b'"m"') == Outcome(output=b"1")
         assert not second.precompiler_pool.processes
+
+
+async def test_engine_module_is_copied_from_the_shared_folder_to_the_own_one(tmp_path: Path) -> None:
+    own, shared = tmp_path / "own", tmp_path / "shared"
+
+    def opened(own: Path | None) -> Runtime:
+        precompiler = Precompiler(
+            stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1, cache=own, engine_cache=shared
+        )
+        return Runtime(SMALL_LIMITS, precompiler, threads=2, cached_modules=4, load_engine=load_engine)
+
+    async with opened(None) as first:
+        assert await run_module(first, image_of(b"1"), b'"m"') == Outcome(output=b"1")
+    (made,) = shared.iterdir()
+    async with opened(own) as second:
+        await second.load_cached_engine(engine_digest())
+        assert not second._engines.pools  # no function of this server has used it yet
+        assert await run_module(second, image_of(b"1"), b'"m"') == Outcome(output=b"1")
+        assert {process.pid for process in second.precompiler_pool.processes} == set()
+    assert (own / made.name).read_bytes() == made.read_bytes()
+    made.unlink()
+    async with opened(own) as third:
+        await third.load_cached_engine(engine_digest())
+        assert third._engines.pools
 
 
 async def test_engine_module_that_is_unknown_is_looked_for_again() -> None:

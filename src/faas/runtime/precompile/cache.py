@@ -69,7 +69,10 @@ class NativeCodeCache:
 
     def has(self, digest: bytes) -> bool:
         """Return whether there is a file for this module; `get` may still find that it is damaged."""
-        return self._path(digest).exists()
+        try:
+            return self._path(digest).exists()
+        except OSError:  # another user's folder
+            return False
 
     def put(self, digest: bytes, native_code: bytes) -> None:
         """Keep the native code of a module. A concurrent reader sees the whole file or none."""

@@ -21,8 +21,8 @@ class Precompiler:
     """Precompiles modules and assembles texts in worker processes, each with `timeout` seconds and `memory` bytes.
 
     Engines have at least _ENGINE_TIMEOUT_SECONDS. `stack` is the size of the guests' call stack in bytes, which the
-    native code depends on. `cache` and `engine_cache` are the folders for the native code of modules and of engines;
-    without one, each start of the server precompiles every one again.
+    native code depends on. `cache` is the folder in which native code is kept; without one, each start of the server
+    precompiles every module again. `engine_cache` is a second one for that of engines, shared with other processes.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class Precompiler:
         self._caches: dict[bool, NativeCodeCache] = {}
         if cache:
             self._caches[False] = NativeCodeCache(cache, f"stack {stack}")
-        if engine_cache:
-            self._caches[True] = NativeCodeCache(engine_cache, f"stack {stack}, copy-on-write")
+            self._caches[True] = NativeCodeCache(cache, f"stack {stack}, copy-on-write")
+        self._shared = NativeCodeCache(engine_cache, f"stack {stack}, copy-on-write") if engine_cache else None
         self._timeout = timeout
         self._memory = memory
         pool_size = max(2, workers)
@@ -69,13 +69,21 @@ class Precompiler:
         cache = self._caches.get(False)
         return await asyncio.to_thread(cache.get, digest) if cache else None
 
-    async def get_cached_engine(self, digest: bytes) -> SealedCode | None:
-        """Return the native code of an engine module, with copy-on-write memory, from the disk, or None."""
+    def find_engine(self, digest: bytes) -> SealedCode | None:
+        """Return the native code of an engine module, with copy-on-write memory, from the disk, or None.
+
+        What the shared folder has is copied to the own one, where there is one. Reads up to 50 MB.
+        """
         cache = self._caches.get(True)
-        return await asyncio.to_thread(cache.get_sealed, digest) if cache else None
+        if cache and (found := cache.get_sealed(digest)):
+            return found
+        shared = self._shared.get_sealed(digest) if self._shared else None
+        if cache and shared:
+            cache.put(digest, shared.content())
+        return shared
 
     def has_cached_engine(self, digest: bytes) -> bool:
-        """Return whether the native code of an engine module is on the disk."""
+        """Return whether the native code of an engine module is in the own folder: this server has used it before."""
         cache = self._caches.get(True)
         return cache is not None and cache.has(digest)
 
@@ -90,8 +98,9 @@ class Precompiler:
         seconds = max(self._timeout, _ENGINE_TIMEOUT_SECONDS) if copy_on_write else self._timeout
         answer = await self._ask(kind + binary, seconds, new=new)
         if answer[:1] == worker.DONE:
-            if cache := self._caches.get(copy_on_write):
-                await asyncio.to_thread(cache.put, digest, answer[1:])
+            for cache in (self._caches.get(copy_on_write), self._shared if copy_on_write else None):
+                if cache:
+                    await asyncio.to_thread(cache.put, digest, answer[1:])
             return answer[1:]
         return f"not a valid WebAssembly module: {' '.join(answer[1:].decode().split())}"
 

@@ -61,12 +61,16 @@ class SealedCode:
         with mmap.mmap(self.descriptor, self.size, mmap.MAP_PRIVATE, mmap.PROT_READ) as content:
             return hashlib.sha256(content).digest()
 
+    def content(self) -> bytes:
+        """Return the native code."""
+        return os.pread(self.descriptor, self.size, 0)
+
     def load(self, engine: wasmtime.Engine) -> wasmtime.Module:
         """Return the module. Raises wasmtime.WasmtimeError where it was made for another engine."""
         path = Path(f"/proc/self/fd/{self.descriptor}")
         if path.exists():
             return wasmtime.Module.deserialize_file(engine, str(path))
-        return wasmtime.Module.deserialize(engine, os.pread(self.descriptor, self.size, 0))  # without /proc
+        return wasmtime.Module.deserialize(engine, self.content())  # without /proc
 
     def close(self) -> None:
         """Close the descriptor."""
