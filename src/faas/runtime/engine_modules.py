@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import wasmtime
 
@@ -20,6 +21,8 @@ from faas.runtime.traps import describe_failure
 
 LoadEngine = Callable[[bytes], Awaitable[bytes | None]]
 
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made", bound=EngineModule | SealedCode | None)
 
 MAX_ENGINES = 8  # at once: one for each language, and the older ones of functions that were not compiled again
 
@@ -44,6 +47,7 @@ class EngineModules:
         self._pool: InstancePool | None = None  # made with the first engine: most of it is reserved addresses
         self._linkers: dict[str, wasmtime.Linker] = {}
         self._tasks: dict[bytes, asyncio.Task[EngineModule]] = {}
+        self._closed = False
 
     @property
     def pools(self) -> Sequence[InstancePool]:
@@ -57,6 +61,8 @@ class EngineModules:
         """
         task = self._tasks.get(digest)
         if task is None:
+            if self._closed:
+                raise EngineUnavailable("the runtime is closed")
             if len(self._tasks) >= MAX_ENGINES:
                 raise EngineUnavailable(f"the functions of this server use {MAX_ENGINES} engines, the most it can load")
             task = asyncio.create_task(self._prepare(digest))
@@ -65,7 +71,8 @@ class EngineModules:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Free every engine. No guest may be running."""
+        """Free every engine. No guest may be running. What loads one in a thread is waited for."""
+        self._closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -83,9 +90,9 @@ class EngineModules:
             self._tasks.pop(digest, None)
 
     async def _prepare(self, digest: bytes) -> EngineModule:
-        if cached := await asyncio.to_thread(self._precompiler.find_engine, digest):
+        if cached := await _in_thread(self._precompiler.find_engine, digest):
             with suppress(EngineUnavailable):  # wasmtime refuses native code of another version
-                return await asyncio.to_thread(self._link, cached)
+                return await _in_thread(self._link, cached)
         binary = await self._load(digest)
         if binary is None:
             raise EngineUnavailable(
@@ -97,7 +104,7 @@ class EngineModules:
         native_code = await self._precompiler.precompile(digest, binary, new=False, copy_on_write=True)
         if isinstance(native_code, str):
             raise EngineUnavailable(native_code)
-        return await asyncio.to_thread(self._link, await asyncio.to_thread(SealedCode.of, native_code))
+        return await _in_thread(self._link, await _in_thread(SealedCode.of, native_code))
 
     def _link(self, native_code: SealedCode) -> EngineModule:
         try:
@@ -140,3 +147,23 @@ class EngineModules:
             if convention.name not in self._linkers:
                 self._linkers[convention.name] = linker_of(pool.engine, convention)
             return self._linkers[convention.name]
+
+
+async def _in_thread(function: Callable[[_Given], _Made], given: _Given) -> _Made:
+    """Return what `function` returns in a thread. A cancellation waits for the end of the thread, and closes that.
+
+    The thread uses the pool of instances, which is closed after a cancellation.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(function, given))
+    cancelled = False
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError:
+            cancelled = True
+    if not cancelled:
+        return running.result()
+    made = None if running.exception() else running.result()
+    if made is not None:
+        made.close()
+    raise asyncio.CancelledError

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 
 from faas.runtime import (
+    EngineUnavailable,
     Limits,
     Outcome,
     Precompiler,
     Runtime,
+    SealedCode,
     engine_modules,
     module_cache,
 )
+from faas.runtime.engine_module import EngineModule
+from faas.runtime.engine_modules import EngineModules
 from faas.runtime.images import Image, build
 from faas.runtime.instance_pool import InstancePool
 from tests.helpers.engines import ENGINE_PAGES, engine_binary, engine_digest, image_of, load_engine
@@ -127,6 +131,50 @@ async def test_engine_module_is_loaded_ahead_only_from_the_cache_on_disk(tmp_pat
         assert second._engines.pools
         assert await run_module(second, image_of(b"1"), b'"m"') == Outcome(output=b"1")
         assert not second.precompiler_pool.processes
+
+
+async def test_engine_module_that_is_being_loaded_is_waited_for_when_the_runtime_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its thread uses the pool of instances: freed memory, if the pool were closed."""
+    begun, goes_on = threading.Event(), threading.Event()
+    made: list[InstancePool] = []
+
+    def make(*arguments: Any, **options: Any) -> InstancePool:
+        begun.set()
+        assert goes_on.wait(60)
+        made.append(InstancePool(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(engine_modules, "InstancePool", make)
+    closed: list[object] = []
+    for kind in (EngineModule, InstancePool, SealedCode):
+
+        def close(self: object, close: Callable[[Any], None] = kind.close) -> None:
+            closed.append(type(self))
+            close(self)
+
+        monkeypatch.setattr(kind, "close", close)
+    engines = EngineModules(
+        Precompiler(stack=SMALL_LIMITS.stack, timeout=60, memory=2 << 30, workers=1),
+        SMALL_LIMITS,
+        load_engine,
+        instances=4,
+    )
+    loading = asyncio.create_task(engines.get(engine_digest()))
+    await asyncio.to_thread(begun.wait, 60)
+    closing = asyncio.create_task(engines.close())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    goes_on.set()
+    await closing
+    assert closed == [EngineModule, SealedCode, InstancePool]
+    assert len(made) == 1
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    with pytest.raises(EngineUnavailable, match="the runtime is closed"):
+        await engines.get(engine_digest())
 
 
 async def test_engine_module_is_copied_from_the_shared_folder_to_the_own_one(tmp_path: Path) -> None:
