@@ -1,6 +1,7 @@
 """The engine modules in use, by digest: each is precompiled and linked once for all functions of it."""
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -99,6 +100,8 @@ class EngineModules:
                 f"the function needs the engine {digest.hex()[:16]}, which neither this server nor its database has: "
                 "deploy it again"
             )
+        if hashlib.sha256(binary).digest() != digest:
+            raise EngineUnavailable(f"the engine {digest.hex()[:16]} is damaged: its content does not have this digest")
         if hidden := await asyncio.to_thread(hidden_state, binary):
             raise EngineUnavailable(f"the engine cannot be restored: {hidden}")
         native_code = await self._precompiler.precompile(digest, binary, new=False, copy_on_write=True)

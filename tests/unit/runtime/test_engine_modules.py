@@ -177,6 +177,18 @@ async def test_engine_module_that_is_being_loaded_is_waited_for_when_the_runtime
         await engines.get(engine_digest())
 
 
+async def test_engine_module_of_another_digest_is_refused() -> None:
+    """A database may have been written by others: its engine would run the functions of all."""
+
+    async def load(_digest: bytes) -> bytes:
+        return engine_binary(2)
+
+    async with small_runtime(load_engine=load) as runtime:
+        error = (await run_module(runtime, image_of(b"1"), b'"m"')).error
+        assert error == f"the engine {engine_digest().hex()[:16]} is damaged: its content does not have this digest"
+        assert not runtime.precompiler_pool.processes
+
+
 async def test_engine_module_is_copied_from_the_shared_folder_to_the_own_one(tmp_path: Path) -> None:
     own, shared = tmp_path / "own", tmp_path / "shared"
 
