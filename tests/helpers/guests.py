@@ -2,6 +2,9 @@
 
 import hashlib
 import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from faas.runtime import Limits, Outcome, Precompiler, Runtime
 from faas.runtime.abi.assemblyscript import encode_string
@@ -29,6 +32,17 @@ def small_runtime(
 def limits_for(message: str) -> Limits:
     """Return short limits for a call whose outcome is to be that its time is over, and patient ones for another."""
     return SHORT_LIMITS if "time limit" in message else SMALL_LIMITS
+
+
+@contextmanager
+def little_work(limits: Limits, seconds: float = SHORT_LIMITS.time) -> Iterator[None]:
+    """Fail where a call with patient `limits` makes this process use a processor for `seconds`.
+
+    It bounds what is not endless as a short time limit would, whatever the load of the machine.
+    """
+    began = time.process_time()
+    yield
+    assert limits.time < SMALL_LIMITS.time or time.process_time() - began < seconds
 
 
 async def run_module(

@@ -20,13 +20,11 @@ class LocalFunctions(msgspec.Struct):
         compiled = await self.local.compilers[language].compile(source)
         return compiled.diagnostics if isinstance(compiled, CompileFailure) else compiled.binary
 
-    async def call(
-        self, source: str, input_json: bytes = b"{}", language: str = "javascript", limits: Limits | None = None
-    ) -> Outcome:
-        """Return the outcome of one call of `source`, which must compile, with limits of its own where there are some."""
+    async def call(self, source: str, input_json: bytes = b"{}", language: str = "javascript") -> Outcome:
+        """Return the outcome of one call of `source`, which must compile."""
         binary = await self.compile(source, language)
         assert isinstance(binary, bytes), binary
-        return await self.run(binary, input_json, limits)
+        return await self.run(binary, input_json)
 
     async def run(
         self,

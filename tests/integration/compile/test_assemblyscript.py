@@ -12,7 +12,7 @@ from faas.compile.outcome import Compiled, CompileFailure
 from faas.runtime import Limits, Outcome, Runtime
 from faas.runtime.reach import Reach
 from tests.helpers.echo_server import echo_server
-from tests.helpers.guests import SHORT_LIMITS, limits_for, run_module
+from tests.helpers.guests import SHORT_LIMITS, limits_for, little_work, run_module
 from tests.helpers.outbound import open_loopback_session
 from tests.helpers.support import ECHO_TS
 
@@ -40,7 +40,8 @@ async def run(
     compiled = await compiler.compile(source)
     assert isinstance(compiled, Compiled), compiled
     assert await runtime.check(compiled.binary) is None
-    return await run_module(runtime, compiled.binary, document, limits=limits)
+    with little_work(limits or runtime.limits):
+        return await run_module(runtime, compiled.binary, document, limits=limits)
 
 
 async def test_assemblyscript_json_as_parses_and_serializes(compiler: AssemblyScriptCompiler, runtime: Runtime) -> None:

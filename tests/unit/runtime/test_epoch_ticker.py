@@ -1,13 +1,12 @@
 """The epoch ticker: time limits hold although guests keep the GIL busy or the timer fails; an idle server sleeps."""
 
 import asyncio
-import hashlib
 import time
 
 import pytest
 from wasmtime import _ffi
 
-from faas.runtime import Outcome, Runtime, epoch_ticker
+from faas.runtime import Runtime, epoch_ticker
 from faas.runtime.instance_pool import InstancePool
 from tests.helpers.guests import SHORT_LIMITS, SMALL_LIMITS, assemblyscript_module, run_module, small_runtime
 from tests.helpers.support import LOOP_WAT, core_wat, eventually, wat
@@ -23,14 +22,8 @@ async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_ho
         assert await runtime.check(module) is None
     limits = runtime.limits.narrowed(1.0, None)  # 16 guests take turns with the GIL: some turns for the others
 
-    async def load() -> bytes:
-        return calling
-
-    async def loop() -> Outcome:
-        return await runtime.run(hashlib.sha256(calling).digest(), load, b"{}", limits)
-
     began = time.monotonic()
-    loops = [asyncio.create_task(loop()) for _ in range(16)]
+    loops = [asyncio.create_task(run_module(runtime, calling, limits=limits)) for _ in range(16)]
     finished_beside_the_loops = 0
     while not all(running.done() for running in loops):
         await asyncio.sleep(0)  # an inline execution does not yield to the event loop

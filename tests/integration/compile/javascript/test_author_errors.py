@@ -6,6 +6,7 @@ import structlog
 from faas.compile.code_frame import with_code_frame
 from faas.compile.languages.typescript import TypeScriptCompiler
 from faas.compile.outcome import CompileFailure
+from tests.helpers.guests import little_work
 from tests.helpers.local_functions import LocalFunctions
 
 # Programs that do not compile: the beginning of the message, and the line of its frame that is marked, with the caret.
@@ -141,8 +142,11 @@ async def test_compile_error_is_explained(
 
 @pytest.mark.parametrize(("body", "message"), CALL_ERRORS)
 async def test_call_error_is_explained(functions: LocalFunctions, body: str, message: str) -> None:
-    source = f"export function handle(input) {{\n{body};\n}}"
-    outcome = await functions.call(source, limits=functions.limits_for(message))
+    binary = await functions.compile(f"export function handle(input) {{\n{body};\n}}")
+    assert isinstance(binary, bytes), binary
+    limits = functions.limits_for(message)
+    with little_work(limits, 2):
+        outcome = await functions.run(binary, limits=limits)
     assert outcome.output is None
     assert outcome.error is not None
     assert outcome.error.startswith(message) if message.endswith((": ", "\n", "levels")) else outcome.error == message

@@ -5,6 +5,7 @@ import time
 import msgspec
 import pytest
 
+from tests.helpers.guests import little_work
 from tests.helpers.local_functions import LocalFunctions
 from tests.helpers.web_calls import compile_error, deployed, get, post, request
 
@@ -155,7 +156,9 @@ CALL_ERRORS = [
 async def test_fault_of_fetch_is_explained(functions: LocalFunctions, body: str, message: str) -> None:
     function = await deployed(functions, f"export default {{ async fetch(request, env, ctx) {{\n{body};\n}} }};")
     for given in (get(), b"{}"):
-        outcome = await function.call(given, functions.limits_for(message))
+        limits = functions.limits_for(message)
+        with little_work(limits, 2):
+            outcome = await function.call(given, limits)
         assert outcome.error is not None
         assert outcome.error.startswith(message)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from faas.runtime.limits import Limits
 from faas.runtime.outbound_frames import FrameSession
 from faas.runtime.reach import Reach
 from tests.helpers.echo_server import echo_server
@@ -18,6 +19,10 @@ REACH = Reach(open_session=open_loopback_session)
 def origin() -> Iterator[str]:
     with echo_server() as origin:
         yield origin
+
+
+def _two_seconds(functions: LocalFunctions) -> Limits:
+    return functions.local.runtime.limits.narrowed(2.0, None)
 
 
 async def _function(functions: LocalFunctions, origin: str, body: str) -> WebFunction:
@@ -117,6 +122,7 @@ async def test_function_that_waits_for_a_response_does_not_ask_for_it_in_a_loop(
     assert 1 <= asked <= 3  # before it waits, and when it is woken
 
 
+@pytest.mark.alone
 async def test_requests_of_one_call_run_at_the_same_time(functions: LocalFunctions, origin: str) -> None:
     """One after the other they would exceed the time limit of 2 s."""
     body = """const seen = [];
@@ -124,7 +130,7 @@ async def test_requests_of_one_call_run_at_the_same_time(functions: LocalFunctio
       await Promise.all([1, 1, 1, 1].map(async (wait) => { await fetch(`${ORIGIN}/echo?wait=${wait}`); seen.push(wait); }));
       return seen;"""
     function = await _function(functions, origin, body)
-    assert await function.value() == ["timer", 1, 1, 1, 1]
+    assert (await function.call(limits=_two_seconds(functions))).output == b'["timer",1,1,1,1]'
 
 
 async def test_aborted_fetch_rejects_with_the_reason(functions: LocalFunctions, origin: str) -> None:
@@ -207,17 +213,17 @@ async def test_response_of_fetch_is_passed_through(functions: LocalFunctions, or
         assert [value for name, value in response.headers if name == "set-cookie"] == ["a=1; Path=/", "b=2, 3"]
 
 
+@pytest.mark.alone
 async def test_requests_that_are_left_do_not_delay_the_answer(functions: LocalFunctions, origin: str) -> None:
     function = await _function(
         functions, origin, "const left = fetch(`${ORIGIN}/echo?wait=30`); await fetch(`${ORIGIN}/echo`); return 1;"
     )
-    assert await function.value() == 1
+    assert (await function.call(limits=_two_seconds(functions))).output == b"1"
 
 
 async def test_request_that_outlives_the_time_limit(functions: LocalFunctions, origin: str) -> None:
     function = await _function(functions, origin, "await fetch(`${ORIGIN}/echo?wait=5`); return 1;")
-    message = "time limit of 2s exceeded"
-    assert (await function.call(limits=functions.limits_for(message))).error == message
+    assert (await function.call(limits=_two_seconds(functions))).error == "time limit of 2s exceeded"
 
 
 async def test_function_that_fetches_runs_in_a_thread_from_the_beginning(

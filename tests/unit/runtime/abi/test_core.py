@@ -6,7 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from faas.runtime import Outcome, Runtime
-from tests.helpers.guests import limits_for, run_module
+from tests.helpers.guests import limits_for, little_work, run_module
 from tests.helpers.support import LOOP_WAT, core_wat, returning_wat, wat
 
 
@@ -71,7 +71,9 @@ VIOLATIONS = {
 @pytest.mark.parametrize("name", VIOLATIONS)
 async def test_core_violation_has_an_error_message(runtime: Runtime, name: str) -> None:
     module, message = VIOLATIONS[name]
-    outcome = await run_module(runtime, module, limits=limits_for(message))
+    limits = limits_for(message)
+    with little_work(limits):
+        outcome = await run_module(runtime, module, limits=limits)
     assert outcome.output is None
     assert outcome.error is not None
     assert message in outcome.error
