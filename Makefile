@@ -90,7 +90,7 @@ engines: setup ## build the engine modules (run builds what is missing in the ba
 run: setup ## serve on http://127.0.0.1:8080 with an embedded Postgres (ARGS="--port 9000" for more)
 	@exec $(BIN)/faas serve $(ARGS)
 
-test: dev engines ## run the unit, architecture and integration tests, under 3 minutes (ARGS="-k name" for some; WORKERS=n in parallel)
+test: dev engines ## run the unit, architecture and integration tests (ARGS="-k name" for some; WORKERS=n in parallel)
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not e2e and not slow" $(ARGS)
 
 test-all: dev toolchains engines ## run all tests but those of `make smoke`
