@@ -63,6 +63,7 @@ async def serving_port(
             base_url=f"{scheme}://127.0.0.1:{found.number}",
             trust_env=False,
             timeout=30,
+            limits=httpx.Limits(max_keepalive_connections=0),
             verify=client_context or True,
         ) as http:
             platform = Platform(http, None)  # type: ignore[arg-type]

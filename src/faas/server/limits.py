@@ -18,6 +18,9 @@ HEADER_LIMIT_BYTES = 64 << 10  # of request line and headers; of trailers too, w
 READ_TIMEOUT_SECONDS = 30.0  # from the first byte of a request to its last; 6 MiB pass at 200 kB/s
 # In which a client must have taken something of an answer that waits for it: it is in the memory until then.
 WRITE_TIMEOUT_SECONDS = 60.0
+# For which a time limit waits once more when it has passed: an event loop that is late runs timers before it reads what
+# has arrived in time.
+_LAST_READ_SECONDS = 0.01
 _CLOSE_DELAY_SECONDS = 1.0  # in which a rejected client may stop sending and read the answer
 _CONTENT_LENGTH_DIGITS = 20  # Python refuses to convert thousands of digits
 
@@ -262,7 +265,14 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection, unless a request arrived before: closing would reset what was not yet read."""
+        self.timeout_keep_alive_task = self.loop.call_later(_LAST_READ_SECONDS, super().timeout_keep_alive_handler)
+
     def _on_read_timeout(self) -> None:
+        self._read_timeout = self.loop.call_later(_LAST_READ_SECONDS, self._end_reading)
+
+    def _end_reading(self) -> None:
         answer_due = self._header_limit.in_section and self.cycle is not None and not self.cycle.response_complete
         if self.flow.read_paused or self.pipeline or answer_due:
             # The server itself has paused reading, or a rejection would discard the answer to an earlier request.
