@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 class _Handler(BaseHTTPRequestHandler):
     """Answers with what it gets, as JSON. The query says otherwise: `status`, `to` (of a redirect), `type`, `body`.
 
-    A query with `wait` is answered after so many seconds, or when the server ends. /bytes answers with the body of the
-    request, or all 256 bytes where there is none; /cookies has two cookies, and texts in Latin-1 and UTF-8.
+    A query with `wait` is answered after so many seconds, or when the server ends, and one with `parties` when so many of
+    them are there. /bytes answers with the body of the request, or all 256 bytes where there is none; /cookies has two
+    cookies, and texts in Latin-1 and UTF-8.
     """
 
     protocol_version = "HTTP/1.1"
@@ -25,6 +26,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("content-length", 0)))
         if "wait" in query:
             self.server.ended.wait(float(query["wait"]))
+        if "parties" in query:
+            self.server.meet(int(query["parties"]))
         self.server.last_headers = {name.lower(): value for name, value in self.headers.items()}
         echoed = {
             "method": self.command,
@@ -75,6 +78,11 @@ class EchoServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.ended = threading.Event()
         self.last_headers: dict[str, str] = {}
+        self._barriers: dict[int, threading.Barrier] = {}
+
+    def meet(self, parties: int) -> None:
+        """Wait until `parties` requests wait here. Raises BrokenBarrierError, which closes the connection."""
+        self._barriers.setdefault(parties, threading.Barrier(parties)).wait(20)
 
     @property
     def origin(self) -> str:
