@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from faas.sandbox.sandbox import Sandbox
 from faas.sandbox.worker import read_to_end
+from faas.timeouts import timeout_after_last_read
 
 _ERROR_MESSAGE_LIMIT_CHARACTERS = 300
 _STDERR_KEEP_BYTES = 1 << 16
@@ -65,7 +66,7 @@ async def _communicate(
     assert process.stderr
     stderr = asyncio.create_task(_read_start(process.stderr))
     try:
-        async with asyncio.timeout(timeout):
+        async with timeout_after_last_read(timeout):
             with suppress(ConnectionError):  # it may exit before it has read its input; the exit code says why
                 process.stdin.write(content)
                 await process.stdin.drain()

@@ -12,6 +12,7 @@ from contextlib import suppress
 import structlog
 
 from faas.sandbox.sandbox import Sandbox
+from faas.timeouts import timeout_after_last_read
 from faas.units import format_duration, format_size
 
 log = structlog.get_logger()
@@ -83,7 +84,7 @@ class WorkerProcess:
         self._busy = True
         self.requests += 1
         try:
-            async with asyncio.timeout(timeout):
+            async with timeout_after_last_read(timeout):
                 self._process.stdin.write(struct.pack(">I", len(content)) + content)
                 await self._process.stdin.drain()
                 answer = await self._read_frame()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from faas.timeouts import timeout_after_last_read
+
 Answer = TypeVar("Answer")
 
 TIMEOUT_SECONDS = 2.0
@@ -20,10 +22,12 @@ class Questions(Generic[Answer]):
         """Send a question with a number of its own, and return the answer. Raises TimeoutError."""
         self._number += 1
         number = self._number
-        answer = self._open[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._open[number] = answer
         send(number)
         try:
-            return await asyncio.wait_for(answer, timeout)
+            async with timeout_after_last_read(timeout):
+                return await answer
         finally:
             del self._open[number]
 
