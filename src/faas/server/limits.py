@@ -13,14 +13,12 @@ from faas.api.responses import AnyAnswer
 from faas.server.tls_transport import TlsTransport
 from faas.server.upgrades import UpgradeIgnoringProtocol
 from faas.server.uvicorn_internals import STATUS_LINE, FlowControl
+from faas.timeouts import LAST_READ_SECONDS
 
 HEADER_LIMIT_BYTES = 64 << 10  # of request line and headers; of trailers too, which are not used
 READ_TIMEOUT_SECONDS = 30.0  # from the first byte of a request to its last; 6 MiB pass at 200 kB/s
 # In which a client must have taken something of an answer that waits for it: it is in the memory until then.
 WRITE_TIMEOUT_SECONDS = 60.0
-# For which a time limit waits once more when it has passed: an event loop that is late runs timers before it reads what
-# has arrived in time.
-_LAST_READ_SECONDS = 0.01
 _CLOSE_DELAY_SECONDS = 1.0  # in which a rejected client may stop sending and read the answer
 _CONTENT_LENGTH_DIGITS = 20  # Python refuses to convert thousands of digits
 
@@ -113,6 +111,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers."""
         self._cancel_read_timeout()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
         if isinstance(self.transport, TlsTransport):
             self.transport.connection_lost()
@@ -148,7 +147,8 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         """Parse `data`, enforce the header limit, and keep one timer running unless an answer is due."""
         if self._input_ended:
             return
-        self._unset_keepalive_if_required()
+        if not data.isspace():  # empty lines between two requests are no use of the connection
+            self._unset_keepalive_if_required()
         self._header_limit.add_chunk(len(data))
         try:
             try:
@@ -217,6 +217,21 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         if self.parser.should_upgrade():
             self._ignore_upgrade()
 
+    def shutdown(self) -> None:
+        """End the connection when no answer is due any more, also to a request that has arrived; called by uvicorn."""
+        if self._is_idle():
+            self.retire()
+            self.loop.call_later(LAST_READ_SECONDS, self._close_if_idle)
+        else:
+            super().shutdown()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
+
     def retire(self) -> None:
         """Let the next answer be the last one of the connection. It may be called again."""
         cycle = self.cycle
@@ -258,7 +273,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
             self._read_timeout = None
 
     def _start_keep_alive_timeout(self) -> None:
-        """Start uvicorn's keep-alive timeout again if the connection is idle: any data, an empty line too, ends it."""
+        """Start uvicorn's keep-alive timeout again if the connection is idle: data ends it."""
         idle = self.cycle is not None and self.cycle.response_complete and not self.pipeline
         if idle and not self._input_ended and self.timeout_keep_alive_task is None and not self.transport.is_closing():
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -267,10 +282,10 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close the idle connection, unless a request arrived before: closing would reset what was not yet read."""
-        self.timeout_keep_alive_task = self.loop.call_later(_LAST_READ_SECONDS, super().timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(LAST_READ_SECONDS, super().timeout_keep_alive_handler)
 
     def _on_read_timeout(self) -> None:
-        self._read_timeout = self.loop.call_later(_LAST_READ_SECONDS, self._end_reading)
+        self._read_timeout = self.loop.call_later(LAST_READ_SECONDS, self._end_reading)
 
     def _end_reading(self) -> None:
         answer_due = self._header_limit.in_section and self.cycle is not None and not self.cycle.response_complete

@@ -33,6 +33,7 @@ _PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     HttpToolsProtocol.on_message_begin: ("self",),
     HttpToolsProtocol.on_message_complete: ("self",),
     HttpToolsProtocol.on_response_complete: ("self",),
+    HttpToolsProtocol.shutdown: ("self",),
     HttpToolsProtocol.timeout_keep_alive_handler: ("self",),
     uvicorn.Server.capture_signals: ("self",),
     uvicorn.Server.shutdown: ("self", "sockets"),
