@@ -1,6 +1,7 @@
 """The epoch ticker: time limits hold although guests keep the GIL busy or the timer fails; an idle server sleeps."""
 
 import asyncio
+import ctypes
 import time
 
 import pytest
@@ -14,7 +15,7 @@ from tests.helpers.support import LOOP_WAT, core_wat, eventually, wat
 
 @pytest.mark.alone
 async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_host() -> None:
-    """Host functions are Python and hold the GIL; the ticker does not need it, and the event loop still gets it."""
+    """Host functions are Python and hold the GIL, and the event loop still gets it."""
     calling = assemblyscript_module(
         "(loop (drop (call $now)) (br 0)) unreachable", imports='(import "env" "Date.now" (func $now (result f64)))'
     )
@@ -33,6 +34,20 @@ async def test_epoch_ticker_keeps_the_time_limit_of_guests_that_only_call_the_ho
         assert {ended.result().error for ended in loops} == {"time limit of 2s exceeded"}
         assert time.monotonic() - began < 10  # it was 15 s for a limit of 3 s, and unbounded above
         assert finished_beside_the_loops >= 6
+
+
+async def test_epoch_ticker_needs_no_gil() -> None:
+    """A guest in a thread uses a processor until its time limit, and no longer, while something else has the GIL."""
+    async with small_runtime() as runtime:
+        await run_module(runtime, LOOP_WAT, limits=SHORT_LIMITS)  # what it needs is loaded then
+        looping = asyncio.create_task(run_module(runtime, LOOP_WAT, limits=runtime.limits.narrowed(1.0, None)))
+        began = time.process_time()
+        while time.process_time() - began < 0.1:
+            await asyncio.sleep(0.01)
+        began = time.process_time()
+        ctypes.PyDLL(None).usleep(2_500_000)  # PyDLL keeps the GIL
+        assert time.process_time() - began < 1.75
+        assert (await looping).error == "time limit of 1s exceeded"
 
 
 async def test_epoch_ticker_watchdog_keeps_the_time_limit_without_the_timer() -> None:
