@@ -14,8 +14,15 @@ LAST_READ_SECONDS = 0.05  # after a time limit, in which what has arrived is rea
 async def timeout_after_last_read(seconds: float) -> AsyncIterator[None]:
     """Limit the block to `seconds`; what has arrived until then is read before it ends. Raises TimeoutError."""
     loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
     async with asyncio.timeout(None) as timeout:
-        timer = loop.call_later(seconds, lambda: timeout.reschedule(loop.time() + LAST_READ_SECONDS))
+
+        def read_once_more() -> None:
+            nonlocal timer
+            # In the end reschedule calls call_soon, so that a task that has been woken runs before.
+            timer = loop.call_later(LAST_READ_SECONDS, lambda: timeout.reschedule(loop.time()))
+
+        timer = loop.call_later(seconds, read_once_more)
         try:
             yield
         finally:

@@ -18,21 +18,26 @@ def run(new_loop: Callable[[], asyncio.AbstractEventLoop], case: Callable[[], ob
         runner.run(case())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("held_again", [0, 0.2])
 @LOOPS
 def test_timeout_after_last_read_spares_an_answer_that_has_arrived(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    new_loop: Callable[[], asyncio.AbstractEventLoop], held_again: float
 ) -> None:
     async def case() -> None:
         loop = asyncio.get_running_loop()
         reading, writing = socket.socketpair()
         reading.setblocking(False)
+        woken, waking = socket.socketpair()
 
-        def hold() -> None:
+        def hold() -> None:  # where the event loop reads, so that timers are due before it reads again
+            loop.remove_reader(woken.fileno())
             writing.send(b"answer")
             time.sleep(0.4)
+            loop.call_soon(time.sleep, held_again)
 
-        with reading, writing:
-            loop.call_soon(hold)
+        with reading, writing, woken, waking:
+            loop.add_reader(woken.fileno(), hold)
+            waking.send(b"x")
             async with timeout_after_last_read(0.2):
                 assert await loop.sock_recv(reading, 100) == b"answer"
 

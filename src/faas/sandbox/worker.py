@@ -65,7 +65,7 @@ class WorkerProcess:
         self._process = await self._sandbox.start()
         self._stderr_reader = asyncio.create_task(self._read_stderr(), name=f"{self._sandbox.name}:{self._process.pid}")
         try:
-            async with asyncio.timeout(_START_TIMEOUT_SECONDS):
+            async with timeout_after_last_read(_START_TIMEOUT_SECONDS):
                 await self._read_frame()
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             await self.kill()
