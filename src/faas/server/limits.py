@@ -147,7 +147,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         """Parse `data`, enforce the header limit, and keep one timer running unless an answer is due."""
         if self._input_ended:
             return
-        if not data.isspace():  # empty lines between two requests are no use of the connection
+        if self._read_timeout is not None or not data.isspace():  # no empty lines between two requests
             self._unset_keepalive_if_required()
         self._header_limit.add_chunk(len(data))
         try:
@@ -218,7 +218,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
             self._ignore_upgrade()
 
     def shutdown(self) -> None:
-        """End the connection when no answer is due any more, also to a request that has arrived; called by uvicorn."""
+        """End with the answer that is due, or to a request that has arrived, or else at once; called by uvicorn."""
         if self._is_idle():
             self.retire()
             self.loop.call_later(LAST_READ_SECONDS, self._close_if_idle)

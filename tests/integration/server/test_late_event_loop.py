@@ -14,6 +14,7 @@ from faas.server import limits
 from faas.server.limits import LimitedHttpProtocol
 from faas.server.server import HttpServer
 from faas.server.shutdown import GracefulShutdown
+from faas.timeouts import LAST_READ_SECONDS
 from tests.helpers.support import eventually
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -21,6 +22,7 @@ LIMIT_SECONDS = 1
 
 
 async def empty_answer(_scope: Any, _receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+    await asyncio.sleep(2 * LAST_READ_SECONDS)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
 
