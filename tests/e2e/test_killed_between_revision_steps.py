@@ -30,8 +30,8 @@ from typing import Any
 import httpx
 import pytest
 
-from faas.database.pool import Connection, Pool
-from tests.helpers.breakpoints import Hold, Stop
+from faas.database.pool import Pool
+from tests.helpers.breakpoints import Hold, Stop, results_held
 from tests.helpers.invariants import assert_invariants, record_ends
 from tests.helpers.revisions import assert_history, assert_revision_invariants, record_history
 from tests.helpers.server import client_of, serving, start_server
@@ -39,8 +39,8 @@ from tests.helpers.support import Platform, eventually, returning_wat
 
 pytestmark = pytest.mark.slow
 
-JOBS, RESULTS, RESULTS_DONE = "pgmq.q_compilation_jobs", "pgmq.q_compilation_results", "pgmq.a_compilation_results"
-GATE_LOCK = 8  # another one than that of Hold
+JOBS, RESULTS_DONE = "pgmq.q_compilation_jobs", "pgmq.a_compilation_results"
+LATEST_STATUS = "SELECT status FROM revisions ORDER BY number DESC LIMIT 1"
 SUCCESS, FAILURE = "(NEW.message ->> 'success')::bool", "NOT (NEW.message ->> 'success')::bool"
 MADE_LIVE = "NEW.live_revision IS DISTINCT FROM OLD.live_revision"
 
@@ -129,24 +129,6 @@ async def test_kill_while_a_revision_is_deployed(database_url: str, stop: Stop) 
     await settle(database_url, function_id, expected=2 if stop.committed else 1)
 
 
-async def put_and_see_compiling(platform: Platform, connection: Connection) -> None:
-    """Deploy revision 2, whose result is sent when it is COMPILING: the two messages have no order otherwise."""
-    await connection.execute(
-        "CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE_LOCK}); RETURN NEW; END $$"
-    )
-    await connection.execute(
-        f"CREATE TRIGGER gate BEFORE INSERT ON {RESULTS} FOR EACH ROW WHEN ({SUCCESS}) EXECUTE FUNCTION gate()"
-    )
-    await connection.execute(f"SELECT pg_advisory_lock({GATE_LOCK})")
-    await platform.put("f", source(2))
-    status = "SELECT status FROM revisions WHERE number = 2"
-    await eventually(partial(platform.pool.fetchval, status), "COMPILING".__eq__)
-    await connection.execute(f"SELECT pg_advisory_unlock({GATE_LOCK})")
-    waiting = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {GATE_LOCK} AND NOT granted"
-    await eventually(partial(platform.pool.fetchval, waiting), (0).__eq__)
-
-
 @pytest.mark.parametrize("stop", COMPILING, ids=lambda stop: stop.name)
 async def test_kill_while_the_result_of_a_revision_is_applied(database_url: str, stop: Stop) -> None:
     """Applied, live and archived are one step; until then the earlier revision serves."""
@@ -155,7 +137,9 @@ async def test_kill_while_the_result_of_a_revision_is_applied(database_url: str,
         function_id = await prepare(platform)
         hold = Hold(connection, stop)
         await hold.set()
-        await put_and_see_compiling(platform, connection)
+        async with results_held(platform.pool):
+            await platform.put("f", source(2))
+            await eventually(partial(platform.pool.fetchval, LATEST_STATUS), "COMPILING".__eq__)
         await hold.reached()
         assert (await platform.execute("f"))["output"] == 1
         await hold.kill(killed)

@@ -6,15 +6,18 @@ transaction, a deferred one at its COMMIT, when all statements are done and none
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from faas.database.pool import Connection
+from faas.database.pool import Connection, Pool
 from tests.helpers.server import Server
 from tests.helpers.support import eventually
 
-_LOCK = 7
+_LOCK, _RESULTS_LOCK = 7, 8
 _WAITING = "application_name = 'faas' AND wait_event_type = 'Lock' AND datname = current_database()"
 
 _HELD = _WAITING + " AND wait_event = 'advisory'"
@@ -90,6 +93,32 @@ class Hold:
 
     async def _count(self, condition: str) -> int:
         return int(await self._connection.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {condition}"))
+
+
+@asynccontextmanager
+async def results_held(pool: Pool) -> AsyncIterator[None]:
+    """Let no result of a compilation be sent before the block ends.
+
+    The start of a compilation and its result are two messages, which the server may apply in any order.
+    """
+    async with pool.acquire() as connection:
+        await connection.execute(
+            "CREATE OR REPLACE FUNCTION hold_result() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN PERFORM pg_advisory_xact_lock_shared({_RESULTS_LOCK}); RETURN NEW; END $$"
+        )
+        await connection.execute(
+            "CREATE OR REPLACE TRIGGER hold_result BEFORE INSERT ON pgmq.q_compilation_results "
+            "FOR EACH ROW WHEN (NEW.message ? 'success') EXECUTE FUNCTION hold_result()"
+        )
+        await connection.execute(f"SELECT pg_advisory_lock({_RESULTS_LOCK})")
+        try:
+            yield
+        finally:
+            await connection.execute(f"SELECT pg_advisory_unlock({_RESULTS_LOCK})")
+            held = (
+                f"SELECT count(*) FROM pg_locks WHERE objid = {_RESULTS_LOCK} AND locktype = 'advisory' AND NOT granted"
+            )
+            await eventually(partial(connection.fetchval, held), (0).__eq__)
 
 
 def _state(pid: int) -> str:
