@@ -1,13 +1,15 @@
 """Snapshots: deterministic, separate from each other, and taken within limits."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from faas.compile.snapshot import Snapshot, Snapshots
+from faas.compile.snapshot import Snapshot, Snapshots, worker
 from faas.engines import Engine, EngineCatalogue, EngineMissing
 from faas.runtime import EngineUnavailable, Limits, Precompiler, Runtime, SealedCode, images
 from faas.sandbox import WorkerDied
@@ -110,6 +112,16 @@ async def test_snapshot_worker_that_is_too_slow_is_no_error_of_the_author(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = opened(runtime)
+    request = found.pool.request
+
+    async def request_of_a_stopped_worker(content: bytes, timeout: float) -> bytes:
+        if content == worker.BASE:
+            (process,) = found.pool.processes
+            assert process.pid
+            os.kill(process.pid, signal.SIGSTOP)
+        return await request(content, timeout)
+
+    monkeypatch.setattr(found.pool, "request", request_of_a_stopped_worker)
     monkeypatch.setattr("faas.compile.snapshot.client._ANSWER_MARGIN_SECONDS", 0.0)
     with pytest.raises(WorkerDied, match="exceeded the time limit of 0"):
         await found.take(ORDER, "function.js")
