@@ -48,10 +48,7 @@ class Hold:
     async def set(self) -> None:
         """Install the trigger and take the lock: from now on the server blocks there."""
         stop, at_commit = self._stop, self._stop.at_commit or self._stop.committed
-        await self._connection.execute(
-            "CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN PERFORM pg_advisory_xact_lock_shared({_LOCK}); RETURN NEW; END $$"
-        )
+        await _make_trigger_function(self._connection, "hold", _LOCK)
         kind, moment, deferred = (
             ("CONSTRAINT TRIGGER", "AFTER", "DEFERRABLE INITIALLY DEFERRED") if at_commit else ("TRIGGER", "BEFORE", "")
         )
@@ -102,10 +99,7 @@ async def results_held(pool: Pool) -> AsyncIterator[None]:
     The start of a compilation and its result are two messages, which the server may apply in any order.
     """
     async with pool.acquire() as connection:
-        await connection.execute(
-            "CREATE OR REPLACE FUNCTION hold_result() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN PERFORM pg_advisory_xact_lock_shared({_RESULTS_LOCK}); RETURN NEW; END $$"
-        )
+        await _make_trigger_function(connection, "hold_result", _RESULTS_LOCK)
         await connection.execute(
             "CREATE OR REPLACE TRIGGER hold_result BEFORE INSERT ON pgmq.q_compilation_results "
             "FOR EACH ROW WHEN (NEW.message ? 'success') EXECUTE FUNCTION hold_result()"
@@ -119,6 +113,14 @@ async def results_held(pool: Pool) -> AsyncIterator[None]:
                 f"SELECT count(*) FROM pg_locks WHERE objid = {_RESULTS_LOCK} AND locktype = 'advisory' AND NOT granted"
             )
             await eventually(partial(connection.fetchval, held), (0).__eq__)
+
+
+async def _make_trigger_function(connection: Connection, name: str, lock: int) -> None:
+    """Make the function of a trigger that waits until no other session has the advisory lock."""
+    await connection.execute(
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN PERFORM pg_advisory_xact_lock_shared({lock}); RETURN NEW; END $$"
+    )
 
 
 def _state(pid: int) -> str:

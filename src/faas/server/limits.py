@@ -147,7 +147,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         """Parse `data`, enforce the header limit, and keep one timer running unless an answer is due."""
         if self._input_ended:
             return
-        if self._read_timeout is not None or not data.isspace():  # no empty lines between two requests
+        if self._read_timeout is not None or not data.isspace():  # empty lines between two requests do not count
             self._unset_keepalive_if_required()
         self._header_limit.add_chunk(len(data))
         try:
@@ -288,7 +288,7 @@ class LimitedHttpProtocol(UpgradeIgnoringProtocol):
         self._read_timeout = self.loop.call_later(LAST_READ_SECONDS, self._end_reading)
 
     def _end_reading(self) -> None:
-        answer_due = self._header_limit.in_section and self.cycle is not None and not self.cycle.response_complete
+        answer_due = self._header_limit.in_section and not self._is_idle()
         if self.flow.read_paused or self.pipeline or answer_due:
             # The server itself has paused reading, or a rejection would discard the answer to an earlier request.
             self._start_read_timeout()
